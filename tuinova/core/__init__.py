@@ -1,0 +1,1 @@
+"""The engine: Nova's rules, its records and the services that carry requests out."""

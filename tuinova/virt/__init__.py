@@ -1,0 +1,1 @@
+"""Hypervisors behind one contract: `driver.py` is the contract, `fake` and `libvirt` keep it."""

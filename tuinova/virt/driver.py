@@ -1,0 +1,302 @@
+"""The contract between the compute manager and a hypervisor.
+
+Every call is blocking and thread-safe; calls for one guest are serialised by the caller, calls for different guests run
+side by side. Sizes: memory in MiB, disks in GiB (swap in MiB), as flavors have them. Any failure is a `NovaError` of
+`core.errors` or a subclass of `DriverError` below; nothing of the hypervisor's own library leaves this package.
+Idempotence is part of the contract: after a crash the manager repeats a call, so `destroy` of what is gone, `pause` of
+what is paused, `unplug` of what is unplugged succeed.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from tuinova.core.errors import NovaError
+from tuinova.core.states import PowerState
+
+
+class DriverError(NovaError):
+    """A failure of the hypervisor in its own words."""
+
+    msg_fmt = "{reason}"
+
+
+class GuestNotFound(DriverError):
+    """The hypervisor does not know this guest."""
+
+    msg_fmt = "Guest {uuid} is not known to the hypervisor"
+
+
+class ConsoleBusy(DriverError):
+    """Somebody else (virsh, another program) holds the guest's console."""
+
+    msg_fmt = "The console of {uuid} is held by another program"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """Image data in the store: `path` is read only for the driver; `properties` are Nova's hw_*, os_*, img_*."""
+
+    id: str
+    path: Path
+    disk_format: str
+    size: int
+    min_disk: int = 0
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    """One port: its id, MAC, fixed address and the network that the driver named in `list_networks`."""
+
+    port_id: str
+    mac: str
+    network: str
+    address: str | None
+    prefix: int = 24
+
+
+@dataclass(frozen=True, slots=True)
+class HostNetwork:
+    """A network of the hypervisor that guests can join.
+
+    `mode`: "nat", "user" (user-mode: every guest has the same address) or "fake". `first`..`last` is the range that
+    tuinova hands out; `reserved` are addresses in it that others hold (static hosts, foreign leases).
+    """
+
+    name: str
+    mode: str
+    cidr: str
+    gateway: str | None
+    first: str
+    last: str
+    dns: tuple[str, ...] = ()
+    mtu: int = 1500
+    reserved: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class GuestSpec:
+    """All that a driver needs to build or rebuild a guest: made by the manager from the server's record."""
+
+    uuid: str
+    name: str  # domain name, instance-0000002a
+    display_name: str
+    hostname: str
+    project_id: str
+    user_id: str
+    project_name: str
+    user_name: str
+    flavor_name: str
+    memory_mb: int
+    vcpus: int
+    root_gb: int
+    ephemeral_gb: int
+    swap_mb: int
+    extra_specs: Mapping[str, str]
+    image: ImageFile | None
+    kernel: ImageFile | None = None
+    ramdisk: ImageFile | None = None
+    nics: Sequence[Nic] = ()
+    config_drive: bool = False
+    # Path inside the drive (openstack/latest/meta_data.json ...) to content; called only when the drive is written.
+    config_drive_files: Callable[[], Mapping[str, bytes]] | None = None
+
+
+class RebootType(StrEnum):
+    """Nova's two reboots."""
+
+    SOFT = "SOFT"
+    HARD = "HARD"
+
+
+@dataclass(frozen=True, slots=True)
+class GuestInfo:
+    """What the hypervisor says of one guest now; `hypervisor_id` changes with each start (libvirt's domain id)."""
+
+    uuid: str
+    state: PowerState
+    hypervisor_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignGuest:
+    """A guest that tuinova did not make: never touched, but it counts as used."""
+
+    uuid: str
+    name: str
+    state: PowerState
+    memory_mb: int
+    vcpus: int
+    disk_gb: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResources:
+    """One hypervisor node, as nova's get_available_resource has it; `cpu_info`: arch, model, vendor, topology, features.
+
+    `supported_instances`: (architecture, hypervisor type, vm mode). `local_gb*` speak of the file system that holds the
+    instances directory; `disk_available_least` is what is really free less what sparse disks may still take.
+    """
+
+    node: str
+    hypervisor_type: str
+    hypervisor_version: int
+    host_ip: str
+    vcpus: int
+    memory_mb: int
+    local_gb: int
+    disk_available_least: int
+    cpu_info: Mapping[str, Any]
+    supported_instances: Sequence[tuple[str, str, str]]
+    foreign: Sequence[ForeignGuest] = ()
+    uptime: str = ""
+
+
+class LifecycleEvent(StrEnum):
+    """Nova's lifecycle events; STOPPED is reported at once, the manager does the delaying."""
+
+    STARTED = "started"
+    STOPPED = "stopped"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+
+
+# (node, guest uuid, event); called in a thread of the driver: the callee must not block.
+LifecycleListener = Callable[[str, str, LifecycleEvent], None]
+# (available, reason): the connection to the hypervisor was lost or is back.
+ConnectionListener = Callable[[bool, str], None]
+
+
+class ConsoleSink(ABC):
+    """What the hub hands to `open_console`; called in a driver's thread, never after `ConsoleStream.close` returned."""
+
+    @abstractmethod
+    def data(self, chunk: bytes) -> None:
+        """Bytes of the guest, in order, none left out."""
+
+    @abstractmethod
+    def end(self, error: str | None) -> None:
+        """The stream is over: None when the guest went off, else what broke it (evicted, connection lost)."""
+
+
+class ConsoleStream(ABC):
+    """An open serial console of one guest."""
+
+    @abstractmethod
+    def write(self, data: bytes) -> None:
+        """Send bytes to the guest, all of them; raises DriverError when the stream is over."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the console; harmless when it is over already."""
+
+
+class ComputeDriver(ABC):
+    """A hypervisor. One object serves one compute host (one URI), usually with one node."""
+
+    host: str  # the compute host's name
+    connection_name: str  # how it is reached, for people: qemu:///system, fake
+    virt_type: str  # kvm, qemu or fake
+    virt_type_reason: str  # why that one was chosen, a sentence for `tuinova info`
+
+    # life ------------------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def init_host(self, on_lifecycle: LifecycleListener, on_connection: ConnectionListener) -> None:
+        """Connect, register for events, prepare networks; raises HypervisorUnavailable."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop events and leave; guests are never touched."""
+
+    @abstractmethod
+    def warnings(self) -> Sequence[str]:
+        """Sentences that an operator should read (dead /dev/kvm, virtlogd gone ...)."""
+
+    # what is there ---------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def list_guests(self) -> Sequence[GuestInfo]:
+        """All guests that tuinova made and that the hypervisor knows."""
+
+    @abstractmethod
+    def guest_info(self, uuid: str) -> GuestInfo:
+        """One guest; raises GuestNotFound."""
+
+    @abstractmethod
+    def node_resources(self) -> Sequence[NodeResources]:
+        """The nodes of this host, foreign guests included."""
+
+    @abstractmethod
+    def list_networks(self) -> Sequence[HostNetwork]:
+        """The networks that guests can join; the first is the default."""
+
+    @abstractmethod
+    def leftovers(self) -> Mapping[str, Sequence[str]]:
+        """uuid -> what exists of it outside the list of guests ("directory", "reservation"), for finding orphans."""
+
+    # a guest's life --------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def spawn(self, guest: GuestSpec) -> None:
+        """Image, disks, config drive, ports, definition, start; returns when RUNNING, a failure leaves nothing behind."""
+
+    @abstractmethod
+    def destroy(self, guest: GuestSpec) -> None:
+        """Power off at once and remove guest, disks, ports: nothing is left. What is gone already is fine."""
+
+    @abstractmethod
+    def cleanup(self, uuid: str) -> None:
+        """Remove every trace of a guest of ours of which no record exists any more (by uuid alone)."""
+
+    @abstractmethod
+    def power_off(self, uuid: str, timeout: int, retry_interval: int) -> None:
+        """Ask the guest to shut down for `timeout` s, again every `retry_interval` s, then force it; 0 forces at once."""
+
+    @abstractmethod
+    def power_on(self, guest: GuestSpec) -> None:
+        """Start from the current definition of the server, which is written anew (as a hard reboot)."""
+
+    @abstractmethod
+    def reboot(self, guest: GuestSpec, kind: RebootType) -> RebootType:
+        """Reboot; a soft one that gets no answer falls back to hard. Returns the kind that was done."""
+
+    @abstractmethod
+    def pause(self, uuid: str) -> None:
+        """Freeze the virtual CPUs."""
+
+    @abstractmethod
+    def unpause(self, uuid: str) -> None:
+        """Let them run."""
+
+    @abstractmethod
+    def suspend(self, uuid: str) -> None:
+        """Save the memory to disk and power off."""
+
+    @abstractmethod
+    def resume(self, guest: GuestSpec) -> None:
+        """Start from the saved memory."""
+
+    @abstractmethod
+    def resume_state_on_host_boot(self, guest: GuestSpec) -> None:
+        """Bring a guest back that ran before the host went down; nothing when it runs, is paused or suspended."""
+
+    # console ---------------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def console_output(self, uuid: str, all_boots: bool = False) -> bytes:
+        """The console log of this boot (across rotated files), at most its last 100 KiB; raises ConsoleNotAvailable."""
+
+    @abstractmethod
+    def open_console(self, uuid: str, sink: ConsoleSink, *, force: bool = False) -> ConsoleStream:
+        """Attach to the serial port; raises ConsoleBusy unless `force` (evicts the holder), GuestNotFound, DriverError."""
+
+    @abstractmethod
+    def send_keys(self, uuid: str, keys: Sequence[str]) -> None:
+        """Press keys together on the guest's keyboard, by Linux names in lower case: ctrl, alt, delete."""
+
+    @abstractmethod
+    def graphics_address(self, uuid: str) -> str | None:
+        """host:port of the guest's VNC display, None without one."""
