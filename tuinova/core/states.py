@@ -1,7 +1,7 @@
 """Nova's states and its action table, as data and pure functions.
 
 Sources: nova/objects/fields.py, nova/compute (vm_states, task_states, power_state), nova/api/openstack/common.py and
-the guards of nova/compute/api.py. The REST face, the engine, the action menu, the help and the tests all read these rows.
+the guards of nova/compute/api.py. The REST face, the engine, the action menu, the help and the tests read these rows.
 """
 
 from __future__ import annotations

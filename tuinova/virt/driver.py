@@ -138,7 +138,7 @@ class ForeignGuest:
 
 @dataclass(frozen=True, slots=True)
 class NodeResources:
-    """One hypervisor node, as nova's get_available_resource has it; `cpu_info`: arch, model, vendor, topology, features.
+    """One hypervisor node, as Nova's get_available_resource; `cpu_info`: arch, model, vendor, topology, features.
 
     `supported_instances`: (architecture, hypervisor type, vm mode). `local_gb*` speak of the file system that holds the
     instances directory; `disk_available_least` is what is really free less what sparse disks may still take.
@@ -242,7 +242,7 @@ class ComputeDriver(ABC):
     # a guest's life --------------------------------------------------------------------------------------------------
     @abstractmethod
     def spawn(self, guest: GuestSpec) -> None:
-        """Image, disks, config drive, ports, definition, start; returns when RUNNING, a failure leaves nothing behind."""
+        """Image, disks, config drive, ports, definition, start; returns when RUNNING; failing leaves nothing behind."""
 
     @abstractmethod
     def destroy(self, guest: GuestSpec) -> None:
@@ -254,7 +254,7 @@ class ComputeDriver(ABC):
 
     @abstractmethod
     def power_off(self, uuid: str, timeout: int, retry_interval: int) -> None:
-        """Ask the guest to shut down for `timeout` s, again every `retry_interval` s, then force it; 0 forces at once."""
+        """Ask the guest to shut down for `timeout` s, anew every `retry_interval` s, then force; 0 forces at once."""
 
     @abstractmethod
     def power_on(self, guest: GuestSpec) -> None:
@@ -291,7 +291,7 @@ class ComputeDriver(ABC):
 
     @abstractmethod
     def open_console(self, uuid: str, sink: ConsoleSink, *, force: bool = False) -> ConsoleStream:
-        """Attach to the serial port; raises ConsoleBusy unless `force` (evicts the holder), GuestNotFound, DriverError."""
+        """Attach to the serial port; raises ConsoleBusy unless `force` (evicts the holder) or GuestNotFound."""
 
     @abstractmethod
     def send_keys(self, uuid: str, keys: Sequence[str]) -> None:
