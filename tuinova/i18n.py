@@ -34,3 +34,8 @@ def language() -> str:
 def _(message: str) -> str:
     """The message in the user's language; the English text itself where there is no translation."""
     return _catalogue(language()).get(message) or message
+
+
+def N_(message: str) -> str:
+    """Marks a string of a table for translation where it is shown."""
+    return message
