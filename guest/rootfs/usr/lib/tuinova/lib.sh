@@ -1,0 +1,14 @@
+# Shared by the boot scripts.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+RUN=/run/tuinova
+
+# Copies standard input to every console: /dev/console alone is only the last one of the kernel's command line.
+to_consoles() {
+    set --
+    for tty in $(cat /sys/class/tty/console/active); do set -- "$@" "/dev/$tty"; done
+    exec tee "$@" >/dev/null
+}
+say() { echo "tuinova: $*" | (to_consoles); }
+
+# True if the kernel's command line has that word.
+cmdline_has() { case " $(cat /proc/cmdline) " in *" $1 "*) return 0 ;; esac; return 1; }
