@@ -1,0 +1,101 @@
+"""Work orders inside one process: rings the worker of the order's host.
+
+The orders are rows, so this holds nothing that a crash could lose: what was not done is read again at the next start.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Hashable, Iterable
+from functools import partial
+from typing import Protocol
+
+from tuinova.rpc.lanes import LaneExecutor
+
+LOG = logging.getLogger(__name__)
+
+
+class Order(Protocol):
+    """What the bus reads of a work order."""
+
+    @property
+    def id(self) -> int:
+        """Its number."""
+
+    @property
+    def method(self) -> str:
+        """What is to be done."""
+
+    @property
+    def host(self) -> str | None:
+        """The compute host, None for the conductor's own."""
+
+    @property
+    def instance_uuid(self) -> str | None:
+        """The server, None when the order speaks of several."""
+
+
+Handler = Callable[[Order], None]
+
+# Kinds of work with their own limit a host: Nova's max_concurrent_builds is 10; a graceful power-off holds a thread for
+# a minute without costing anything, so the rest may be many.
+BUILD, WORK = "build", "work"
+
+
+class LocalBus:
+    """Orders of one server one after another, of different servers side by side, fairly among the servers of a host."""
+
+    def __init__(self, *, builds: int = 10, workers: int = 48, max_threads: int = 64) -> None:
+        self._executor = LaneExecutor("tuinova-worker", limits={BUILD: builds, WORK: workers}, max_threads=max_threads)
+        self._handlers: dict[str | None, Handler] = {}
+        self._kinds: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._known: set[int] = set()
+
+    def serve(self, host: str | None, handler: Callable[..., None], *, build_methods: Iterable[str] = ()) -> None:
+        """Let `handler` carry out the orders of `host` (None: the conductor's own)."""
+        self._handlers[host] = handler
+        self._kinds.update(dict.fromkeys(build_methods, BUILD))
+
+    def ring(self, orders: Iterable[Order]) -> None:
+        """Take orders that are committed; never blocks; an order that is known already is not taken twice.
+
+        Orders of a host that is not served here stay rows for whoever serves it.
+        """
+        for order in orders:
+            handler = self._handlers.get(order.host)
+            if handler is None:
+                continue
+            with self._lock:
+                if order.id in self._known:
+                    continue
+                self._known.add(order.id)
+            lane = order.instance_uuid or f"order-{order.id}"
+            kind = self._kinds.get(order.method, WORK)
+            if not self._executor.submit(order.host, lane, partial(self._carry_out, handler, order), kind=kind):
+                with self._lock:
+                    self._known.discard(order.id)
+
+    def submit(self, host: str | None, lane: Hashable, job: Callable[[], None]) -> bool:
+        """Run something else in turn with the orders of the lane (power sync, lifecycle events)."""
+        return self._executor.submit(host, lane, job)
+
+    def open_jobs(self) -> int:
+        """Orders and jobs that wait or run."""
+        return self._executor.open_jobs()
+
+    def wait_idle(self, timeout: float) -> bool:
+        """Wait until nothing waits or runs."""
+        return self._executor.wait_idle(timeout)
+
+    def stop(self, timeout: float) -> bool:
+        """Take no more, let what runs end within `timeout` seconds; what has not begun stays a row."""
+        return self._executor.close(timeout)
+
+    def _carry_out(self, handler: Handler, order: Order) -> None:
+        try:
+            handler(order)
+        finally:
+            with self._lock:
+                self._known.discard(order.id)
