@@ -1,0 +1,32 @@
+"""What leaves the conductor: frozen records, never rows of the database.
+
+JSON columns are plain dicts and lists that several readers may share: read only. Times are aware UTC datetimes.
+"""
+
+from tuinova.core.records.catalogue import Flavor, Image, Keypair, Project, QuotaUsage, User
+from tuinova.core.records.hosts import Aggregate, Allocation, ComputeNode, Network, Port, Service
+from tuinova.core.records.servers import ActionEvent, Fault, Instance, InstanceAction, ScheduleTrace, ServerGroup
+from tuinova.core.records.work import Change, WorkOrder
+
+__all__ = [
+    "ActionEvent",
+    "Aggregate",
+    "Allocation",
+    "Change",
+    "ComputeNode",
+    "Fault",
+    "Flavor",
+    "Image",
+    "Instance",
+    "InstanceAction",
+    "Keypair",
+    "Network",
+    "Port",
+    "Project",
+    "QuotaUsage",
+    "ScheduleTrace",
+    "ServerGroup",
+    "Service",
+    "User",
+    "WorkOrder",
+]

@@ -1,0 +1,156 @@
+"""Records of servers and what is written about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tuinova.core.states import server_status
+
+JsonDict = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A server (nova/objects/instance.py); `name` is the display name, `instance_name` the guest's on its host.
+
+    `flavor` is the server's own copy: id, name, memory_mb, vcpus, root_gb, ephemeral_gb, swap, rxtx_factor,
+    extra_specs, is_public, disabled, description. `image`: name, disk_format, min_disk, min_ram, size, properties.
+    `addresses`: port_id, network, mac, address, version, type of each port. `version` is the number of the server's
+    last change, so what is made of a record can be kept under (uuid, version).
+    """
+
+    id: int
+    uuid: str
+    name: str
+    project_id: str
+    user_id: str
+    vm_state: str
+    flavor: JsonDict
+    created_at: datetime
+    hostname: str = ""
+    description: str | None = None
+    task_state: str | None = None
+    power_state: int = 0
+    progress: int = 0
+    updated_at: datetime | None = None
+    launched_at: datetime | None = None
+    terminated_at: datetime | None = None
+    deleted_at: datetime | None = None
+    deleted: bool = False
+    host: str | None = None
+    node: str | None = None
+    availability_zone: str | None = None
+    pinned_availability_zone: str | None = None
+    image_ref: str | None = None
+    image: JsonDict = field(default_factory=dict)
+    kernel_id: str | None = None
+    ramdisk_id: str | None = None
+    key_name: str | None = None
+    key_data: JsonDict | None = None
+    user_data: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    system_metadata: JsonDict = field(default_factory=dict)
+    config_drive: bool = False
+    locked_by: str | None = None
+    locked_reason: str | None = None
+    reservation_id: str = ""
+    launch_index: int = 0
+    root_device_name: str | None = None
+    scheduler_hints: JsonDict = field(default_factory=dict)
+    server_group_id: str | None = None
+    addresses: list[JsonDict] = field(default_factory=list)
+    access_ip_v4: str | None = None
+    access_ip_v6: str | None = None
+    disk_config: str = "AUTO"
+    fault: JsonDict | None = None
+    security_groups: list[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+    version: int = 0
+
+    @property
+    def status(self) -> str:
+        """The API's status of the server."""
+        return server_status(self.vm_state, self.task_state, self.deleted)
+
+    @property
+    def locked(self) -> bool:
+        """Whether somebody holds the lock."""
+        return bool(self.locked_by)
+
+    @property
+    def launched(self) -> bool:
+        """Whether the guest has ever run."""
+        return self.launched_at is not None
+
+    @property
+    def instance_name(self) -> str:
+        """The guest's name on its host, from Nova's default `instance_name_template`."""
+        return f"instance-{self.id:08x}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerGroup:
+    """A server group; `members` are the uuids of its living servers, `hosts` has one entry for each placed one."""
+
+    uuid: str
+    name: str
+    project_id: str
+    user_id: str
+    policy: str
+    rules: JsonDict = field(default_factory=dict)
+    members: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActionEvent:
+    """One step of an action; unfinished while `finish_time` is None."""
+
+    event: str
+    start_time: datetime
+    finish_time: datetime | None = None
+    result: str | None = None
+    traceback: str | None = None
+    host: str | None = None
+    details: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceAction:
+    """One line of a server's action log; `message` is "Error" as soon as one event failed."""
+
+    id: int
+    action: str
+    instance_uuid: str
+    request_id: str
+    user_id: str | None
+    project_id: str | None
+    start_time: datetime
+    finish_time: datetime | None = None
+    updated_at: datetime | None = None
+    message: str | None = None
+    events: tuple[ActionEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a server is in ERROR; `details` is a traceback, kept only with code 500."""
+
+    code: int
+    message: str
+    created: datetime
+    details: str | None = None
+    host: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleTrace:
+    """One decision of the scheduler about a server."""
+
+    instance_uuid: str
+    request_id: str
+    at: datetime
+    trace: JsonDict
