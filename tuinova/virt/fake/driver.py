@@ -1,0 +1,419 @@
+"""The fake driver: Nova's driver contract on guests that are files.
+
+Nova source for the numbers: nova/virt/fake.py. Unlike Nova's, these guests boot, print, obey ACPI or don't, and live on
+when the service dies: another driver object on the same directory, in whatever process, sees the same guests.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+import uuid as uuids
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from tuinova.core.errors import ConsoleNotAvailable
+from tuinova.core.states import PowerState
+from tuinova.virt.driver import (
+    ComputeDriver,
+    ConnectionListener,
+    ConsoleSink,
+    ConsoleStream,
+    DriverError,
+    GuestInfo,
+    GuestNotFound,
+    GuestSpec,
+    HostNetwork,
+    LifecycleListener,
+    NodeResources,
+    RebootType,
+)
+from tuinova.virt.fake import console, machine
+from tuinova.virt.fake.events import EventDesk
+from tuinova.virt.fake.faults import Faults
+from tuinova.virt.fake.host import KEYS, NETWORK, is_three_finger_salute, resources
+from tuinova.virt.fake.options import FakeOptions
+from tuinova.virt.fake.record import GuestRecord, record_of
+from tuinova.virt.fake.store import GuestStore
+
+LOG_BYTES = 100 * 1024  # nova/virt/libvirt/driver.py MAX_CONSOLE_BYTES
+SOFT_REBOOT_SECONDS = 120  # [libvirt] wait_soft_reboot_seconds
+_STEP = 0.02
+Change = Callable[[GuestRecord, float], machine.Events]
+_BIG_OUTPUT = 256 * 1024
+
+
+class FakeDriver(ComputeDriver):
+    """Guests as files under `path/host`; see `options.py` for its manners and `faults.py` for failures to order."""
+
+    def __init__(self, *, host: str, path: Path, nodes: int = 1, options: FakeOptions | None = None) -> None:
+        self.host = host
+        self.connection_name = "fake"
+        self.virt_type = "fake"
+        self.virt_type_reason = "the fake driver was asked for: its guests are files, nothing runs"
+        self.options = options or FakeOptions()
+        self.directory = path / host
+        self.nodes = (host, *(f"{host}-{number}" for number in range(2, nodes + 1)))
+        self.store = GuestStore(self.directory)
+        self.store.create()
+        self.faults = Faults(self.directory, host, self.options.faults)
+        self._desk = EventDesk(self)
+        self._domain_ids = itertools.count(1)
+        self._booted_at = time.time()
+
+    # life ------------------------------------------------------------------------------------------------------------
+    def init_host(self, on_lifecycle: LifecycleListener, on_connection: ConnectionListener) -> None:
+        """See the contract."""
+        self.faults.closed.clear()
+        self.faults.strike("init_host", "before")
+        records = list(self.store.records())
+        self._domain_ids = itertools.count(1 + max((r.domain_id or 0 for r in records), default=0))
+        self._desk.open(on_lifecycle, on_connection)
+        for record in records:
+            if record.down_at is not None:
+                self._desk.expect(record.uuid, record.down_at)
+
+    def close(self) -> None:
+        """See the contract; a call that hangs by order ends with an error."""
+        self.faults.closed.set()
+        self._desk.close()
+
+    def warnings(self) -> Sequence[str]:
+        """See the contract."""
+        return []
+
+    # what is there ---------------------------------------------------------------------------------------------------
+    def list_guests(self) -> Sequence[GuestInfo]:
+        """See the contract."""
+        self.faults.strike("list_guests", "before")
+        return [self._info(record) for record in self.store.records() if not record.foreign]
+
+    def guest_info(self, uuid: str) -> GuestInfo:
+        """See the contract."""
+        self.faults.strike("guest_info", "before", uuid)
+        return self._info(self._ours(uuid))
+
+    def _info(self, record: GuestRecord) -> GuestInfo:
+        if record.down_at is not None and record.down_at <= time.time():
+            record = self.settle(record.uuid)
+        return GuestInfo(record.uuid, record.power, record.domain_id if record.is_active else None)
+
+    def _ours(self, uuid: str) -> GuestRecord:
+        record = self.store.load(uuid)
+        if record.foreign:
+            raise GuestNotFound(uuid=uuid)
+        return record
+
+    def node_resources(self) -> Sequence[NodeResources]:
+        """See the contract."""
+        self.faults.strike("node_resources", "before")
+        return resources(self.nodes, self.options, self.store.records(), self._booted_at)
+
+    def list_networks(self) -> Sequence[HostNetwork]:
+        """See the contract."""
+        self.faults.strike("list_networks", "before")
+        return [NETWORK]
+
+    def leftovers(self) -> Mapping[str, Sequence[str]]:
+        """See the contract."""
+        self.faults.strike("leftovers", "before")
+        return {uuid: ["directory"] for uuid in self.store.half_made()}
+
+    # changing a guest ------------------------------------------------------------------------------------------------
+    def _begin(self, uuid: str, method: str) -> None:
+        """The faults that were ordered for the start of a call; never under a lock, since one may hang."""
+        try:
+            record = self.store.load(uuid)
+        except GuestNotFound:
+            self.faults.strike(method, "before", uuid)
+            return
+        for when in ("before", "middle"):
+            self.faults.strike(method, when, uuid, record.name, record.display_name)
+
+    def _change(self, uuid: str, change: Change, method: str) -> GuestRecord:
+        """A whole call: its faults, and the change of one guest."""
+        self._begin(uuid, method)
+        record = self._apply(uuid, change)
+        self.faults.strike(method, "after", uuid, record.name, record.display_name)
+        return record
+
+    def _apply(self, uuid: str, change: Change) -> GuestRecord:
+        """Change a guest under its lock and tell the listeners."""
+        with self.store.locked(uuid):
+            record, now = self._ours(uuid), time.time()
+            _, events = machine.settle(self.store, record, now)
+            events += change(record, now)
+            self.store.save(record)
+            for event in events:
+                self._desk.tell(uuid, event)
+        if record.down_at is not None:
+            self._desk.expect(uuid, record.down_at)
+        self._desk.look_at_consoles()
+        return record
+
+    def settle(self, uuid: str) -> GuestRecord:
+        """Let happen what was due to a guest (boot text, the end of a shutdown); returns it as it is now."""
+        with self.store.locked(uuid):
+            record = self.store.load(uuid)
+            changed, events = machine.settle(self.store, record, time.time())
+            if changed:
+                self.store.save(record)
+            for event in events:
+                self._desk.tell(uuid, event)
+        return record
+
+    def spawn(self, guest: GuestSpec) -> None:
+        """See the contract."""
+        names = (guest.uuid, guest.name, guest.display_name)
+        self.faults.strike("spawn", "before", *names)
+        if self.store.exists(guest.uuid):
+            raise DriverError(reason=f"Guest {guest.uuid} exists already")
+        try:
+            record = record_of(guest, self.options.boot_seconds)
+            self.store.make_directory(guest.uuid)
+            self.faults.strike("spawn", "middle", *names)
+            if guest.config_drive and guest.config_drive_files is not None:
+                self.store.write_config_drive(guest.uuid, guest.config_drive_files())
+            if self.options.spawn_seconds:
+                self.faults.closed.wait(self.options.spawn_seconds)
+            with self.store.locked(guest.uuid):
+                events = machine.start(self.store, record, time.time(), next(self._domain_ids))
+                self.store.save(record)
+            for event in events:
+                self._desk.tell(guest.uuid, event)
+            self.faults.strike("spawn", "after", *names)
+        except BaseException:
+            self.store.remove(guest.uuid)
+            raise
+
+    def destroy(self, guest: GuestSpec) -> None:
+        """See the contract."""
+        self.faults.strike("destroy", "before", guest.uuid, guest.name, guest.display_name)
+        self._remove(guest.uuid, "destroy")
+
+    def cleanup(self, uuid: str) -> None:
+        """See the contract."""
+        self.faults.strike("cleanup", "before", uuid)
+        self._remove(uuid, "cleanup")
+
+    def _remove(self, uuid: str, method: str) -> None:
+        try:
+            with self.store.locked(uuid):
+                record = self.store.load(uuid)
+                if record.foreign:
+                    return
+                events = machine.stop(self.store, record, time.time())
+                self.store.save(record)
+                for event in events:
+                    self._desk.tell(uuid, event)
+        except GuestNotFound:
+            pass
+        self.faults.strike(method, "middle", uuid)
+        self._desk.end_consoles(uuid)
+        self.store.remove(uuid)
+        self.faults.strike(method, "after", uuid)
+
+    def power_off(self, uuid: str, timeout: int, retry_interval: int) -> None:
+        """See the contract."""
+        self._begin(uuid, "power_off")
+        if timeout > 0:
+            self._shut_down(uuid, timeout, retry_interval)
+        record = self._apply(uuid, lambda record, now: machine.stop(self.store, record, now))
+        self.faults.strike("power_off", "after", uuid, record.name, record.display_name)
+
+    def _shut_down(self, uuid: str, seconds: float, retry_interval: float) -> bool:
+        """Press the power button, again every `retry_interval`; True when the guest went off by itself."""
+        give_up = time.monotonic() + seconds
+        while True:
+            record = self._apply(uuid, self._press)
+            press_again = min(give_up, time.monotonic() + max(retry_interval, _STEP))
+            while record.is_active:
+                wait = press_again - time.monotonic()
+                if record.down_at is not None:
+                    wait = min(wait, max(record.down_at - time.time(), 0.001))
+                if wait <= 0 or self.faults.closed.wait(min(wait, 0.5)):
+                    break
+                record = self.settle(uuid)
+            if not record.is_active:
+                return True
+            if time.monotonic() >= give_up or self.faults.closed.is_set():
+                return False
+
+    def _press(self, record: GuestRecord, now: float) -> machine.Events:
+        machine.press_power_button(record, now, self.options.shutdown_seconds)
+        return machine.settle(self.store, record, now)[1]
+
+    def power_on(self, guest: GuestSpec) -> None:
+        """See the contract."""
+        self._change(guest.uuid, self._boot(guest, even_if_running=False), "power_on")
+
+    def _boot(self, guest: GuestSpec, *, even_if_running: bool) -> Change:
+        """The change that starts a guest from its present definition."""
+
+        def change(record: GuestRecord, now: float) -> machine.Events:
+            if record.state == PowerState.RUNNING and not even_if_running:
+                return []
+            events = machine.stop(self.store, record, now)
+            fresh = record_of(guest, record.boot_seconds)
+            for name in ("hostname", "memory_mb", "vcpus", "disk_gb", "address", "ignore_acpi", "display_name", "name"):
+                setattr(record, name, getattr(fresh, name))
+            return events + machine.start(self.store, record, now, next(self._domain_ids))
+
+        return change
+
+    def reboot(self, guest: GuestSpec, kind: RebootType) -> RebootType:
+        """See the contract; a guest that ignores ACPI or does not run falls back to hard at once, not after 120 s."""
+        self._begin(guest.uuid, "reboot")
+        record = self._ours(guest.uuid)
+        done = RebootType.HARD
+        if kind is RebootType.SOFT and record.state == PowerState.RUNNING and not record.ignore_acpi:
+            self._shut_down(guest.uuid, SOFT_REBOOT_SECONDS, SOFT_REBOOT_SECONDS)
+            done = RebootType.SOFT
+        self._apply(guest.uuid, self._boot(guest, even_if_running=True))
+        self.faults.strike("reboot", "after", guest.uuid, guest.name, guest.display_name)
+        return done
+
+    def pause(self, uuid: str) -> None:
+        """See the contract."""
+
+        def change(record: GuestRecord, now: float) -> machine.Events:
+            if record.state == PowerState.PAUSED:
+                return []
+            self._must_be_active(record, "pause")
+            record.halt(now, PowerState.PAUSED)
+            return [machine.LifecycleEvent.PAUSED]
+
+        self._change(uuid, change, "pause")
+
+    def unpause(self, uuid: str) -> None:
+        """See the contract."""
+
+        def change(record: GuestRecord, now: float) -> machine.Events:
+            if record.state == PowerState.RUNNING:
+                return []
+            self._must_be_active(record, "unpause")
+            record.run(now)
+            return [machine.LifecycleEvent.RESUMED]
+
+        self._change(uuid, change, "unpause")
+
+    def suspend(self, uuid: str) -> None:
+        """See the contract."""
+
+        def change(record: GuestRecord, now: float) -> machine.Events:
+            if record.saved:
+                return []
+            self._must_be_active(record, "suspend")
+            return machine.save_memory(self.store, record, now)
+
+        self._change(uuid, change, "suspend")
+
+    def resume(self, guest: GuestSpec) -> None:
+        """See the contract; without a saved memory the guest boots, as libvirt's does."""
+
+        def change(record: GuestRecord, now: float) -> machine.Events:
+            if record.state == PowerState.RUNNING:
+                return []
+            if record.saved:
+                return machine.restore(record, now, next(self._domain_ids))
+            return machine.stop(self.store, record, now) + machine.start(
+                self.store, record, now, next(self._domain_ids)
+            )
+
+        self._change(guest.uuid, change, "resume")
+
+    def resume_state_on_host_boot(self, guest: GuestSpec) -> None:
+        """See the contract."""
+
+        def change(record: GuestRecord, now: float) -> machine.Events:
+            if record.is_active or record.saved:
+                return []
+            return self._boot(guest, even_if_running=False)(record, now)
+
+        self._change(guest.uuid, change, "resume_state_on_host_boot")
+
+    @staticmethod
+    def _must_be_active(record: GuestRecord, what: str) -> None:
+        if not record.is_active:
+            raise DriverError(reason=f"Cannot {what} {record.name}: domain is not running")
+
+    # console ---------------------------------------------------------------------------------------------------------
+    def console_output(self, uuid: str, all_boots: bool = False) -> bytes:
+        """See the contract."""
+        self.faults.strike("console_output", "before", uuid)
+        try:
+            self._ours(uuid)
+            self.settle(uuid)
+            return self.store.read_log(uuid, LOG_BYTES, all_boots)
+        except GuestNotFound:
+            raise ConsoleNotAvailable() from None
+
+    def open_console(self, uuid: str, sink: ConsoleSink, *, force: bool = False) -> ConsoleStream:
+        """See the contract."""
+        self.faults.strike("open_console", "before", uuid)
+        self._ours(uuid)
+        with self.store.locked(uuid):
+            record = self._ours(uuid)
+            _, events = machine.settle(self.store, record, time.time())
+            self.store.save(record)
+            if not record.is_active or record.domain_id is None:
+                raise DriverError(reason=f"The domain {record.name} is not running")
+            token = console.take_console(self.store, uuid, force=force)
+            stream = console.FakeConsole(self.store, uuid, record.domain_id, token, sink)
+        stream.send = lambda data: self._type(stream, data)
+        for event in events:
+            self._desk.tell(uuid, event)
+        self._desk.add_console(stream)
+        return stream
+
+    def _type(self, stream: console.FakeConsole, data: bytes) -> None:
+        printed = 0
+
+        def change(record: GuestRecord, now: float) -> machine.Events:
+            nonlocal printed
+            if record.domain_id != stream.domain_id or not record.is_active:
+                raise DriverError(reason=f"The console stream of {record.uuid} is over")
+            printed = machine.typed(self.store, record, data, now, self.options.shutdown_seconds)
+            return []
+
+        self._change(stream.uuid, change, "console_write")
+        if printed > _BIG_OUTPUT:
+            # The log must not be rotated twice before the stream has read it.
+            stream.drained.wait(5)
+
+    def send_keys(self, uuid: str, keys: Sequence[str]) -> None:
+        """See the contract; ctrl, alt and delete together reset the guest, other keys go to a screen nobody sees."""
+        unknown = [key for key in keys if key not in KEYS]
+        if unknown or not keys:
+            raise DriverError(reason=f"Unknown key {', '.join(unknown)}" if unknown else "No keys were named")
+
+        def change(record: GuestRecord, now: float) -> machine.Events:
+            self._must_be_active(record, "send keys to")
+            if is_three_finger_salute(keys) and record.state == PowerState.RUNNING:
+                machine.reset(self.store, record, now)
+            return []
+
+        self._change(uuid, change, "send_keys")
+
+    def graphics_address(self, uuid: str) -> str | None:
+        """See the contract: a fake guest has no display."""
+        self._ours(uuid)
+        return None
+
+    # for tests -------------------------------------------------------------------------------------------------------
+    def plant_foreign(
+        self,
+        name: str,
+        *,
+        memory_mb: int = 1024,
+        vcpus: int = 1,
+        disk_gb: int = 10,
+        state: PowerState = PowerState.RUNNING,
+    ) -> str:
+        """A guest that somebody else made on this host; returns its uuid."""
+        uuid = str(uuids.uuid4())
+        self.store.make_directory(uuid)
+        self.store.save(
+            GuestRecord(uuid, name, foreign=True, memory_mb=memory_mb, vcpus=vcpus, disk_gb=disk_gb, state=int(state))
+        )
+        return uuid

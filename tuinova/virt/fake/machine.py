@@ -1,0 +1,105 @@
+"""The machine under a fake guest: what power, time and typing do to its record and its console log.
+
+Every function runs under the guest's lock and leaves the saving of the record to its caller.
+"""
+
+from __future__ import annotations
+
+from tuinova.core.states import PowerState
+from tuinova.virt.driver import LifecycleEvent
+from tuinova.virt.fake.record import GuestRecord
+from tuinova.virt.fake.shell import type_in
+from tuinova.virt.fake.store import GuestStore
+
+Events = list[LifecycleEvent]
+
+
+def start(store: GuestStore, record: GuestRecord, now: float, domain_id: int) -> Events:
+    """A new domain boots: new log, new memory."""
+    if record.boot_lines or record.ran:
+        store.rotate_log(record.uuid, record.domain_id)
+    record.domain_id, record.saved = domain_id, False
+    record.run(now)
+    record.reset(now)
+    return [LifecycleEvent.STARTED]
+
+
+def stop(store: GuestStore, record: GuestRecord, now: float) -> Events:
+    """The domain is gone; what it printed until now is in its log. Nothing when it was off already."""
+    if not record.is_active:
+        return []
+    flush(store, record, now)
+    record.halt(now, PowerState.SHUTDOWN)
+    record.down_at, record.down_then = None, "off"
+    return [LifecycleEvent.STOPPED]
+
+
+def save_memory(store: GuestStore, record: GuestRecord, now: float) -> Events:
+    """Managed save: off, with its memory (terminal, variables, a boot in progress) kept."""
+    if not record.is_active:
+        return []
+    flush(store, record, now)
+    record.halt(now, PowerState.SHUTDOWN)
+    record.saved = True
+    return [LifecycleEvent.STOPPED]
+
+
+def restore(record: GuestRecord, now: float, domain_id: int) -> Events:
+    """Go on from the saved memory, in a new domain with the same log."""
+    record.domain_id, record.saved = domain_id, False
+    record.run(now)
+    return [LifecycleEvent.STARTED]
+
+
+def flush(store: GuestStore, record: GuestRecord, now: float) -> bool:
+    """Bring the console log up to date with the boot; True when there was something."""
+    data = record.boot_output(now)
+    if data:
+        store.append_log(record.uuid, data)
+    return bool(data)
+
+
+def press_power_button(record: GuestRecord, now: float, shutdown_seconds: float) -> bool:
+    """ACPI: a guest that obeys will be off in a while; False when nobody listens."""
+    if record.state != PowerState.RUNNING or record.ignore_acpi:
+        return False
+    if record.down_at is None:
+        record.down_at, record.down_then = now + shutdown_seconds, "off"
+    return True
+
+
+def reset(store: GuestStore, record: GuestRecord, now: float) -> None:
+    """The reset line: the same domain, the same log and console, a new boot."""
+    flush(store, record, now)
+    record.reset(now)
+
+
+def settle(store: GuestStore, record: GuestRecord, now: float) -> tuple[bool, Events]:
+    """Let happen what was due until now; (changed, events)."""
+    if record.state != PowerState.RUNNING:
+        return False, []
+    changed = flush(store, record, now)
+    if record.down_at is None or now < record.down_at:
+        return changed, []
+    if record.down_then == "reset":
+        reset(store, record, now)
+        return True, []
+    if record.is_up:
+        store.append_log(record.uuid, b"\r\nThe system is going down NOW!\r\nreboot: Power down\r\n")
+    return True, stop(store, record, now)
+
+
+def typed(store: GuestStore, record: GuestRecord, data: bytes, now: float, shutdown_seconds: float) -> int:
+    """Bytes on the serial line: echo, login, commands; returns how many bytes the guest printed.
+
+    A paused guest and one that still boots let them go by, as a getty that starts does.
+    """
+    if record.state != PowerState.RUNNING or not record.is_up or record.down_at is not None:
+        return 0
+    reaction = type_in(record, data, record.clock(now) - record.boot_at)
+    output = "".join(reaction.output).encode(errors="replace")
+    if output:
+        store.append_log(record.uuid, output)
+    if reaction.power:
+        record.down_at, record.down_then = now + shutdown_seconds, reaction.power
+    return len(output)

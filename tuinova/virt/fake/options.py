@@ -1,0 +1,39 @@
+"""What a fake hypervisor pretends to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+# nova/virt/fake.py FakeDriver: the numbers of its host.
+NOVA_CPU_INFO: Mapping[str, Any] = {
+    "arch": "x86_64",
+    "model": "Nehalem",
+    "vendor": "Intel",
+    "features": ["pge", "clflush"],
+    "topology": {"cores": 1, "threads": 1, "sockets": 4},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FakeOptions:
+    """Sizes and manners of one fake host; the sizes are of each of its nodes (memory in MiB, disk in GiB).
+
+    `boot_seconds` is how long the boot text takes to come out, `shutdown_seconds` how long a guest that obeys takes to
+    go off, `spawn_seconds` how long a build waits (image conversion of a real host); 0 means at once.
+    `watch_seconds` is how often what another process did to the guests is looked for.
+    `faults` has the shape of faults.json (see `faults.py`).
+    """
+
+    vcpus: int = 1000
+    memory_mb: int = 800_000
+    disk_gb: int = 600_000
+    host_ip: str = "127.0.0.1"
+    cpu_info: Mapping[str, Any] = field(default_factory=lambda: dict(NOVA_CPU_INFO))
+    supported_instances: Sequence[tuple[str, str, str]] = (("x86_64", "fake", "hvm"), ("i686", "fake", "hvm"))
+    boot_seconds: float = 1.0
+    shutdown_seconds: float = 0.0
+    spawn_seconds: float = 0.0
+    watch_seconds: float = 0.5
+    faults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

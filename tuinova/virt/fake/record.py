@@ -1,0 +1,152 @@
+"""A fake guest as it stands in its file: all that must outlive the service."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from tuinova.core.states import PowerState
+from tuinova.virt.driver import GuestSpec
+from tuinova.virt.fake.boot import BOOT_LINES, boot_text, lines_due
+
+# Stages of the guest's terminal.
+LOGIN, PASSWORD, SHELL = "login", "password", "shell"
+
+
+@dataclass(slots=True)
+class GuestRecord:
+    """One guest. The guest's own clock (`ran` plus the time since `since`) stands still while it is paused or saved.
+
+    `boot_at` is the guest's clock at its last reset, `boot_lines` how much of the boot text is in the log already;
+    `down_at` is the wall time at which a shutdown that has begun is over, `down_then` what follows: "off" or "reset".
+    """
+
+    uuid: str
+    name: str
+    hostname: str = "guest"
+    display_name: str = ""
+    foreign: bool = False
+    memory_mb: int = 0
+    vcpus: int = 0
+    disk_gb: int = 0
+    address: str | None = None
+    ignore_acpi: bool = False
+    boot_seconds: float = 1.0
+    state: int = int(PowerState.SHUTDOWN)
+    saved: bool = False
+    domain_id: int | None = None
+    ran: float = 0.0
+    since: float | None = None
+    boot_at: float = 0.0
+    boot_lines: int = 0
+    down_at: float | None = None
+    down_then: str = "off"
+    stage: str = LOGIN
+    user: str = ""
+    line: str = ""
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def power(self) -> PowerState:
+        """The power state as the contract has it."""
+        return PowerState(self.state)
+
+    @property
+    def is_active(self) -> bool:
+        """Running or paused: there is a domain with a serial port."""
+        return self.state in (PowerState.RUNNING, PowerState.PAUSED)
+
+    @property
+    def is_up(self) -> bool:
+        """The boot is over: somebody listens on the serial port."""
+        return self.boot_lines >= BOOT_LINES
+
+    def clock(self, now: float) -> float:
+        """The guest's own clock, in seconds, at wall time `now`."""
+        return self.ran + (max(0.0, now - self.since) if self.since is not None else 0.0)
+
+    def run(self, now: float) -> None:
+        """Let the clock go."""
+        self.state, self.since = int(PowerState.RUNNING), now
+
+    def halt(self, now: float, state: PowerState) -> None:
+        """Stop the clock, in whatever state."""
+        self.ran, self.since, self.state = self.clock(now), None, int(state)
+
+    def reset(self, now: float) -> None:
+        """A cold boot of the machine: its memory is lost."""
+        self.boot_at, self.boot_lines = self.clock(now), 0
+        self.down_at, self.down_then = None, "off"
+        self.stage, self.user, self.line, self.variables = LOGIN, "", "", {}
+
+    def boot_output(self, now: float) -> bytes:
+        """What the boot has printed since it was last asked."""
+        if self.state != PowerState.RUNNING or self.boot_lines >= BOOT_LINES:
+            return b""
+        due = lines_due(self.clock(now) - self.boot_at, self.boot_seconds)
+        if due <= self.boot_lines:
+            return b""
+        text = boot_text(
+            self.boot_lines,
+            due,
+            hostname=self.hostname,
+            memory_mb=self.memory_mb,
+            vcpus=self.vcpus,
+            disk_gb=self.disk_gb,
+            address=self.address,
+        )
+        self.boot_lines = due
+        return text.encode()
+
+    def to_json(self) -> str:
+        """The file's text."""
+        return json.dumps({name: getattr(self, name) for name in _FIELDS}, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> GuestRecord:
+        """The record of a file; raises ValueError for what is not one."""
+        data = json.loads(text)
+        if not isinstance(data, dict) or not isinstance(data.get("uuid"), str):
+            raise ValueError("not a guest's file")
+        return cls(**{name: value for name, value in data.items() if name in _FIELDS})
+
+
+_FIELDS = tuple(f.name for f in fields(GuestRecord))
+
+
+def _truth(value: Any) -> bool:
+    return str(value).strip().lower() in ("true", "yes", "1", "on")
+
+
+def ignores_acpi(guest: GuestSpec) -> bool:
+    """Whether the guest was asked to ignore the power button: an image property, or metadata in its config drive.
+
+    The demo guest reads `ignore_acpi` from its config drive's metadata, so one server behaves alike on both.
+    """
+    properties = guest.image.properties if guest.image else {}
+    if _truth(properties.get("tuinova_ignore_acpi")) or _truth(properties.get("hw_tuinova_ignore_acpi")):
+        return True
+    if not guest.config_drive or guest.config_drive_files is None:
+        return False
+    try:
+        meta = json.loads(guest.config_drive_files().get("openstack/latest/meta_data.json", b"{}")).get("meta") or {}
+    except (ValueError, AttributeError):
+        return False
+    return isinstance(meta, dict) and _truth(meta.get("ignore_acpi"))
+
+
+def record_of(guest: GuestSpec, boot_seconds: float) -> GuestRecord:
+    """The record of a new guest, off."""
+    return GuestRecord(
+        uuid=guest.uuid,
+        name=guest.name,
+        hostname=guest.hostname or "guest",
+        display_name=guest.display_name,
+        memory_mb=guest.memory_mb,
+        vcpus=guest.vcpus,
+        disk_gb=guest.root_gb + guest.ephemeral_gb,
+        address=next((nic.address for nic in guest.nics if nic.address), None),
+        ignore_acpi=ignores_acpi(guest),
+        boot_seconds=boot_seconds,
+    )

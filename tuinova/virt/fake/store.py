@@ -1,0 +1,183 @@
+"""The directory of a fake hypervisor: a directory a guest, guest.json and its console log in it.
+
+Files are replaced by rename, so a reader sees the old or the new one; nothing is synced to disk: the fake hypervisor
+outlives the service, not the machine. The lock of a guest is a kernel lock on its directory, good between threads and
+between processes, and free at once when a process dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tuinova.virt.driver import GuestNotFound
+from tuinova.virt.fake.record import GuestRecord
+
+LOG_LIMIT = 2 * 1024 * 1024  # virtlogd's max_size: beyond it the log goes to console.log.0
+KEPT_BOOTS = 3
+_DELETED = "_del"  # nova renames an instance directory so before it removes the tree
+
+Signature = tuple[int, int, int]
+
+
+class GuestStore:
+    """Guests on disk, with a cache that notices what other processes wrote."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.guests = str(directory / "guests")
+        self._cache: dict[str, tuple[Signature, GuestRecord]] = {}
+
+    def create(self) -> None:
+        """Make the directories."""
+        os.makedirs(self.guests, mode=0o700, exist_ok=True)
+
+    def path(self, uuid: str, name: str = "") -> str:
+        """A path in a guest's directory."""
+        return f"{self.guests}/{uuid}/{name}" if name else f"{self.guests}/{uuid}"
+
+    # one guest -------------------------------------------------------------------------------------------------------
+    @contextlib.contextmanager
+    def locked(self, uuid: str) -> Iterator[None]:
+        """Hold the guest's lock; raises GuestNotFound when it has no directory."""
+        try:
+            descriptor = os.open(self.path(uuid), os.O_RDONLY | os.O_DIRECTORY)
+        except (FileNotFoundError, NotADirectoryError):
+            raise GuestNotFound(uuid=uuid) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def load(self, uuid: str) -> GuestRecord:
+        """The guest as it is now, a copy that the caller may change; raises GuestNotFound."""
+        path = self.path(uuid, "guest.json")
+        try:
+            status = os.stat(path)
+            signature = (status.st_ino, status.st_mtime_ns, status.st_size)
+            kept = self._cache.get(uuid)
+            if kept is None or kept[0] != signature:
+                with open(path, "rb") as file:
+                    kept = (signature, GuestRecord.from_json(file.read()))
+                self._cache[uuid] = kept
+        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
+            self._cache.pop(uuid, None)
+            raise GuestNotFound(uuid=uuid) from None
+        return copy.copy(kept[1])
+
+    def save(self, record: GuestRecord) -> None:
+        """Write the guest's file."""
+        path = self.path(record.uuid, "guest.json")
+        with open(path + ".new", "w") as file:
+            file.write(record.to_json())
+            file.flush()
+            status = os.fstat(file.fileno())
+        os.replace(path + ".new", path)
+        self._cache[record.uuid] = ((status.st_ino, status.st_mtime_ns, status.st_size), copy.copy(record))
+
+    def remove(self, uuid: str) -> None:
+        """Remove all files of a guest; harmless when there are none."""
+        self._cache.pop(uuid, None)
+        path = self.path(uuid)
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(path, path + _DELETED)
+        shutil.rmtree(path + _DELETED, ignore_errors=True)
+
+    def make_directory(self, uuid: str) -> None:
+        """An empty directory for a guest; what a build that was cut short left in it is gone."""
+        try:
+            os.mkdir(self.path(uuid), 0o700)
+        except FileExistsError:
+            self.remove(uuid)
+            os.mkdir(self.path(uuid), 0o700)
+        except FileNotFoundError:
+            self.create()
+            os.mkdir(self.path(uuid), 0o700)
+
+    def exists(self, uuid: str) -> bool:
+        """Whether the guest is there."""
+        return os.path.exists(self.path(uuid, "guest.json"))
+
+    def write_config_drive(self, uuid: str, files: Mapping[str, bytes]) -> None:
+        """The files of the config drive, as a tree `disk.config` that tests can look into."""
+        root = Path(self.path(uuid, "disk.config"))
+        for name, content in files.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+    # all of them -----------------------------------------------------------------------------------------------------
+    def _names(self) -> list[str]:
+        try:
+            return os.listdir(self.guests)
+        except FileNotFoundError:
+            return []
+
+    def records(self) -> Iterator[GuestRecord]:
+        """All guests, foreign ones too."""
+        for name in self._names():
+            if not name.endswith(_DELETED):
+                with contextlib.suppress(GuestNotFound):
+                    yield self.load(name)
+
+    def half_made(self) -> list[str]:
+        """uuids with a directory but no guest: builds and removals that a crash cut short."""
+        found = set()
+        for name in self._names():
+            if name.endswith(_DELETED) or not os.path.exists(self.path(name, "guest.json")):
+                found.add(name.removesuffix(_DELETED))
+        return sorted(found)
+
+    # console log -----------------------------------------------------------------------------------------------------
+    def append_log(self, uuid: str, data: bytes) -> None:
+        """Add to the log of this boot, under the guest's lock."""
+        path = self.path(uuid, "console.log")
+        with open(path, "ab") as file:
+            size = file.tell()
+            if size < LOG_LIMIT:
+                file.write(data)
+                return
+        os.replace(path, path + ".0")
+        with open(path, "ab") as file:
+            file.write(data)
+
+    def rotate_log(self, uuid: str, boot: int | None) -> None:
+        """Set the log of the boot that is over apart, and forget the oldest."""
+        path = self.path(uuid, "console.log")
+        if not os.path.exists(path):
+            return
+        older = self._older_boots(uuid)
+        for name in older[: len(older) - KEPT_BOOTS + 1]:
+            os.unlink(name)
+        with open(f"{self.path(uuid)}/boot-{boot or 0:08d}.log", "wb") as whole:
+            whole.write(self._read_log(uuid))
+        for name in (path, path + ".0"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
+
+    def _older_boots(self, uuid: str) -> list[str]:
+        directory = self.path(uuid)
+        return sorted(f"{directory}/{name}" for name in os.listdir(directory) if name.startswith("boot-"))
+
+    def _read_log(self, uuid: str) -> bytes:
+        parts = []
+        for name in ("console.log.0", "console.log"):
+            with contextlib.suppress(FileNotFoundError), open(self.path(uuid, name), "rb") as file:
+                parts.append(file.read())
+        return b"".join(parts)
+
+    def read_log(self, uuid: str, limit: int, all_boots: bool) -> bytes:
+        """The last `limit` bytes of the log, of earlier boots too when asked."""
+        parts = []
+        if all_boots:
+            for name in self._older_boots(uuid):
+                with contextlib.suppress(FileNotFoundError), open(name, "rb") as file:
+                    parts.append(file.read())
+        parts.append(self._read_log(uuid))
+        return b"".join(parts)[-limit:]
