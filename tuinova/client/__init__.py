@@ -1,0 +1,207 @@
+"""The one client of the REST face, for the screens and the command line (standard library only)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from tuinova.client import resources
+from tuinova.client.connection import Answer, Connection, segment
+from tuinova.client.errors import (
+    ApiError,
+    ClientError,
+    ConsoleClosed,
+    NotFoundByName,
+    NotUnique,
+    ServiceUnreachable,
+    StreamEnded,
+    Trimmed,
+    WaitFailed,
+    WaitTimeout,
+)
+from tuinova.client.feed import ChangeStream
+from tuinova.client.images import Images
+from tuinova.client.servers import Servers
+from tuinova.client.target import find_target
+
+if TYPE_CHECKING:
+    from tuinova.client.console import Console
+
+__all__ = [
+    "Answer",
+    "ApiError",
+    "ChangeStream",
+    "Client",
+    "ClientError",
+    "ConsoleClosed",
+    "NotFoundByName",
+    "NotUnique",
+    "ServiceUnreachable",
+    "StreamEnded",
+    "Trimmed",
+    "WaitFailed",
+    "WaitTimeout",
+    "connect",
+]
+
+
+def connect(
+    *, url: str | None = None, username: str | None = None, project: str | None = None, start: bool = True
+) -> Client:
+    """A client of the service at `url` (TUINOVA_URL), the user's socket, the system's, else of one that is started.
+
+    Acts as `username` in `project`: OS_USERNAME, OS_PROJECT_NAME, else admin, admin. Raises ServiceUnreachable.
+    """
+    target, opened = find_target(url or os.environ.get("TUINOVA_URL"), start)
+    user = username or os.environ.get("OS_USERNAME") or "admin"
+    acting = project or os.environ.get("OS_PROJECT_NAME") or "admin"
+    return Client(Connection(target, opened, user, acting))
+
+
+class Client:
+    """Requests as one user in one project; thread-safe."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    @property
+    def username(self) -> str:
+        """The acting user's name."""
+        return self.connection.username
+
+    @property
+    def project(self) -> str:
+        """The acting project's name."""
+        return self.connection.project
+
+    def acting_as(self, *, username: str | None = None, project: str | None = None) -> Client:
+        """Another client of the same service, acting as somebody else."""
+        own = self.connection
+        return Client(Connection(own.target, None, username or own.username, project or own.project))
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        self.connection.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # requests
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+    ) -> Answer:
+        """One request; raises ApiError (400 and above) and ServiceUnreachable. `timeout` in seconds, 60 if None."""
+        extra: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
+        return self.connection.request(method, path, body, headers=headers, params=params, **extra)
+
+    def get(self, path: str, *, params: Mapping[str, Any] | None = None) -> Any:
+        """The parsed answer to GET."""
+        return self.request("GET", path, params=params).json()
+
+    def post(self, path: str, body: Any = None) -> Any:
+        """The parsed answer to POST."""
+        return self.request("POST", path, body).json()
+
+    def put(self, path: str, body: Any = None) -> Any:
+        """The parsed answer to PUT."""
+        return self.request("PUT", path, body).json()
+
+    def patch(self, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None) -> Any:
+        """The parsed answer to PATCH."""
+        return self.request("PATCH", path, body, headers=headers).json()
+
+    def delete(self, path: str, *, params: Mapping[str, Any] | None = None) -> Any:
+        """The parsed answer to DELETE."""
+        return self.request("DELETE", path, params=params).json()
+
+    # the service
+    def info(self) -> dict[str, Any]:
+        """What `tuinova info` prints."""
+        return dict(self.get("/tuinova/v1/info"))
+
+    def config(self) -> list[dict[str, Any]]:
+        """Every option in force and where it came from."""
+        return list(self.get("/tuinova/v1/config"))
+
+    def limits(self, **params: Any) -> dict[str, Any]:
+        """Nova's absolute limits of the acting project."""
+        return dict(self.get("/v2.1/limits", params=params)["limits"]["absolute"])
+
+    def availability_zones(self, detail: bool = False) -> list[dict[str, Any]]:
+        """Zones and whether they are available."""
+        path = "/v2.1/os-availability-zone" + ("/detail" if detail else "")
+        return list(self.get(path)["availabilityZoneInfo"])
+
+    def changes(self, since: int | None = None) -> ChangeStream:
+        """The change feed after `since`, from now on when None; raises Trimmed and, while iterating, StreamEnded."""
+        return ChangeStream(self.connection, since)
+
+    def console(self, server_id: str) -> Console:
+        """A viewer of the serial console; raises ApiError (409) with the reason when there is none now."""
+        from tuinova.client.console import Console
+
+        grant = self.post(f"/tuinova/v1/servers/{segment(server_id)}/console")
+        return Console(self.connection, grant)
+
+    # resources
+    @cached_property
+    def servers(self) -> Servers:
+        """Servers."""
+        return Servers(self)
+
+    @cached_property
+    def images(self) -> Images:
+        """Images."""
+        return Images(self)
+
+    @cached_property
+    def flavors(self) -> resources.Flavors:
+        """Flavors."""
+        return resources.Flavors(self)
+
+    @cached_property
+    def keypairs(self) -> resources.Keypairs:
+        """Key pairs."""
+        return resources.Keypairs(self)
+
+    @cached_property
+    def hypervisors(self) -> resources.Hypervisors:
+        """Hypervisors."""
+        return resources.Hypervisors(self)
+
+    @cached_property
+    def services(self) -> resources.Services:
+        """Compute services."""
+        return resources.Services(self)
+
+    @cached_property
+    def quotas(self) -> resources.Quotas:
+        """Quotas."""
+        return resources.Quotas(self)
+
+    @cached_property
+    def server_groups(self) -> resources.ServerGroups:
+        """Server groups."""
+        return resources.ServerGroups(self)
+
+    @cached_property
+    def projects(self) -> resources.Projects:
+        """Projects."""
+        return resources.Projects(self)
+
+    @cached_property
+    def users(self) -> resources.Users:
+        """Users."""
+        return resources.Users(self)

@@ -1,0 +1,127 @@
+"""Waiting for servers by following the change feed, not a timer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterator
+from typing import TYPE_CHECKING, Any
+
+from tuinova.client.errors import ApiError, ServiceUnreachable, StreamEnded, Trimmed, WaitFailed, WaitTimeout
+
+if TYPE_CHECKING:
+    from tuinova.client import Client
+
+View = dict[str, Any]
+OnProgress = Callable[[View], None]
+_RETRIES = 8  # growing pauses, about 7 s in all: the restart of a service
+
+
+def wait_for_status(
+    client: Client,
+    ident: str,
+    wanted: str | Collection[str],
+    *,
+    failed: Collection[str] = ("error",),
+    on_progress: OnProgress | None = None,
+    timeout: float | None = None,
+) -> View:
+    """The row view of the server once its status (any case) is one of `wanted`.
+
+    Raises WaitFailed for a status of `failed`, a deleted server, or a task that ended in another status; WaitTimeout
+    after `timeout` seconds.
+    """
+    goal = {wanted.lower()} if isinstance(wanted, str) else {status.lower() for status in wanted}
+    failures = {status.lower() for status in failed} - goal
+    had_task = False
+    for view in _views(client, ident, timeout):
+        if view is None:
+            raise WaitFailed(f"Server {ident} was deleted.")
+        if on_progress is not None:
+            on_progress(view)
+        status = view["status"].lower()
+        if status in goal and view["task_state"] is None:
+            return view
+        if status in failures:
+            raise WaitFailed(_why(view), view)
+        if had_task and view["task_state"] is None and view["vm_state"] != "building" and status not in goal:
+            raise WaitFailed(_why(view), view)
+        had_task = view["task_state"] is not None
+    raise WaitTimeout(f"Server {ident} did not reach {', '.join(sorted(goal))} within {timeout:g} s.")
+
+
+def wait_for_delete(
+    client: Client, ident: str, *, on_progress: OnProgress | None = None, timeout: float | None = None
+) -> None:
+    """Return when the server is gone; raises WaitFailed when the deletion ended in an error."""
+    had_task = False
+    for view in _views(client, ident, timeout):
+        if view is None:
+            return
+        if on_progress is not None:
+            on_progress(view)
+        if had_task and view["task_state"] is None:
+            raise WaitFailed(_why(view), view)
+        had_task = view["task_state"] is not None
+    raise WaitTimeout(f"Server {ident} was not deleted within {timeout:g} s.")
+
+
+def _why(view: View) -> str:
+    fault = view.get("fault") or {}
+    tail = f": {fault['message']}" if fault.get("message") else ""
+    return f"Server {view['name']} is in status {view['status']}{tail}"
+
+
+def _views(client: Client, ident: str, timeout: float | None) -> Iterator[View | None]:
+    """The server as it is, then after each change; None when it is gone. Ends after `timeout`."""
+    expired = threading.Event()
+    streams: list[Any] = []
+
+    def expire() -> None:
+        expired.set()
+        for stream in streams:
+            stream.close()
+
+    timer = threading.Timer(timeout, expire) if timeout is not None else None
+    if timer is not None:
+        timer.daemon = True
+        timer.start()
+    try:
+        lost = 0
+        while not expired.is_set():
+            try:
+                # The stream first, then the state: so no change falls between them.
+                with client.changes(None) as stream:
+                    streams[:] = [stream]
+                    view = _now(client, ident)
+                    yield view
+                    if view is None:
+                        return
+                    for change in _of_server(stream, ident):
+                        lost = 0
+                        yield change["view"] if change["op"] != "delete" else None
+            except (StreamEnded, Trimmed, ServiceUnreachable):
+                # The service left or was killed: look again, it is started anew where that is allowed.
+                lost += 1
+                if not streams or lost > _RETRIES:
+                    raise
+                expired.wait(0.2 * lost)
+    finally:
+        if timer is not None:
+            timer.cancel()
+
+
+def _of_server(stream: Any, ident: str) -> Iterator[View]:
+    for batch in stream:
+        for change in batch:
+            if change["kind"] == "server" and change["key"] == ident:
+                yield change
+
+
+def _now(client: Client, ident: str) -> View | None:
+    """The row view of one server; None when there is none (any more)."""
+    try:
+        return dict(client.get(f"/tuinova/v1/servers/{ident}"))
+    except ApiError as error:
+        if error.code == 404:
+            return None
+        raise
