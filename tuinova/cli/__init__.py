@@ -1,0 +1,1 @@
+"""The command line: a module a noun, a function a verb, `openstack`'s grammar, columns and formats."""

@@ -1,0 +1,84 @@
+"""`tuinova server event list|show` and `server schedule show`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+import typer
+
+from tuinova.cli.commands import lister, new_app, session, shower
+from tuinova.cli.diagnostics import CommandError
+from tuinova.cli.output import Listing, Record, list_dict_cell
+from tuinova.i18n import _
+
+_Server = Annotated[str, typer.Argument(metavar="<server>", help=_("Server (name or ID)"))]
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def _server_id(name: str) -> str:
+    """The id; a deleted server is still found by its UUID."""
+    return name if _UUID.fullmatch(name) else str(session.client.servers.find(name)["id"])
+
+
+def list_events(
+    server: _Server,
+    long: Annotated[bool, typer.Option("--long", help=_("More columns"))] = False,
+    changes_since: Annotated[str | None, typer.Option(help=_("Changed since (ISO 8601)"))] = None,
+    changes_before: Annotated[str | None, typer.Option(help=_("Changed before (ISO 8601)"))] = None,
+    marker: Annotated[str | None, typer.Option(help=_("Start after this request"))] = None,
+    limit: Annotated[int | None, typer.Option(help=_("At most so many"))] = None,
+) -> Listing:
+    """A server's action log, newest first."""
+    params: dict[str, Any] = {"changes-since": changes_since, "changes-before": changes_before}
+    params |= {"marker": marker, "limit": limit}
+    rows = session.client.servers.events(_server_id(server), **params)
+    columns = ["Request ID", "Server ID", "Action", "Start Time"]
+    keys = ["request_id", "instance_uuid", "action", "start_time"]
+    if long:
+        columns += ["Message", "Project ID", "User ID"]
+        keys += ["message", "project_id", "user_id"]
+    return Listing(columns, [[row[key] for key in keys] for row in rows])
+
+
+def show_event(
+    server: _Server,
+    request: Annotated[str, typer.Argument(metavar="<request-id>", help=_("Request ID"))],
+) -> Record:
+    """One request of the action log with its events."""
+    action = session.client.servers.event(_server_id(server), request)
+    fields: dict[str, Any] = dict(action)
+    fields["id"] = fields.pop("instance_uuid", None)
+    fields["events"] = list_dict_cell(fields.get("events") or [])
+    return Record({name: fields[name] for name in sorted(fields)})
+
+
+def show_schedule(
+    server: _Server,
+    decision: Annotated[int, typer.Option(help=_("Which decision: 1 is the newest"))] = 1,
+) -> Record:
+    """Why the scheduler chose this host: what each filter left, what each weigher gave."""
+    decisions = session.client.servers.schedule(_server_id(server))
+    if not 1 <= decision <= len(decisions):
+        raise CommandError(_("{count} decisions are kept for this server").format(count=len(decisions)))
+    chosen = decisions[decision - 1]
+    return Record({"request_id": chosen["request_id"], "at": chosen["at"], **_trace_fields(chosen["trace"])})
+
+
+def _trace_fields(trace: dict[str, Any]) -> dict[str, Any]:
+    return {key: list_dict_cell(value) if _is_table(value) else value for key, value in trace.items()}
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `tuinova server`."""
+    event = new_app(_("A server's action log"))
+    event.command("list", help=_("List what was done with a server"))(lister(list_events))
+    event.command("show", help=_("Show one request with its events"))(shower(show_event))
+    schedule = new_app(_("The scheduler's decisions"))
+    schedule.command("show", help=_("Why this host, why none"))(shower(show_schedule))
+    app.add_typer(event, name="event")
+    app.add_typer(schedule, name="schedule")
