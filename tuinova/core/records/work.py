@@ -14,7 +14,7 @@ JsonDict = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class WorkOrder:
-    """What an accepted request still has to do; `host` None is the conductor's own. `started_at`: a driver call has begun."""
+    """What an accepted request still has to do (host None: by the conductor); `started_at`: a driver call has begun."""
 
     id: int
     method: str

@@ -1,0 +1,113 @@
+"""The conductor: the one door to the database."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from sqlalchemy.exc import DBAPIError
+
+from tuinova.core.conductor import schema
+from tuinova.core.conductor.database import open_engines
+from tuinova.core.conductor.errors import DatabaseUnavailable
+from tuinova.core.conductor.feed import KEEP, Feed, RowCache
+from tuinova.core.conductor.orders import Orders
+from tuinova.core.conductor.placement import Placement
+from tuinova.core.conductor.ports import Addresses, AddressPool
+from tuinova.core.conductor.servers import Servers
+from tuinova.core.conductor.transaction import Tx
+from tuinova.core.conductor.writer import Writer
+from tuinova.core.records import Change, WorkOrder
+
+LOG = logging.getLogger(__name__)
+C = TypeVar("C", bound=Callable[..., None])
+
+
+def utcnow() -> datetime:
+    """The moment, in UTC."""
+    return datetime.now(UTC)
+
+
+class Conductor(Servers, Orders, Placement, Addresses):
+    """All calls are blocking and thread-safe; a write returns after its commit, reading never waits for a writer."""
+
+    def __init__(self, database_url: str, *, clock: Callable[[], datetime] = utcnow, keep_changes: int = KEEP) -> None:
+        self.database_url = database_url
+        self._clock = clock
+        self._feed = Feed(keep_changes)
+        self._rows = RowCache()
+        self._pool = AddressPool()
+        self._writer = None
+        self._readers = None
+        self._commit_listeners: list[Callable[[int], None]] = []
+        self._order_listeners: list[Callable[[Sequence[WorkOrder]], None]] = []
+
+    def open(self) -> None:
+        """Make or upgrade the database and begin to write; raises DatabaseTooNew, DatabaseUnavailable."""
+        try:
+            writer, readers = open_engines(self.database_url)
+            schema.prepare(writer, self._clock())
+            with readers.connect() as connection:
+                self._feed.start(connection)
+        except (DBAPIError, OSError) as error:
+            raise DatabaseUnavailable(reason=str(getattr(error, "orig", None) or error)) from error
+        self._readers = readers
+        self._engine = writer
+        self._writer = Writer(writer, self._clock, self._committed, self._announce)
+        self._writer.start()
+
+    def close(self) -> None:
+        """Carry out what is queued and let go of the database; harmless when it is closed already."""
+        if self._writer is None or self._readers is None:
+            return
+        self._writer.close()
+        self._writer = None
+        self._readers.dispose()
+        self._readers = None
+        self._engine.dispose()
+
+    # in the writer thread --------------------------------------------------------------------------------------------
+    def _committed(self, transactions: Sequence[Tx]) -> None:
+        """Before any caller hears of its commit: what they read next must show it."""
+        self._rows.apply(transactions)
+        if self._feed.apply(transactions) and self._writer is not None:
+            self._writer.submit(self._feed.trim)
+
+    def _announce(self, transactions: Sequence[Tx]) -> None:
+        orders = [order for tx in transactions for order in tx.orders]
+        if orders:
+            for listener in self._order_listeners:
+                _call(listener, orders)
+        if any(tx.changes for tx in transactions):
+            for wake in self._commit_listeners:
+                _call(wake, self._feed.last)
+
+    # followers -------------------------------------------------------------------------------------------------------
+    def on_orders(self, callback: Callable[[Sequence[WorkOrder]], None]) -> None:
+        """Call with new orders after their commit, in the writer thread: it must not block."""
+        self._order_listeners.append(callback)
+
+    def on_commit(self, callback: Callable[[int], None]) -> None:
+        """Call with the newest change's number after each commit, in the writer thread: it must not block."""
+        self._commit_listeners.append(callback)
+
+    def last_change(self) -> int:
+        """The number of the newest change."""
+        return self._feed.last
+
+    def changes(self, since: int, limit: int = 1000) -> list[Change]:
+        """The changes after that number, in order; raises ChangesTrimmed when some of them are no longer kept."""
+        recent = self._feed.recent(since, limit)
+        if recent is not None:
+            return recent
+        with self._reading() as connection:
+            return self._feed.stored(connection, since, limit)
+
+
+def _call(listener: Callable[..., None], argument: object) -> None:
+    try:
+        listener(argument)
+    except Exception:
+        LOG.exception("A follower of the conductor failed")

@@ -1,0 +1,187 @@
+"""Ports and addresses: who has which, and the next free one."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, select
+
+from tuinova.core.conductor import instance_rows
+from tuinova.core.conductor.base import Base
+from tuinova.core.conductor.transaction import Tx
+from tuinova.core.drafts import HostNetworkLike, new_uuid
+from tuinova.core.errors import NoMoreFixedIps
+from tuinova.core.models import Network as NetworkTable
+from tuinova.core.models import Port as PortTable
+from tuinova.core.records import Network, Port
+
+_P = PortTable.__table__  # type: ignore[attr-defined]
+_N = NetworkTable.__table__  # type: ignore[attr-defined]
+_FIELDS = ("id", "instance_uuid", "network", "mac", "address", "prefix", "host")
+_SELECT = select(*(_P.c[name] for name in _FIELDS))
+_OF_INSTANCE = _SELECT.where(_P.c.instance_uuid == bindparam("uuid")).order_by(_P.c.created_at, _P.c.id)
+_ALL = _SELECT.order_by(_P.c.created_at, _P.c.id)
+_INSERT = insert(_P)
+_DELETE = delete(_P).where(_P.c.instance_uuid == bindparam("uuid"))
+_TAKEN = select(_P.c.lease).where(
+    _P.c.host == bindparam("host"), _P.c.network == bindparam("network"), _P.c.lease.is_not(None)
+)
+_IS_TAKEN = _TAKEN.where(_P.c.lease == bindparam("address"))
+_HAS_MAC = select(_P.c.id).where(_P.c.mac == bindparam("mac"))
+_NETWORK_FIELDS = ("id", "host", "name", "mode", "cidr", "gateway", "first", "last", "dns", "mtu", "reserved")
+_NETWORKS = select(*(_N.c[name] for name in _NETWORK_FIELDS)).order_by(_N.c.host, _N.c.position)
+_DELETE_NETWORKS = delete(_N).where(_N.c.host == bindparam("host"))
+_INSERT_NETWORK = insert(_N)
+_NETWORK_IDS = select(_N.c.name, _N.c.id).where(_N.c.host == bindparam("host"))
+_SHARED_ADDRESS = "user"  # user-mode networking: every guest has the same address
+_TRIES = 8
+
+
+def release(tx: Tx, uuid: str) -> None:
+    """Free all ports of a server."""
+    tx.run(_DELETE, {"uuid": uuid})
+
+
+def ports_of(connection: Connection, uuid: str) -> list[Port]:
+    """The ports of a server in the order of their making."""
+    return [Port(*row) for row in connection.execute(_OF_INSTANCE, {"uuid": uuid})]
+
+
+def _new_mac(tx: Tx) -> str:
+    while True:
+        tail = secrets.token_bytes(3)
+        mac = "fa:16:3e:" + ":".join(f"{byte:02x}" for byte in tail)
+        if tx.first(_HAS_MAC, {"mac": mac}) is None:
+            return mac
+
+
+class AddressPool:
+    """The next free address of each host's networks.
+
+    It goes round the range, so that an address just freed is not given to the next guest while others still know its
+    old owner. The place is only kept in memory.
+    """
+
+    def __init__(self) -> None:
+        self._next: dict[tuple[str, str], int] = {}
+
+    def take(self, tx: Tx, host: str, network: HostNetworkLike) -> str:
+        """A free address of first..last, neither reserved nor the gateway; raises NoMoreFixedIps."""
+        first, last = ipaddress.ip_address(network.first), ipaddress.ip_address(network.last)
+        held = {"host": host, "network": network.name}
+        barred = set(network.reserved) | ({network.gateway} if network.gateway else set())
+        start = self._next.get((host, network.name), int(first))
+        if not int(first) <= start <= int(last):
+            start = int(first)
+        taken: set[str] | None = None
+        for tried, number in enumerate(_round(int(first), int(last), start)):
+            address = str(ipaddress.IPv4Address(number) if first.version == 4 else ipaddress.IPv6Address(number))
+            if address in barred:
+                continue
+            if tried >= _TRIES and taken is None:
+                taken = set(tx.run(_TAKEN, held).scalars())
+            used = (
+                address in taken if taken is not None else tx.first(_IS_TAKEN, {**held, "address": address}) is not None
+            )
+            if not used:
+                self._next[(host, network.name)] = number + 1
+                return address
+        raise NoMoreFixedIps(net=network.name)
+
+
+def _round(first: int, last: int, start: int) -> Iterator[int]:
+    yield from range(start, last + 1)
+    yield from range(first, start)
+
+
+class Addresses(Base):
+    """The conductor's calls about networks and ports."""
+
+    _pool: AddressPool
+
+    def allocate_ports(self, uuid: str, networks: Sequence[HostNetworkLike]) -> list[Port]:
+        """One port on each network; raises NoMoreFixedIps, and then none is taken.
+
+        A repeated order finds the ports of the first time, so long as they are on the same networks and host.
+        """
+
+        def job(tx: Tx) -> list[Port]:
+            instance = instance_rows.read(tx.connection, uuid)
+            host = instance.host or ""
+            present = ports_of(tx.connection, uuid)
+            wanted = [network.name for network in networks]
+            if present and [port.network for port in present] == wanted and all(p.host == host for p in present):
+                return present
+            if present:
+                release(tx, uuid)
+            ports = [self._make_port(tx, uuid, host, network) for network in networks]
+            instance_rows.save(tx, instance, {"addresses": [port.as_address() for port in ports]})
+            return ports
+
+        return self._write(job)
+
+    def _make_port(self, tx: Tx, uuid: str, host: str, network: HostNetworkLike) -> Port:
+        shared = network.mode == _SHARED_ADDRESS
+        address = network.first if shared else self._pool.take(tx, host, network)
+        prefix = ipaddress.ip_network(network.cidr, strict=False).prefixlen
+        port = Port(new_uuid(), uuid, network.name, _new_mac(tx), address, prefix, host)
+        values: dict[str, Any] = {name: getattr(port, name) for name in _FIELDS}
+        tx.run(_INSERT, {**values, "lease": None if shared else address, "created_at": tx.now})
+        return port
+
+    def release_ports(self, uuid: str) -> None:
+        """Free a server's ports and take its addresses away."""
+
+        def job(tx: Tx) -> None:
+            release(tx, uuid)
+            instance = instance_rows.read(tx.connection, uuid, with_deleted=True)
+            if instance.addresses:
+                instance_rows.save(tx, instance, {"addresses": []})
+
+        self._write(job)
+
+    def ports(self, uuid: str | None = None) -> list[Port]:
+        """The ports of a server, or all."""
+        with self._reading() as connection:
+            if uuid is not None:
+                return ports_of(connection, uuid)
+            return [Port(*row) for row in connection.execute(_ALL)]
+
+    def save_networks(self, host: str, networks: Sequence[HostNetworkLike]) -> None:
+        """Replace what is known of a host's networks; a network keeps its id by its name."""
+
+        def job(tx: Tx) -> None:
+            ids = {row.name: row.id for row in tx.run(_NETWORK_IDS, {"host": host})}
+            tx.run(_DELETE_NETWORKS, {"host": host})
+            for position, network in enumerate(networks):
+                tx.run(
+                    _INSERT_NETWORK,
+                    {
+                        "id": ids.get(network.name) or new_uuid(),
+                        "host": host,
+                        "name": network.name,
+                        "mode": network.mode,
+                        "cidr": network.cidr,
+                        "gateway": network.gateway,
+                        "first": network.first,
+                        "last": network.last,
+                        "dns": list(network.dns),
+                        "mtu": network.mtu,
+                        "reserved": sorted(network.reserved),
+                        "position": position,
+                    },
+                )
+
+        self._write(job)
+
+    def networks(self, host: str | None = None) -> list[Network]:
+        """The known networks, of one host or of all, each host's default first."""
+        with self._reading() as connection:
+            rows = connection.execute(_NETWORKS).all()
+        found = [
+            Network(**{**row._mapping, "dns": tuple(row.dns), "reserved": frozenset(row.reserved)}) for row in rows
+        ]
+        return [network for network in found if host is None or network.host == host]

@@ -1,0 +1,76 @@
+"""Counting what a project holds, and refusing what goes beyond (nova/quota.py)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, bindparam, func, select
+
+from tuinova.core.conductor.transaction import Tx
+from tuinova.core.context import RequestContext
+from tuinova.core.drafts import InstanceDraft, QuotaLimits
+from tuinova.core.errors import QuotaExceeded, ServerGroupMembersExceeded
+from tuinova.core.models import Instance as InstanceTable
+from tuinova.core.models import ServerGroup as GroupTable
+from tuinova.core.models import ServerGroupMember as MemberTable
+from tuinova.core.records import QuotaUsage
+from tuinova.core.states import VmState
+
+_I = InstanceTable.__table__  # type: ignore[attr-defined]
+_G = GroupTable.__table__  # type: ignore[attr-defined]
+_M = MemberTable.__table__  # type: ignore[attr-defined]
+# Deleted servers don't count, nor do soft-deleted ones: those are counted again when they are restored.
+_USAGE = select(
+    func.count(_I.c.id), func.coalesce(func.sum(_I.c.vcpus), 0), func.coalesce(func.sum(_I.c.memory_mb), 0)
+).where(
+    _I.c.project_id == bindparam("project_id"),
+    _I.c.deleted.is_(False),
+    _I.c.vm_state != VmState.SOFT_DELETED.value,
+)
+_GROUPS = select(func.count(_G.c.id)).where(_G.c.project_id == bindparam("project_id"))
+_MEMBERS = select(func.count(_M.c.id)).where(_M.c.group_uuid == bindparam("group"))
+
+
+def usage(connection: Connection, project_id: str) -> QuotaUsage:
+    """What a project holds now."""
+    row = connection.execute(_USAGE, {"project_id": project_id}).one()
+    groups = connection.execute(_GROUPS, {"project_id": project_id}).scalar() or 0
+    return QuotaUsage(int(row[0]), int(row[1]), int(row[2]), int(groups))
+
+
+def check_create(
+    tx: Tx, ctx: RequestContext, drafts: Sequence[InstanceDraft], limits: QuotaLimits, requested: str | None
+) -> None:
+    """Raise QuotaExceeded or ServerGroupMembersExceeded when the drafts don't fit."""
+    wanted = {
+        "cores": sum(draft.flavor["vcpus"] for draft in drafts),
+        "instances": len(drafts),
+        "ram": sum(draft.flavor["memory_mb"] for draft in drafts),
+    }
+    if any(getattr(limits, name) >= 0 for name in wanted):
+        row = tx.connection.execute(_USAGE, {"project_id": ctx.project_id}).one()
+        used = {"instances": int(row[0]), "cores": int(row[1]), "ram": int(row[2])}
+        refuse_over(wanted, used, limits, requested)
+    for group, count in Counter(draft.server_group_id for draft in drafts if draft.server_group_id).items():
+        members = tx.connection.execute(_MEMBERS, {"group": group}).scalar() or 0
+        if 0 <= limits.server_group_members < members + count:
+            raise ServerGroupMembersExceeded
+
+
+def refuse_over(
+    wanted: dict[str, int], used: dict[str, int], limits: QuotaLimits, requested: str | None = None
+) -> None:
+    """Raise QuotaExceeded with Nova's parallel lists for the names that go over, in the order of the alphabet."""
+    overs = [name for name in sorted(wanted) if 0 <= getattr(limits, name) < used[name] + wanted[name]]
+    if not overs:
+        return
+    asked = {**{name: str(count) for name, count in wanted.items()}}
+    if requested is not None:
+        asked["instances"] = requested
+    raise QuotaExceeded(
+        overs=", ".join(overs),
+        req=", ".join(asked[name] for name in overs),
+        used=", ".join(str(used[name]) for name in overs),
+        allowed=", ".join(str(getattr(limits, name)) for name in overs),
+    )

@@ -1,0 +1,178 @@
+"""The one thread that writes: jobs that wait together share a commit.
+
+A job runs inside the transaction, so it must be short: no hypervisor, no file. Its future resolves after the commit,
+never before; a job that raises leaves no trace and does not disturb its neighbours.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from tuinova.core.conductor.errors import ConductorClosed, DatabaseUnavailable
+from tuinova.core.conductor.transaction import Tx
+
+LOG = logging.getLogger(__name__)
+T = TypeVar("T")
+_BATCH = 64
+_Job = tuple[Callable[[Tx], Any], "Future[Any]"]
+
+
+class Writer:
+    """Runs jobs in a thread of its own; `after_commit` gets the batch's transactions before any future resolves."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Callable[[], datetime],
+        after_commit: Callable[[Sequence[Tx]], None],
+        then: Callable[[Sequence[Tx]], None],
+    ) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._after_commit = after_commit
+        self._then = then
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._gate = threading.Lock()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="conductor-writer", daemon=True)
+
+    def start(self) -> None:
+        """Begin to take jobs."""
+        self._thread.start()
+
+    def submit(self, job: Callable[[Tx], T]) -> Future[T]:
+        """Queue a job; the future resolves after its commit."""
+        future: Future[T] = Future()
+        with self._gate:
+            if self._closed:
+                raise ConductorClosed
+            self._jobs.put((job, future))
+        return future
+
+    def run(self, job: Callable[[Tx], T]) -> T:
+        """Run a job and wait for its commit."""
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("a callback of the writer thread must not write: it would wait for itself")
+        return self.submit(job).result()
+
+    def close(self) -> None:
+        """Carry out what is queued, then stop."""
+        with self._gate:
+            if self._closed:
+                return
+            self._closed = True
+            self._jobs.put(None)
+        self._thread.join()
+
+    # the thread ------------------------------------------------------------------------------------------------------
+    def _run(self) -> None:
+        while (first := self._jobs.get()) is not None:
+            batch, last = self._gather(first)
+            self._commit(batch)
+            if last:
+                return
+
+    def _gather(self, first: _Job) -> tuple[list[_Job], bool]:
+        """The jobs that wait now, at most one batch, and whether the end was among them."""
+        batch = [first]
+        while len(batch) < _BATCH:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                break
+            if job is None:
+                return batch, True
+            batch.append(job)
+        return batch, False
+
+    def _commit(self, batch: list[_Job]) -> None:
+        done: list[tuple[Tx, Future[Any], Any]] = []
+        failed: list[tuple[Future[Any], BaseException]] = []
+        try:
+            with self._engine.connect() as connection, connection.begin():
+                for job, future in batch:
+                    self._one(connection, job, future, done, failed, alone=len(batch) == 1)
+        except _Refused:
+            pass  # the only job of the batch: its error is in `failed`, its transaction rolled back
+        except BaseException as error:  # noqa: BLE001 - the thread must survive anything; the waiting callers get it
+            LOG.warning("A batch of %d writes was rolled back: %s", len(batch), error)
+            reason = DatabaseUnavailable(reason=_reason(error))
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(reason)
+            return
+        transactions = [tx for tx, _, _ in done]
+        if transactions:
+            self._after_commit(transactions)
+        for _, future, result in done:
+            future.set_result(result)
+        for future, problem in failed:
+            future.set_exception(problem)
+        if transactions:
+            self._then(transactions)
+
+    def _one(
+        self,
+        connection: Connection,
+        job: Callable[[Tx], Any],
+        future: Future[Any],
+        done: list[tuple[Tx, Future[Any], Any]],
+        failed: list[tuple[Future[Any], BaseException]],
+        *,
+        alone: bool,
+    ) -> None:
+        tx = Tx(connection, self._clock())
+        if not alone:
+            connection.exec_driver_sql("SAVEPOINT job")
+        try:
+            result = job(tx)
+        except DBAPIError as error:
+            if error.connection_invalidated or not _harmless(error):
+                raise
+            self._refuse(connection, future, error, failed, alone=alone)
+        except Exception as error:  # noqa: BLE001 - whatever a job raises belongs to its caller
+            self._refuse(connection, future, error, failed, alone=alone)
+        else:
+            if not alone:
+                connection.exec_driver_sql("RELEASE SAVEPOINT job")
+            done.append((tx, future, result))
+
+    @staticmethod
+    def _refuse(
+        connection: Connection,
+        future: Future[Any],
+        error: BaseException,
+        failed: list[tuple[Future[Any], BaseException]],
+        *,
+        alone: bool,
+    ) -> None:
+        failed.append((future, error))
+        if alone:
+            raise _Refused
+        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT job")
+        connection.exec_driver_sql("RELEASE SAVEPOINT job")
+
+
+class _Refused(Exception):
+    """Rolls the transaction of a single job back."""
+
+
+def _harmless(error: DBAPIError) -> bool:
+    """Whether the transaction is still usable: a broken constraint or a wrong statement, not a lost or full disk."""
+    from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
+
+    return isinstance(error, IntegrityError | ProgrammingError | DataError)
+
+
+def _reason(error: BaseException) -> str:
+    original = getattr(error, "orig", None)
+    return str(original or error) or type(error).__name__

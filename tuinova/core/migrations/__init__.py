@@ -1,0 +1,7 @@
+"""Alembic's revisions. Names only: alembic itself is imported by `upgrade`, when there is something to upgrade."""
+
+from typing import Final
+
+# Every revision that this version knows, oldest first.
+REVISIONS: Final = ("0001",)
+HEAD: Final = REVISIONS[-1]
