@@ -1,0 +1,151 @@
+"""The thread that connects, loads the rows and follows the change feed; it never touches a widget.
+
+It puts events into a deque and calls `wake` when none was pending: the application posts itself one message and drains
+all of them, however many changes came meanwhile.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tuinova.screens.words import N_
+
+
+class ClientFactory(Protocol):
+    """How a client is made: `tuinova.client.connect`, or a test's double."""
+
+    def __call__(self, *, username: str | None = None, project: str | None = None) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """As whom, in which project, and whether every project's servers are shown."""
+
+    username: str | None = None
+    project: str | None = None
+    all_projects: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Connecting:
+    """A connection is being made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Connected, with all rows; from here on the changes follow."""
+
+    client: Any
+    info: dict[str, Any]
+    rows: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """One batch of the feed."""
+
+    changes: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """No service; `retry_in` seconds until the next try."""
+
+    reason: str
+    retry_in: float
+
+
+Event = Connecting | Loaded | Changes | Gone
+FIRST_DELAY, LONGEST_DELAY = 0.25, 8.0
+SERVICE_LEFT = N_("the service stopped")
+
+
+class Feed(threading.Thread):
+    """One life of a connection as one person in one project; a switch stops it and starts another."""
+
+    def __init__(self, factory: ClientFactory, acting: Acting, wake: Callable[[], None]) -> None:
+        super().__init__(name="feed", daemon=True)
+        self._factory = factory
+        self._acting = acting
+        self._wake = wake
+        self._events: deque[Event] = deque()
+        self._guard = threading.Lock()
+        self._pending = False
+        self._ended = threading.Event()
+        self._retry = threading.Event()
+        self._stream: Any = None
+
+    def drain(self) -> list[Event]:
+        """Everything that came since the last time."""
+        with self._guard:
+            self._pending = False
+            events = list(self._events)
+            self._events.clear()
+        return events
+
+    def stop(self) -> None:
+        """End the thread soon; from the UI's thread, does not wait."""
+        self._ended.set()
+        self._retry.set()
+        stream = self._stream
+        if stream is not None:
+            stream.close()
+
+    def retry_now(self) -> None:
+        """Don't wait for the back-off; when connected, load everything again."""
+        self._retry.set()
+        stream = self._stream
+        if stream is not None:
+            stream.close()
+
+    def run(self) -> None:
+        """Connect, load, follow; again after every end, later and later while nothing answers."""
+        from tuinova.client import Trimmed
+
+        delay = FIRST_DELAY
+        while not self._ended.is_set():
+            self._retry.clear()
+            self._put(Connecting())
+            try:
+                self._load_and_follow()
+                delay = FIRST_DELAY
+            except Trimmed:
+                delay = FIRST_DELAY
+            except Exception as error:  # noqa: BLE001 - whatever ends a connection, the screen says it and we try again
+                if self._ended.is_set():
+                    return
+                if self._stream is not None:
+                    delay = FIRST_DELAY
+                self._put(Gone(str(error) or SERVICE_LEFT, delay))
+                self._retry.wait(delay * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
+                delay = min(LONGEST_DELAY, delay * 2)
+            finally:
+                self._stream = None
+
+    def _load_and_follow(self) -> None:
+        acting = self._acting
+        client = self._factory(username=acting.username, project=acting.project)
+        info = client.info()
+        rows, change = client.servers.rows_and_change(all_projects=acting.all_projects)
+        self._put(Loaded(client, info, rows))
+        stream = client.changes(change)
+        self._stream = stream
+        if self._ended.is_set():
+            stream.close()
+        for batch in stream:
+            if self._ended.is_set():
+                return
+            self._put(Changes(batch))
+
+    def _put(self, event: Event) -> None:
+        with self._guard:
+            self._events.append(event)
+            wake = not self._pending
+            self._pending = True
+        if wake and not self._ended.is_set():
+            self._wake()

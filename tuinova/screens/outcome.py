@@ -1,0 +1,50 @@
+"""One action on one or many servers, in a worker thread: a result for each server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tuinova.screens.actions import TuiAction, refusal
+from tuinova.screens.rows import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one server's request: `text` is the service's error with its request id, or our reason."""
+
+    server_id: str
+    name: str
+    ok: bool
+    text: str = ""
+    asked: bool = True
+
+
+def execute(client: Any, action: TuiAction, row: Row) -> None:
+    """Post one action; raises what the client raises."""
+    nova = action.row
+    if nova is None:
+        raise ValueError(action.id)
+    if nova.name == "delete":
+        client.servers.delete(row["id"])
+    else:
+        client.servers.action(row["id"], nova.key, action.body)
+
+
+def perform(client: Any, action: TuiAction, rows: Sequence[Row], roles: Sequence[str]) -> list[Outcome]:
+    """The action on each server; one that is not legal now is not asked for, one that fails stops no other."""
+    outcomes: list[Outcome] = []
+    for row in rows:
+        name = row["name"]
+        reason = refusal(action, row, roles) if len(rows) > 1 else ""
+        if reason:
+            outcomes.append(Outcome(row["id"], name, False, reason, asked=False))
+            continue
+        try:
+            execute(client, action, row)
+        except Exception as error:  # noqa: BLE001 - each server has a result of its own
+            outcomes.append(Outcome(row["id"], name, False, str(error) or type(error).__name__))
+        else:
+            outcomes.append(Outcome(row["id"], name, True))
+    return outcomes

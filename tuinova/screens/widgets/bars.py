@@ -1,0 +1,110 @@
+"""The one-line bars: title with connection and counts, rooms, and the footer's keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tuinova.text import clean
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A run of text in a bar; `target` is what a click on it means."""
+
+    text: str
+    tone: str = ""
+    target: str = ""
+
+    @property
+    def width(self) -> int:
+        """Cells."""
+        return cell_len(self.text)
+
+
+class Bar(Widget):
+    """One line: pieces from the left, pieces from the right; the left ones give way when it gets narrow."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"bar--{tone}"
+        for tone in ("brand", "key", "current", "tab", "ok", "busy", "warn", "off", "error", "dim", "strong")
+    }
+    DEFAULT_CSS = """
+    Bar {
+        height: 1; width: 1fr; background: $bar-bg; color: $bar-fg;
+        & > .bar--brand { color: $brand-fg; background: $brand-bg; text-style: bold; }
+        & > .bar--key { color: $key-fg; text-style: bold; }
+        & > .bar--current { color: $brand-bg; background: $background; text-style: bold; }
+        & > .bar--tab { color: $tab-fg; }
+        & > .bar--ok { color: $tone-ok; }
+        & > .bar--busy { color: $tone-busy; }
+        & > .bar--warn { color: $tone-warn; }
+        & > .bar--off { color: $tone-off; }
+        & > .bar--error { color: $tone-error; text-style: bold; }
+        & > .bar--dim { color: $tone-dim; }
+        & > .bar--strong { color: $foreground; text-style: bold; }
+        &:nocolor > .bar--brand { text-style: reverse; }
+        &:nocolor > .bar--current { text-style: reverse; }
+    }
+    """
+
+    class Picked(Message):
+        """A click on a piece with a target."""
+
+        def __init__(self, bar: Bar, target: str) -> None:
+            self.bar = bar
+            self.target = target
+            super().__init__()
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._left: tuple[Piece, ...] = ()
+        self._right: tuple[Piece, ...] = ()
+        self._targets: list[tuple[int, int, str]] = []
+
+    def show(self, left: Sequence[Piece], right: Sequence[Piece] = ()) -> None:
+        """Put these pieces on the bar; nothing is drawn when they are the same."""
+        fresh = (tuple(left), tuple(right))
+        if fresh != (self._left, self._right):
+            self._left, self._right = fresh
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        base = self.rich_style
+        right_width = sum(piece.width for piece in self._right)
+        self._targets = []
+        segments, used = self._segments(self._left, 0, max(0, width - right_width), base)
+        if used + right_width <= width:
+            segments.append(Segment(" " * (width - used - right_width), base))
+            more, _end = self._segments(self._right, width - right_width, width, base)
+            segments += more
+        return Strip(segments).crop_extend(0, width, base)
+
+    def _segments(self, pieces: Sequence[Piece], start: int, end: int, base: Style) -> tuple[list[Segment], int]:
+        segments: list[Segment] = []
+        for piece in pieces:
+            if start + piece.width > end:
+                break
+            style = base + self.get_component_rich_style(f"bar--{piece.tone}", partial=True) if piece.tone else base
+            segments.append(Segment(clean(piece.text), style))
+            if piece.target:
+                self._targets.append((start, start + piece.width, piece.target))
+            start += piece.width
+        return segments, start
+
+    def on_click(self, event: events.Click) -> None:
+        for start, end, target in self._targets:
+            if start <= event.x < end:
+                event.stop()
+                self.post_message(self.Picked(self, target))
+                return
