@@ -1,7 +1,7 @@
 """`./dev bench [NAME...]`: run the measurements and print every budget beside what it is compared with.
 
 Each module here offers `measure()`: a list of dictionaries with `name`, `value`, `unit`, and where there are such
-`budget` (the most, or the least where `higher_is_better`), `peer` (a text or a number of the same unit, measured in this
+`budget` (the most, or the least where `higher_is_better`), `peer` (a text, or a number of the same unit from this
 run) and `note`. Nothing here is a test: a slow machine prints slow numbers.
 """
 

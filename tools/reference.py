@@ -1,0 +1,112 @@
+"""The manual's reference pages, made from the code: commands, keys, configuration.
+
+`python tools/reference.py` fails when a page is out of date, so an undocumented command, key or option fails the build;
+`--update` writes them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ["TUINOVA_LANG"] = "en"
+
+MANUAL = Path(__file__).resolve().parent.parent / "docs" / "manual"
+HEAD = "<!-- Made by tools/reference.py --update: edit the code, not this page. -->\n"
+
+
+def cell(text: object) -> str:
+    """Text for a table cell."""
+    return str(text).replace("|", "\\|").replace("\n", " ")
+
+
+def commands_page() -> str:
+    """Every command with its arguments and options."""
+    from tuinova.cli.main import _GLOBAL, NOUNS, PROCESSES, command_of
+
+    lines = [HEAD, "# Commands", "", "Global options: " + ", ".join(f"`{name}`" for name in _GLOBAL) + "."]
+    lines += ["", "List and show commands also take the output options of `openstack`: `-f`, `-c`, `--max-width`,"]
+    lines += ["`--fit-width`, `--print-empty`, `--noindent`, `--prefix`, `--sort-column`, `--quote`.", ""]
+    for noun in NOUNS:
+        for name, command in leaves(noun, command_of(noun)):
+            lines += [f"## `tuinova {name}`", "", command.get_short_help_str(200), ""]
+            lines += list(parameters(command))
+    for name, text in PROCESSES.items():
+        lines += [f"## `tuinova {name}`", "", text, ""]
+    return "\n".join(lines)
+
+
+def leaves(prefix: str, command: Any) -> Iterator[tuple[str, Any]]:
+    """The commands below a group, with their full words."""
+    children = getattr(command, "commands", None)
+    if children is None:
+        yield prefix, command
+        return
+    for name in sorted(children):
+        yield from leaves(f"{prefix} {name}", children[name])
+
+
+def parameters(command: Any) -> Iterator[str]:
+    """A line for each argument and option that is the command's own."""
+    rows = []
+    for parameter in command.params:
+        if parameter.name.startswith("out_") or parameter.name == "help":
+            continue
+        shown = ", ".join(parameter.opts) if parameter.param_type_name == "option" else parameter.make_metavar(None)
+        rows.append(f"| `{cell(shown)}` | {cell(getattr(parameter, 'help', '') or '')} |")
+    if rows:
+        yield from ("| | |", "| --- | --- |", *rows, "")
+
+
+def keys_page() -> str:
+    """Every key of the interface, from the action registry."""
+    from tuinova.screens import actions
+
+    lines = [HEAD, "# Keys", "", "`?` shows these in the interface.", ""]
+    for title, rows in actions.reference():
+        lines += [f"## {title}", "", "| key | menu | action | command |", "| --- | --- | --- | --- |"]
+        lines += ["| " + " | ".join(cell(value) for value in row) + " |" for row in rows]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def configuration_page() -> str:
+    """Every option of the configuration file."""
+    from tuinova.core.config import reference
+
+    lines = [HEAD, "# Configuration", ""]
+    lines += [
+        "TOML with Nova's groups and names; `tuinova config show` prints what is in force and where it came from.",
+        "",
+    ]
+    for group, options in reference():
+        lines += [f"## [{group}]", "", "| option | default | Nova's, where it differs | |", "| --- | --- | --- | --- |"]
+        lines += ["| " + " | ".join(cell(value) for value in row) + " |" for row in options]
+        lines.append("")
+    return "\n".join(lines)
+
+
+PAGES = {"commands.md": commands_page, "keys.md": keys_page, "configuration.md": configuration_page}
+
+
+def main() -> int:
+    """0 when every page is what the code says."""
+    stale = []
+    for name, make in PAGES.items():
+        text = make().rstrip() + "\n"
+        path = MANUAL / name
+        if "--update" in sys.argv[1:]:
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale.append(name)
+    for name in stale:
+        print(f"docs/manual/{name} is out of date: run tools/reference.py --update")
+    print(f"{len(PAGES)} pages, {len(stale)} out of date")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
