@@ -1,0 +1,244 @@
+"""The libvirt driver: the contract's door; the rooms behind it are the other modules of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import libvirt
+
+from tuinova.core.errors import ConsoleNotAvailable
+from tuinova.virt.driver import (
+    ComputeDriver,
+    ConnectionListener,
+    ConsoleSink,
+    ConsoleStream,
+    DriverError,
+    GuestInfo,
+    GuestSpec,
+    HostNetwork,
+    LifecycleListener,
+    NodeResources,
+    RebootType,
+)
+from tuinova.virt.libvirt import console, console_log, layout, power, resources
+from tuinova.virt.libvirt.connection import Connection
+from tuinova.virt.libvirt.errors import translated
+from tuinova.virt.libvirt.events import LifecycleEvents
+from tuinova.virt.libvirt.guests import Guests
+from tuinova.virt.libvirt.host import Host
+from tuinova.virt.libvirt.images import ImageCache
+from tuinova.virt.libvirt.keys import key_codes
+from tuinova.virt.libvirt.network import Networks
+from tuinova.virt.libvirt.options import LibvirtOptions
+
+KEY_HOLD_MS = 100
+
+
+class LibvirtDriver(ComputeDriver):
+    """Guests of one libvirt."""
+
+    def __init__(self, *, host: str, uri: str, instances_path: Path, options: LibvirtOptions | None = None) -> None:
+        self.host = host
+        self.connection_name = uri
+        self.options = options or LibvirtOptions()
+        self.instances = instances_path.absolute()
+        self._connection = Connection(uri, host)
+        self._host = Host(host, self._connection, self.instances, self.options)
+        self._networks = Networks(self._connection, self.instances, self.options, self._host.user_mode)
+        self._cache = ImageCache(self.instances, self.options)
+        self._guests = Guests(self._host, self._networks, self._cache, self.options)
+        self._events = LifecycleEvents(self._host.redefined)
+
+    @property
+    def virt_type(self) -> str:  # type: ignore[override]
+        """Kvm or qemu."""
+        return self._host.virt_type
+
+    @property
+    def virt_type_reason(self) -> str:  # type: ignore[override]
+        """Why that one."""
+        return self._host.virt_type_reason
+
+    @contextmanager
+    def _errors(self, uuid: str = "") -> Iterator[None]:
+        with translated(self.host, uuid):
+            yield
+
+    # life ------------------------------------------------------------------------------------------------------------
+    def init_host(self, on_lifecycle: LifecycleListener, on_connection: ConnectionListener) -> None:
+        """See the contract; raises DriverError when QEMU's user can't enter the instances directory."""
+        self._events.listener = on_lifecycle
+        self._connection.open(self._prepare, on_connection)
+
+    def _prepare(self, conn: libvirt.virConnect) -> None:
+        """On every new connection."""
+        self._host.learn(conn)
+        self._events.node = self._host.node
+        self._cache.prepare()
+        self._networks.reservations.prepare()
+        self._networks.prepare(conn)
+        self._events.register(conn)
+
+    def close(self) -> None:
+        """See the contract."""
+        self._events.listener = None
+        self._connection.close()
+
+    def warnings(self) -> Sequence[str]:
+        """See the contract."""
+        return list(self._host.warnings())
+
+    # what is there ---------------------------------------------------------------------------------------------------
+    def list_guests(self) -> Sequence[GuestInfo]:
+        """See the contract; one call for all states."""
+        with self._errors():
+            found = self._connection.get().getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE, 0)
+            return [
+                self._info(domain, int(stats.get("state.state", libvirt.VIR_DOMAIN_NOSTATE)))
+                for domain, stats in found
+                if self._host.is_ours(domain)
+            ]
+
+    def _info(self, domain: libvirt.virDomain, state: int) -> GuestInfo:
+        number = domain.ID()
+        return GuestInfo(domain.UUIDString(), power.POWER_STATES[state], None if number < 0 else number)
+
+    def guest_info(self, uuid: str) -> GuestInfo:
+        """See the contract."""
+        with self._errors(uuid):
+            domain = self._host.find(uuid)
+            return self._info(domain, domain.state()[0])
+
+    def node_resources(self) -> Sequence[NodeResources]:
+        """See the contract."""
+        with self._errors():
+            conn = self._connection.get()
+            _, memory_mb, vcpus, *_ = conn.getInfo()
+            domains = conn.listAllDomains()
+            described = (self._host.foreign.describe(domain) for domain in domains if not self._host.is_ours(domain))
+            foreign = tuple(guest for guest in described if guest is not None)
+            version = conn.getVersion()
+        capabilities = self._host.capabilities
+        node = NodeResources(
+            node=self._host.node,
+            hypervisor_type="QEMU",
+            hypervisor_version=version,
+            host_ip=self.options.my_ip or resources.host_address(),
+            vcpus=vcpus,
+            memory_mb=memory_mb,
+            local_gb=resources.disk_gb(self.instances),
+            disk_available_least=resources.disk_available_least(self.instances),
+            cpu_info=capabilities.cpu_info(),
+            supported_instances=capabilities.supported(self.virt_type == "kvm"),
+            foreign=foreign,
+            uptime=resources.uptime(),
+        )
+        return [node]
+
+    def list_networks(self) -> Sequence[HostNetwork]:
+        """See the contract."""
+        return self._networks.list()
+
+    def leftovers(self) -> Mapping[str, Sequence[str]]:
+        """See the contract."""
+        known = {guest.uuid for guest in self.list_guests()}
+        found: dict[str, list[str]] = {}
+        for uuid in layout.guest_directories(self.instances):
+            found.setdefault(uuid, []).append("directory")
+        for item in self._networks.reservations.all():
+            kinds = found.setdefault(item.uuid, [])
+            if "reservation" not in kinds:
+                kinds.append("reservation")
+        return {uuid: kinds for uuid, kinds in found.items() if uuid not in known}
+
+    # a guest's life --------------------------------------------------------------------------------------------------
+    def spawn(self, guest: GuestSpec) -> None:
+        """See the contract."""
+        with self._errors(guest.uuid):
+            self._guests.spawn(guest)
+
+    def destroy(self, guest: GuestSpec) -> None:
+        """See the contract."""
+        self.cleanup(guest.uuid)
+
+    def cleanup(self, uuid: str) -> None:
+        """See the contract; a foreign guest's domain is left alone."""
+        with self._errors(uuid):
+            self._guests.remove(uuid)
+
+    def power_off(self, uuid: str, timeout: int, retry_interval: int) -> None:
+        """See the contract."""
+        with self._errors(uuid):
+            self._guests.power_off(uuid, timeout, retry_interval)
+
+    def power_on(self, guest: GuestSpec) -> None:
+        """See the contract."""
+        with self._errors(guest.uuid):
+            self._guests.power_on(guest)
+
+    def reboot(self, guest: GuestSpec, kind: RebootType) -> RebootType:
+        """See the contract."""
+        with self._errors(guest.uuid):
+            return self._guests.reboot(guest, kind)
+
+    def pause(self, uuid: str) -> None:
+        """See the contract."""
+        with self._errors(uuid):
+            self._guests.pause(uuid)
+
+    def unpause(self, uuid: str) -> None:
+        """See the contract."""
+        with self._errors(uuid):
+            self._guests.unpause(uuid)
+
+    def suspend(self, uuid: str) -> None:
+        """See the contract."""
+        with self._errors(uuid):
+            self._guests.suspend(uuid)
+
+    def resume(self, guest: GuestSpec) -> None:
+        """See the contract."""
+        with self._errors(guest.uuid):
+            self._guests.resume(guest)
+
+    def resume_state_on_host_boot(self, guest: GuestSpec) -> None:
+        """See the contract."""
+        with self._errors(guest.uuid):
+            self._guests.resume_state_on_host_boot(guest)
+
+    # console ---------------------------------------------------------------------------------------------------------
+    def console_output(self, uuid: str, all_boots: bool = False) -> bytes:
+        """See the contract; read from the files, so it works while libvirt is down."""
+        files = self._guests.files(uuid)
+        if not files.console_log.exists():
+            raise ConsoleNotAvailable()
+        try:
+            return console_log.read(files, all_boots)
+        except OSError as error:
+            raise DriverError(reason=f"the console log of {uuid} can't be read: {error.strerror}") from error
+
+    def open_console(self, uuid: str, sink: ConsoleSink, *, force: bool = False) -> ConsoleStream:
+        """See the contract."""
+        with self._errors(uuid):
+            domain = self._host.find(uuid)
+            return console.open_console(self._connection, domain, uuid, sink, force)
+
+    def send_keys(self, uuid: str, keys: Sequence[str]) -> None:
+        """See the contract."""
+        codes = key_codes(keys)
+        with self._errors(uuid):
+            self._host.find(uuid).sendKey(libvirt.VIR_KEYCODE_SET_LINUX, KEY_HOLD_MS, codes, len(codes), 0)
+
+    def graphics_address(self, uuid: str) -> str | None:
+        """See the contract."""
+        with self._errors(uuid):
+            root = ET.fromstring(self._host.find(uuid).XMLDesc(0))  # noqa: S314 - libvirt's own XML
+        graphics = root.find("./devices/graphics[@type='vnc']")
+        if graphics is None or int(graphics.get("port", "-1")) < 0:
+            return None
+        listen = graphics.find("listen[@type='address']")
+        address = graphics.get("listen") or (listen.get("address") if listen is not None else None)
+        return f"{address or '127.0.0.1'}:{graphics.get('port')}"

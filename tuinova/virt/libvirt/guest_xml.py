@@ -1,0 +1,313 @@
+"""The domain XML of a guest, as nova/virt/libvirt/driver.py _get_guest_config writes it.
+
+Every string goes in as an element's text or attribute, never by formatting: names and properties are hostile.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import tuinova
+from tuinova.text import clean
+from tuinova.virt.driver import DriverError, GuestSpec, Nic
+from tuinova.virt.libvirt.disks import Disk
+from tuinova.virt.libvirt.layout import InstanceFiles
+from tuinova.virt.libvirt.options import LibvirtOptions
+
+NOVA_NS = "http://openstack.org/xmlns/libvirt/nova/1.1"
+# Our own mark: a domain without it, or with another instances directory in it, is foreign and never touched.
+MARK_NS = "urn:tuinova:libvirt:1"
+MARK_TAG = "guest"
+AGENT_CHANNEL = "org.qemu.guest_agent.0"
+CONSOLE_ARGUMENTS = "console=tty0 console=ttyS0 console=hvc0"
+_NOT_XML = re.compile("[\ufffe\uffff]")
+_TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
+_IOTUNE = ("read_bytes_sec", "read_iops_sec", "write_bytes_sec", "write_iops_sec", "total_bytes_sec", "total_iops_sec")
+_WATCHDOG_ACTIONS = frozenset({"none", "pause", "poweroff", "reset"})
+
+ET.register_namespace("nova", NOVA_NS)
+ET.register_namespace("tuinova", MARK_NS)
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What the XML needs to know of the host. `video_models`: those that this QEMU has, empty when not known."""
+
+    host: str
+    instances: Path
+    arch: str
+    virt_type: str
+    machine: str
+    user_network: bool
+    cache_mode: str
+    video_models: frozenset[str] = frozenset()
+
+
+def is_true(value: str | None) -> bool:
+    """Nova's boolean of a property or extra spec."""
+    return value is not None and value.strip().lower() in _TRUE
+
+
+def tap_name(port_id: str) -> str:
+    """The host's end of a port."""
+    return f"tap{port_id[:11]}"
+
+
+def machine_type(guest: GuestSpec, options: LibvirtOptions, arch: str) -> str:
+    """Machine: image, option, else the architecture's default."""
+    wanted = properties(guest).get("hw_machine_type") or options.hw_machine_type
+    return wanted or {"x86_64": "pc", "i686": "pc", "aarch64": "virt", "armv7l": "virt"}.get(arch, "")
+
+
+def properties(guest: GuestSpec) -> Mapping[str, str]:
+    """The image's properties."""
+    return guest.image.properties if guest.image else {}
+
+
+def _sub(parent: ET.Element, tag: str, text: object = None, /, **attributes: object) -> ET.Element:
+    """A child; text and attributes in a form that XML can hold."""
+    element = ET.SubElement(parent, tag, {key: _safe(value) for key, value in attributes.items()})
+    if text is not None:
+        element.text = _safe(text)
+    return element
+
+
+def _safe(value: object) -> str:
+    return _NOT_XML.sub("?", clean(value))
+
+
+class GuestXml:
+    """Writes one guest's definition."""
+
+    def __init__(
+        self, guest: GuestSpec, disks: list[Disk], files: InstanceFiles, facts: HostFacts, options: LibvirtOptions
+    ) -> None:
+        self.guest = guest
+        self.disks = disks
+        self.files = files
+        self.facts = facts
+        self.options = options
+        self.properties = properties(guest)
+        self.specs = guest.extra_specs
+        self.is_x86 = facts.arch in ("x86_64", "i686")
+        self.is_windows = self.properties.get("os_type") == "windows"
+
+    def build(self) -> str:
+        """The XML."""
+        root = ET.Element("domain", {"type": self.facts.virt_type})
+        _sub(root, "name", self.guest.name)
+        _sub(root, "uuid", self.guest.uuid)
+        self._metadata(root)
+        _sub(root, "memory", self.guest.memory_mb * 1024, unit="KiB")
+        _sub(root, "vcpu", self.guest.vcpus, placement="static")
+        self._cputune(root)
+        if self.is_x86:
+            self._sysinfo(root)
+        self._os(root)
+        self._features(root)
+        self._cpu(root)
+        self._clock(root)
+        devices = _sub(root, "devices")
+        for disk in self.disks:
+            self._disk(devices, disk)
+        for nic in self.guest.nics:
+            self._interface(devices, nic)
+        self._console(devices)
+        self._display(devices)
+        self._helpers(devices)
+        return ET.tostring(root, encoding="unicode")
+
+    def _metadata(self, root: ET.Element) -> None:
+        metadata = _sub(root, "metadata")
+        mark = ET.SubElement(metadata, f"{{{MARK_NS}}}{MARK_TAG}")
+        mark.set("instances", str(self.facts.instances))
+        mark.set("host", _safe(self.facts.host))
+
+        def nova(parent: ET.Element, tag: str, text: object = None, **attributes: object) -> ET.Element:
+            return _sub(parent, f"{{{NOVA_NS}}}{tag}", text, **attributes)
+
+        instance = nova(metadata, "instance")
+        nova(instance, "package", version=tuinova.__version__)
+        nova(instance, "name", self.guest.display_name)
+        nova(instance, "creationTime", datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"))
+        flavor = nova(instance, "flavor", name=self.guest.flavor_name)
+        sizes: dict[str, int] = {
+            "memory": self.guest.memory_mb,
+            "disk": self.guest.root_gb,
+            "swap": self.guest.swap_mb,
+            "ephemeral": self.guest.ephemeral_gb,
+            "vcpus": self.guest.vcpus,
+        }
+        for tag, size in sizes.items():
+            nova(flavor, tag, size)
+        extra = nova(flavor, "extraSpecs")
+        for key, value in sorted(self.specs.items()):
+            nova(extra, "extraSpec", value, name=key)
+        owner = nova(instance, "owner")
+        nova(owner, "user", self.guest.user_name, uuid=self.guest.user_id)
+        nova(owner, "project", self.guest.project_name, uuid=self.guest.project_id)
+        if self.guest.image is not None:
+            nova(instance, "root", type="image", uuid=self.guest.image.id)
+        ports = nova(instance, "ports")
+        for nic in self.guest.nics:
+            port = nova(ports, "port", uuid=nic.port_id)
+            if nic.address:
+                version = 6 if ":" in nic.address else 4
+                nova(port, "ip", type="fixed", address=nic.address, ipVersion=version)
+
+    def _cputune(self, root: ET.Element) -> None:
+        names = {"quota:cpu_shares": "shares", "quota:cpu_period": "period", "quota:cpu_quota": "quota"}
+        wanted = {tag: self.specs[key] for key, tag in names.items() if key in self.specs}
+        if wanted:
+            cputune = _sub(root, "cputune")
+            for tag, value in wanted.items():
+                _sub(cputune, tag, value)
+
+    def _sysinfo(self, root: ET.Element) -> None:
+        system = _sub(_sub(root, "sysinfo", type="smbios"), "system")
+        entries = {
+            "manufacturer": "OpenStack Foundation",
+            "product": "OpenStack Nova",
+            "version": tuinova.__version__,
+            "serial": self.guest.uuid,
+            "uuid": self.guest.uuid,
+            "family": "Virtual Machine",
+        }
+        for name, value in entries.items():
+            _sub(system, "entry", value, name=name)
+
+    def _os(self, root: ET.Element) -> None:
+        firmware = self.properties.get("hw_firmware_type") or ("uefi" if self.facts.arch == "aarch64" else "bios")
+        os = _sub(root, "os", **({"firmware": "efi"} if firmware == "uefi" else {}))
+        machine = {"machine": self.facts.machine} if self.facts.machine else {}
+        _sub(os, "type", "hvm", arch=self.facts.arch, **machine)
+        if self.guest.kernel is not None:
+            _sub(os, "kernel", self.files.path("kernel"))
+            if self.guest.ramdisk is not None:
+                _sub(os, "initrd", self.files.path("ramdisk"))
+            root_device = self.disks[0].target if self.disks else "vda"
+            given = self.properties.get("os_command_line")
+            _sub(os, "cmdline", given or f"root=/dev/{root_device} {CONSOLE_ARGUMENTS}")
+        else:
+            is_disc = bool(self.disks) and self.disks[0].device == "cdrom" and self.disks[0].name == "disk"
+            _sub(os, "boot", dev="cdrom" if is_disc else "hd")
+        if self.is_x86:
+            _sub(os, "smbios", mode="sysinfo")
+
+    def _features(self, root: ET.Element) -> None:
+        features = _sub(root, "features")
+        _sub(features, "acpi")
+        if self.is_x86:
+            _sub(features, "apic")
+        _sub(features, "vmcoreinfo", state="on")
+        hides = self.specs.get("hw:hide_hypervisor_id") or self.properties.get("img_hide_hypervisor_id")
+        if self.facts.virt_type == "kvm" and is_true(hides):
+            _sub(_sub(features, "kvm"), "hidden", state="on")
+        pmu = self.specs.get("hw:pmu") or self.properties.get("hw_pmu")
+        if pmu is not None:
+            _sub(features, "pmu", state="on" if is_true(pmu) else "off")
+
+    def _cpu(self, root: ET.Element) -> None:
+        default = "host-passthrough" if self.facts.arch == "aarch64" and self.facts.virt_type == "kvm" else "host-model"
+        mode = self.options.cpu_mode or default
+        attributes = {} if mode == "none" else {"mode": mode}
+        if mode == "custom":
+            attributes["match"] = "exact"
+        cpu = _sub(root, "cpu", **attributes)
+        if mode == "custom":
+            if not self.options.cpu_models:
+                raise DriverError(reason="cpu_mode custom needs cpu_models")
+            _sub(cpu, "model", self.options.cpu_models[0])
+        vcpus = self.guest.vcpus
+        _sub(cpu, "topology", sockets=vcpus, cores=1, threads=1)
+
+    def _clock(self, root: ET.Element) -> None:
+        clock = _sub(root, "clock", offset="localtime" if self.is_windows else "utc")
+        if self.facts.virt_type != "kvm":
+            return
+        _sub(clock, "timer", name="pit", tickpolicy="delay")
+        _sub(clock, "timer", name="rtc", tickpolicy="catchup")
+        if self.is_x86:
+            _sub(clock, "timer", name="hpet", present="no")
+        if self.is_windows:
+            _sub(clock, "timer", name="hypervclock", present="yes")
+
+    def _disk(self, devices: ET.Element, disk: Disk) -> None:
+        element = _sub(devices, "disk", type="file", device=disk.device)
+        _sub(element, "driver", name="qemu", type=disk.format, cache=self._cache_mode())
+        _sub(element, "source", file=self.files.path(disk.name))
+        _sub(element, "target", dev=disk.target, bus=disk.bus)
+        limits = {tag: self.specs[f"quota:disk_{tag}"] for tag in _IOTUNE if f"quota:disk_{tag}" in self.specs}
+        if limits and not disk.readonly:
+            tune = _sub(element, "iotune")
+            for tag, value in limits.items():
+                _sub(tune, tag, value)
+        if disk.readonly:
+            _sub(element, "readonly")
+
+    def _cache_mode(self) -> str:
+        for entry in self.options.disk_cachemodes:
+            kind, _, mode = entry.partition("=")
+            if kind == "file" and mode:
+                return mode
+        return self.facts.cache_mode
+
+    def _interface(self, devices: ET.Element, nic: Nic) -> None:
+        element = _sub(devices, "interface", type="user" if self.facts.user_network else "network")
+        _sub(element, "mac", address=nic.mac)
+        if not self.facts.user_network:
+            _sub(element, "source", network=nic.network)
+            _sub(element, "target", dev=tap_name(nic.port_id))
+        model = self.properties.get("hw_vif_model") or ("virtio" if self.options.use_virtio_for_bridges else "")
+        if model:
+            _sub(element, "model", type=model)
+        if model == "virtio" and not self.facts.user_network:
+            _sub(element, "driver", name="vhost" if self.facts.virt_type == "kvm" else "qemu")
+
+    def _console(self, devices: ET.Element) -> None:
+        serial = _sub(devices, "serial", type="pty")
+        _sub(serial, "target", port=0)
+        _sub(serial, "log", file=self.files.console_log, append="off")
+
+    def _display(self, devices: ET.Element) -> None:
+        model = self.properties.get("hw_video_model") or "virtio"
+        if self.facts.video_models and model not in self.facts.video_models:
+            model = "vga"
+        has_graphics = self.options.vnc_enabled and model != "none"
+        needs_usb = any(disk.bus == "usb" for disk in self.disks)
+        if has_graphics and self.options.pointer_model == "usbtablet":
+            _sub(devices, "input", type="tablet", bus="usb")
+        elif not needs_usb and self.is_x86:
+            _sub(devices, "controller", type="usb", model="none")
+        if has_graphics:
+            graphics = _sub(devices, "graphics", type="vnc", port=-1, autoport="yes")
+            _sub(graphics, "listen", type="address", address=self.options.vnc_server_listen)
+            _sub(_sub(devices, "video"), "model", type=model)
+
+    def _helpers(self, devices: ET.Element) -> None:
+        """Agent channel, random numbers, balloon, watchdog, SCSI controller."""
+        if is_true(self.properties.get("hw_qemu_guest_agent")):
+            channel = _sub(devices, "channel", type="unix")
+            _sub(channel, "target", type="virtio", name=AGENT_CHANNEL)
+        if self.properties.get("hw_scsi_model"):
+            _sub(devices, "controller", type="scsi", index=0, model=self.properties["hw_scsi_model"])
+        allowed = self.specs.get("hw_rng:allowed")
+        if allowed is None or is_true(allowed):
+            rng = _sub(devices, "rng", model="virtio")
+            if "hw_rng:rate_bytes" in self.specs:
+                period = {"period": self.specs["hw_rng:rate_period"]} if "hw_rng:rate_period" in self.specs else {}
+                _sub(rng, "rate", bytes=self.specs["hw_rng:rate_bytes"], **period)
+            _sub(rng, "backend", self.options.rng_dev_path, model="random")
+        if self.options.mem_stats_period_seconds > 0:
+            balloon = _sub(devices, "memballoon", model="virtio")
+            _sub(balloon, "stats", period=self.options.mem_stats_period_seconds)
+        else:
+            _sub(devices, "memballoon", model="none")
+        action = self.properties.get("hw_watchdog_action") or self.specs.get("hw:watchdog_action")
+        if action in _WATCHDOG_ACTIONS:
+            _sub(devices, "watchdog", model="i6300esb", action=action)

@@ -1,0 +1,190 @@
+"""Building, starting, stopping and removing guests: each step in Nova's order."""
+
+from __future__ import annotations
+
+import logging
+
+import libvirt
+
+from tuinova.core.errors import NovaError
+from tuinova.core.states import PowerState
+from tuinova.virt.driver import DriverError, GuestSpec, RebootType
+from tuinova.virt.libvirt import configdrive, console_log, disks, power
+from tuinova.virt.libvirt.disks import GuestDisks
+from tuinova.virt.libvirt.errors import words
+from tuinova.virt.libvirt.guest_xml import GuestXml
+from tuinova.virt.libvirt.host import Host
+from tuinova.virt.libvirt.images import ImageCache
+from tuinova.virt.libvirt.layout import InstanceFiles
+from tuinova.virt.libvirt.network import Networks
+from tuinova.virt.libvirt.options import LibvirtOptions
+
+LOG = logging.getLogger(__name__)
+
+
+class Guests:
+    """What is done to one guest; calls for one guest come one after another. Raises libvirtError too: see driver.py."""
+
+    def __init__(self, host: Host, networks: Networks, cache: ImageCache, options: LibvirtOptions) -> None:
+        self.host = host
+        self.networks = networks
+        self.options = options
+        self._disks = GuestDisks(cache, options)
+
+    def files(self, uuid: str) -> InstanceFiles:
+        """A guest's files."""
+        return InstanceFiles(self.host.instances, uuid)
+
+    # making and removing ---------------------------------------------------------------------------------------------
+    def spawn(self, guest: GuestSpec) -> None:
+        """All of a new guest; a failure leaves nothing of it."""
+        files = self.files(guest.uuid)
+        self.host.refuse_foreign(guest.uuid)
+        if self.host.find_or_none(guest.uuid) is not None:
+            raise DriverError(reason=f"Guest {guest.uuid} exists already")
+        try:
+            files.make()
+            self._disks.create(guest, files)
+            self._plug(guest)
+            domain = self._define(guest, files)
+            self._start_boot(domain, files)
+        except BaseException:
+            self._undo(guest.uuid)
+            raise
+
+    def _undo(self, uuid: str) -> None:
+        try:
+            self.remove(uuid)
+        except (NovaError, libvirt.libvirtError) as error:
+            # The build's own error goes up; what stays is found by `leftovers` and the list of guests.
+            LOG.warning("after a failed build, guest %s can't be removed: %s", uuid, error)
+
+    def remove(self, uuid: str) -> None:
+        """Domain, ports, files; what is gone already is fine. Files last: QEMU must not lose them under its feet."""
+        domain = self.host.find_or_none(uuid)
+        if domain is not None:
+            power.force_off(domain, uuid)
+            power.undefine(domain)
+        self.networks.unplug_all(uuid)
+        self.files(uuid).remove()
+
+    def _plug(self, guest: GuestSpec) -> None:
+        for nic in guest.nics:
+            self.networks.plug(guest.uuid, nic)
+
+    def _define(self, guest: GuestSpec, files: InstanceFiles) -> libvirt.virDomain:
+        """Write the definition from the present record, then the config drive if there is none yet."""
+        facts = self.host.facts(guest)
+        drives = disks.plan(guest, facts.machine, self.options)
+        xml = GuestXml(guest, drives, files, facts, self.options).build()
+        domain = self.host.connection.get().defineXMLFlags(xml, 0)
+        drive = files.path("disk.config")
+        if guest.config_drive and not drive.exists():
+            if guest.config_drive_files is None:
+                raise DriverError(reason=f"the contents of the config drive of {guest.uuid} are not given")
+            configdrive.write(drive, guest.config_drive_files(), self.options.config_drive_format)
+        return domain
+
+    def _start_boot(self, domain: libvirt.virDomain, files: InstanceFiles) -> None:
+        console_log.begin_boot(files, self.options.keep_boot_logs)
+        power.start(domain, self.options.start_timeout)
+
+    # power -----------------------------------------------------------------------------------------------------------
+    def power_off(self, uuid: str, timeout: int, retry_interval: int) -> None:
+        """Gracefully if there is time and the guest can hear, then by force."""
+        domain = self.host.find(uuid)
+        if timeout > 0 and power.state_of(domain) != PowerState.PAUSED:
+            power.shut_down(domain, timeout, retry_interval)
+        power.force_off(domain, uuid)
+
+    def power_on(self, guest: GuestSpec) -> None:
+        """Start, from a definition written anew; running already is fine."""
+        domain = self.host.find_or_none(guest.uuid)
+        if domain is None or power.state_of(domain) != PowerState.RUNNING:
+            self.hard_reboot(guest)
+
+    def hard_reboot(self, guest: GuestSpec) -> None:
+        """Off, definition and missing files anew, on; saved memory is dropped, an undefined domain comes back."""
+        self.host.refuse_foreign(guest.uuid)
+        files = self.files(guest.uuid)
+        domain = self.host.find_or_none(guest.uuid)
+        if not files.directory.exists():
+            raise DriverError(reason=f"the directory of guest {guest.uuid} is missing: {files.directory}")
+        if domain is not None:
+            power.force_off(domain, guest.uuid)
+            if domain.hasManagedSaveImage():
+                domain.managedSaveRemove(0)
+        self._disks.mend(guest, files)
+        self._plug(guest)
+        self._start_boot(self._define(guest, files), files)
+
+    def reboot(self, guest: GuestSpec, kind: RebootType) -> RebootType:
+        """Soft if asked and the guest obeys, else hard."""
+        if kind is RebootType.SOFT and self._soft_reboot(guest.uuid):
+            return RebootType.SOFT
+        self.hard_reboot(guest)
+        return RebootType.HARD
+
+    def _soft_reboot(self, uuid: str) -> bool:
+        domain = self.host.find(uuid)
+        try:
+            went_off = power.soft_reboot(domain, self.options.wait_soft_reboot_seconds)
+            if went_off:
+                self._start_boot(domain, self.files(uuid))
+            return went_off is not False
+        except libvirt.libvirtError as error:
+            LOG.warning("soft reboot of %s failed, a hard one follows: %s", uuid, words(error))
+            return False
+
+    def pause(self, uuid: str) -> None:
+        """Freeze."""
+        domain = self.host.find(uuid)
+        if power.state_of(domain) != PowerState.PAUSED:
+            domain.suspend()
+
+    def unpause(self, uuid: str) -> None:
+        """Go on."""
+        domain = self.host.find(uuid)
+        if power.state_of(domain) != PowerState.RUNNING:
+            domain.resume()
+            self._set_time(domain)
+
+    def _set_time(self, domain: libvirt.virDomain) -> None:
+        """Ask the guest agent to set the clock, which stood still; most guests have none."""
+        try:
+            domain.setTime(None, libvirt.VIR_DOMAIN_TIME_SYNC)
+        except libvirt.libvirtError as error:
+            LOG.debug("clock of %s: %s", domain.name(), words(error))
+
+    def suspend(self, uuid: str) -> None:
+        """Save the memory; saved already is fine."""
+        domain = self.host.find(uuid)
+        if power.state_of(domain) == PowerState.SHUTDOWN and domain.hasManagedSaveImage():
+            return
+        domain.managedSave(0)
+
+    def resume(self, guest: GuestSpec) -> None:
+        """Start from the saved memory; without one the guest boots."""
+        domain = self.host.find(guest.uuid)
+        if power.state_of(domain) == PowerState.RUNNING:
+            return
+        files = self.files(guest.uuid)
+        if power.state_of(domain) != PowerState.PAUSED:
+            self._plug(guest)
+            if not domain.hasManagedSaveImage():
+                self._start_boot(domain, files)
+                return
+            console_log.continue_boot(files)
+            domain.createWithFlags(0)
+        if power.state_of(domain) == PowerState.PAUSED:
+            domain.resume()
+        self._set_time(domain)
+
+    def resume_state_on_host_boot(self, guest: GuestSpec) -> None:
+        """Nova: nothing when it runs, is paused or suspended (saved memory waits for `resume`), else a hard reboot."""
+        domain = self.host.find_or_none(guest.uuid)
+        if domain is not None:
+            calm = (PowerState.RUNNING, PowerState.PAUSED, PowerState.SUSPENDED)
+            if power.state_of(domain) in calm or domain.hasManagedSaveImage():
+                return
+        self.hard_reboot(guest)

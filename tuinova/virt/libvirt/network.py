@@ -1,0 +1,278 @@
+"""Networks that guests join: libvirt's NAT network with a DHCP entry a port, or user-mode networking in a session.
+
+Which DHCP entries are ours is kept in `<instances>/ports/`, a file a MAC address: libvirt's entries carry no mark.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import libvirt
+
+from tuinova.core.errors import HypervisorUnavailable
+from tuinova.virt.driver import DriverError, HostNetwork, Nic
+from tuinova.virt.libvirt.connection import Connection
+from tuinova.virt.libvirt.errors import translated, words
+from tuinova.virt.libvirt.options import LibvirtOptions
+
+LOG = logging.getLogger(__name__)
+
+_AFFECT = libvirt.VIR_NETWORK_UPDATE_AFFECT_CONFIG | libvirt.VIR_NETWORK_UPDATE_AFFECT_LIVE
+# QEMU's user-mode network: every guest has the same address, and reaches out only.
+USER_NETWORK = HostNetwork(
+    name="user",
+    mode="user",
+    cidr="10.0.2.0/24",
+    gateway="10.0.2.2",
+    first="10.0.2.15",
+    last="10.0.2.15",
+    dns=("10.0.2.3",),
+)
+_THIRD_BYTES = range(122, 255)  # of 192.168.x.0/24; libvirt's own default is 122
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A DHCP entry of ours."""
+
+    uuid: str
+    mac: str
+    address: str
+    network: str
+
+
+class ReservationFiles:
+    """The record of our DHCP entries; written before an entry is made, removed after it is gone."""
+
+    def __init__(self, instances: Path) -> None:
+        self.directory = instances / "ports"
+
+    def prepare(self) -> None:
+        """Make the directory."""
+        self.directory.mkdir(exist_ok=True)
+
+    def _path(self, mac: str) -> Path:
+        return self.directory / f"{mac.replace(':', '-')}.json"
+
+    def add(self, item: Reservation) -> None:
+        """Note an entry."""
+        value = {"uuid": item.uuid, "mac": item.mac, "address": item.address, "network": item.network}
+        part = self._path(item.mac).with_suffix(".part")
+        part.write_text(json.dumps(value))
+        part.rename(self._path(item.mac))
+
+    def remove(self, mac: str) -> None:
+        """Forget it."""
+        self._path(mac).unlink(missing_ok=True)
+
+    def all(self) -> list[Reservation]:
+        """All that are noted."""
+        found = []
+        for path in self.directory.glob("*.json") if self.directory.exists() else ():
+            try:
+                found.append(Reservation(**json.loads(path.read_text())))
+            except (OSError, ValueError, TypeError) as error:
+                LOG.warning("%s is not a record of a port: %s", path, error)
+        return found
+
+    def of(self, uuid: str) -> list[Reservation]:
+        """Those of one guest."""
+        return [item for item in self.all() if item.uuid == uuid]
+
+
+class Networks:
+    """Plugs and unplugs ports, and tells what networks there are."""
+
+    def __init__(self, connection: Connection, instances: Path, options: LibvirtOptions, user_mode: bool) -> None:
+        self._connection = connection
+        self._options = options
+        self.user_mode = user_mode
+        self.reservations = ReservationFiles(instances)
+        # libvirt refuses two updates of one network at the same time with a plain error.
+        self._lock = Lock()
+
+    def prepare(self, conn: libvirt.virConnect) -> None:
+        """Define and start the network that guests join, if it is missing or off and we may."""
+        if self.user_mode:
+            return
+        name = self._options.network
+        try:
+            network = conn.networkLookupByName(name)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_NETWORK:
+                raise
+            if not self._options.create_network:
+                raise HypervisorUnavailable(
+                    host=self._connection.host, reason=f"libvirt has no network {name!r}, and create_network is off"
+                ) from error
+            network = conn.networkDefineXML(network_xml(name, free_subnet(conn)))
+            network.setAutostart(1)
+        if not network.isActive():
+            if not self._options.create_network:
+                raise HypervisorUnavailable(
+                    host=self._connection.host, reason=f"libvirt's network {name!r} is off, and create_network is off"
+                )
+            network.create()
+
+    def list(self) -> Sequence[HostNetwork]:
+        """All that guests can join, the default first."""
+        if self.user_mode:
+            return (USER_NETWORK,)
+        conn = self._connection.get()
+        with translated(self._connection.host):
+            mine = {item.mac for item in self.reservations.all()}
+            found = []
+            for network in conn.listAllNetworks(libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE):
+                parsed = parse_network(network.XMLDesc(0), mine, _leases(network))
+                if parsed is not None:
+                    found.append(parsed)
+        return sorted(found, key=lambda item: (item.name != self._options.network, item.name))
+
+    def plug(self, uuid: str, nic: Nic) -> None:
+        """Reserve the port's address in DHCP; done already is fine, an address that another MAC holds is an error."""
+        if self.user_mode or nic.address is None:
+            return
+        self.reservations.add(Reservation(uuid, nic.mac.lower(), nic.address, nic.network))
+        with self._lock, translated(self._connection.host):
+            network = self._lookup(nic.network)
+            if not network.isActive():
+                network.create()
+            for mac, address in _hosts(network):
+                if mac == nic.mac.lower() and address == nic.address:
+                    return
+                if mac == nic.mac.lower():
+                    self._update(network, libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE, mac, address)
+                elif address == nic.address:
+                    raise DriverError(reason=f"address {address} of network {nic.network} belongs to {mac} already")
+            self._update(network, libvirt.VIR_NETWORK_UPDATE_COMMAND_ADD_LAST, nic.mac.lower(), nic.address)
+
+    def unplug_all(self, uuid: str) -> None:
+        """Take a guest's reservations back; what is gone already is fine."""
+        for item in self.reservations.of(uuid):
+            with self._lock, translated(self._connection.host):
+                try:
+                    network = self._lookup(item.network)
+                except DriverError as error:
+                    LOG.info("network of port %s: %s", item.mac, error)
+                else:
+                    for mac, address in _hosts(network):
+                        if mac == item.mac:
+                            self._update(network, libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE, mac, address)
+            self.reservations.remove(item.mac)
+
+    def _lookup(self, name: str) -> libvirt.virNetwork:
+        try:
+            return self._connection.get().networkLookupByName(name)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_NETWORK:
+                raise DriverError(reason=f"libvirt has no network {name!r}") from error
+            raise
+
+    def _update(self, network: libvirt.virNetwork, command: int, mac: str, address: str) -> None:
+        host = ET.Element("host", {"mac": mac, "ip": address})
+        flags = _AFFECT if network.isActive() else libvirt.VIR_NETWORK_UPDATE_AFFECT_CONFIG
+        section = libvirt.VIR_NETWORK_SECTION_IP_DHCP_HOST
+        network.update(command, section, -1, ET.tostring(host, encoding="unicode"), flags)
+
+
+def _hosts(network: libvirt.virNetwork) -> list[tuple[str, str]]:
+    root = ET.fromstring(network.XMLDesc(0))  # noqa: S314 - libvirt's own XML
+    return [
+        (host.get("mac", "").lower(), host.get("ip", ""))
+        for host in root.findall("./ip/dhcp/host")
+        if host.get("mac") and host.get("ip")
+    ]
+
+
+def _leases(network: libvirt.virNetwork) -> list[dict[str, Any]]:
+    try:
+        return list(network.DHCPLeases() or [])
+    except libvirt.libvirtError as error:
+        # A bridge without libvirt's dnsmasq has no leases to tell of.
+        LOG.debug("leases of %s: %s", network.name(), words(error))
+        return []
+
+
+def parse_network(xml: str, mine: set[str], leases: list[dict[str, Any]]) -> HostNetwork | None:
+    """What a network offers; None without an IPv4 range.
+
+    Reserved are static entries and leases of MACs that are not ours. A lease outlives its guest, and dnsmasq gives the
+    address to nobody else until then: so the leases of guests that are gone count as foreign too.
+    """
+    root = ET.fromstring(xml)  # noqa: S314 - libvirt's own XML
+    for ip in root.findall("ip"):
+        span = ip.find("./dhcp/range")
+        if ip.get("family", "ipv4") != "ipv4" or span is None or not ip.get("address"):
+            continue
+        prefix = ip.get("prefix") or ip.get("netmask") or "24"
+        interface = ipaddress.ip_interface(f"{ip.get('address')}/{prefix}")
+        hosts = ((host.get("mac", "").lower(), host.get("ip")) for host in ip.findall("./dhcp/host"))
+        held = ((str(lease.get("mac", "")).lower(), lease.get("ipaddr")) for lease in leases)
+        reserved = {str(address) for mac, address in (*hosts, *held) if address and mac not in mine}
+        reserved.add(str(interface.ip))
+        mtu = root.find("mtu")
+        gateway = str(interface.ip)
+        return HostNetwork(
+            name=root.findtext("name", ""),
+            mode="nat",
+            cidr=str(interface.network),
+            gateway=gateway if root.find("forward") is not None else None,
+            first=span.get("start", ""),
+            last=span.get("end", ""),
+            dns=(gateway,),
+            mtu=int(mtu.get("size", "1500")) if mtu is not None else 1500,
+            reserved=frozenset(reserved),
+        )
+    return None
+
+
+def network_xml(name: str, subnet: ipaddress.IPv4Network) -> str:
+    """libvirt's default network: NAT, a bridge that libvirt names, DHCP over the whole subnet."""
+    hosts = [str(address) for address in (subnet[1], subnet[2], subnet[-2])]
+    root = ET.Element("network")
+    ET.SubElement(root, "name").text = name
+    ET.SubElement(root, "forward", {"mode": "nat"})
+    if name == "default":
+        ET.SubElement(root, "bridge", {"name": "virbr0", "stp": "on", "delay": "0"})
+    else:
+        ET.SubElement(root, "bridge", {"stp": "on", "delay": "0"})
+    ip = ET.SubElement(root, "ip", {"address": hosts[0], "netmask": str(subnet.netmask)})
+    ET.SubElement(ET.SubElement(ip, "dhcp"), "range", {"start": hosts[1], "end": hosts[2]})
+    return ET.tostring(root, encoding="unicode")
+
+
+def free_subnet(conn: libvirt.virConnect) -> ipaddress.IPv4Network:
+    """libvirt's usual 192.168.122.0/24, or the next /24 that no network of it and no route of this host uses."""
+    taken = _routes()
+    for network in conn.listAllNetworks(0):
+        for ip in ET.fromstring(network.XMLDesc(0)).findall("ip"):  # noqa: S314 - libvirt's own XML
+            if ip.get("family", "ipv4") == "ipv4" and ip.get("address"):
+                prefix = ip.get("prefix") or ip.get("netmask") or "24"
+                taken.append(ipaddress.IPv4Network(f"{ip.get('address')}/{prefix}", strict=False))
+    for third in _THIRD_BYTES:
+        subnet = ipaddress.IPv4Network(f"192.168.{third}.0/24")
+        if not any(subnet.overlaps(other) for other in taken):
+            return subnet
+    raise DriverError(reason="no free 192.168.x.0/24 for libvirt's network")
+
+
+def _routes(table: Path = Path("/proc/net/route")) -> list[ipaddress.IPv4Network]:
+    try:
+        lines = table.read_text().splitlines()[1:]
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        fields = line.split()
+        destination, mask = (int.from_bytes(bytes.fromhex(fields[i]), "little") for i in (1, 7))
+        if mask:
+            found.append(ipaddress.IPv4Network((destination, mask.bit_count()), strict=False))
+    return found

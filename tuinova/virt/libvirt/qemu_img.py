@@ -1,0 +1,114 @@
+"""qemu-img under limits: image data is hostile, and one image must not eat the host."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tuinova.core.errors import ComputeResourcesUnavailable
+from tuinova.virt.driver import DriverError
+
+# oslo.concurrency's limits as Nova uses them for `info`; converting real images needs more of both.
+INFO_ADDRESS_SPACE = 1 << 30
+INFO_CPU_SECONDS = 30
+CONVERT_ADDRESS_SPACE = 4 << 30
+NO_SPACE = "No space left on device"
+
+
+def run(arguments: list[str], *, timeout: int, address_space: int, cpu_seconds: int) -> str:
+    """Standard output of `qemu-img ARGUMENTS`; any failure is a DriverError with qemu-img's last line."""
+    tool = shutil.which("qemu-img")
+    if tool is None:
+        raise DriverError(reason="qemu-img is not installed (Debian package qemu-utils)")
+    limits = ["prlimit", f"--as={address_space}", f"--cpu={cpu_seconds}", "--core=0"]
+    try:
+        done = subprocess.run(
+            [*limits, tool, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+        )
+    except subprocess.TimeoutExpired:
+        raise DriverError(reason=f"qemu-img {arguments[0]} did not end within {timeout} s") from None
+    except OSError as error:
+        raise DriverError(reason=f"qemu-img can't be run: {error}") from error
+    if done.returncode:
+        raise DriverError(reason=f"qemu-img {arguments[0]} failed: {_complaint(done)}")
+    return done.stdout
+
+
+def _complaint(done: subprocess.CompletedProcess[str]) -> str:
+    lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    if done.returncode < 0:
+        return f"killed by signal {-done.returncode} (its limit of CPU time or memory)"
+    return lines[-1].removeprefix("qemu-img: ") if lines else f"exit code {done.returncode}"
+
+
+def info(path: Path, fmt: str, timeout: int) -> dict[str, Any]:
+    """`qemu-img info` of a file whose format is known."""
+    arguments = ["info", "--output=json", "-f", fmt, "-U", str(path)]
+    out = run(arguments, timeout=timeout, address_space=INFO_ADDRESS_SPACE, cpu_seconds=INFO_CPU_SECONDS)
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def check(path: Path, fmt: str, timeout: int) -> None:
+    """`qemu-img check`: raises DriverError when the file's tables are damaged or point beyond its end."""
+    arguments = ["check", "-q", "-f", fmt, str(path)]
+    run(arguments, timeout=timeout, address_space=CONVERT_ADDRESS_SPACE, cpu_seconds=timeout)
+
+
+def convert(source: Path, source_format: str, target: Path, target_format: str, timeout: int) -> None:
+    """Write `target` anew, sparse; when the disk is full nothing is left of it."""
+    arguments = ["convert", "-f", source_format, "-O", target_format, "-t", "writeback", str(source), str(target)]
+    with_space_error(arguments, target, timeout)
+
+
+def create_overlay(target: Path, base: Path, base_format: str, size: int, timeout: int) -> None:
+    """A qcow2 of `size` bytes over `base`, whose format is written into it (never probed)."""
+    options = ["create", "-q", "-f", "qcow2", "-F", base_format, "-b", str(base), str(target), str(size)]
+    with_space_error(options, target, timeout)
+
+
+def create_raw(target: Path, size: int) -> None:
+    """A sparse raw file of `size` bytes."""
+    try:
+        with target.open("xb") as file:
+            file.truncate(size)
+    except OSError as error:
+        target.unlink(missing_ok=True)
+        raise os_error(error, target) from error
+
+
+def with_space_error(arguments: list[str], target: Path, timeout: int) -> None:
+    """Run; a failure removes `target`, and a full disk is said to be one."""
+    try:
+        run(arguments, timeout=timeout, address_space=CONVERT_ADDRESS_SPACE, cpu_seconds=timeout)
+    except DriverError as error:
+        target.unlink(missing_ok=True)
+        if NO_SPACE in error.message:
+            raise no_space(target) from error
+        raise
+
+
+def no_space(target: Path) -> ComputeResourcesUnavailable:
+    """The error for a full file system: another host may have room."""
+    free = shutil.disk_usage(target.parent).free >> 20
+    return ComputeResourcesUnavailable(
+        reason=f"the file system of {target.parent} is full ({free} MiB free) while writing {target.name}"
+    )
+
+
+def os_error(error: OSError, target: Path) -> ComputeResourcesUnavailable | DriverError:
+    """An operating system's error while `target` was written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return no_space(target)
+    return DriverError(reason=f"{target} can't be written: {error.strerror or error}")
