@@ -54,7 +54,7 @@ class Capacity(PlacementStage):
         for _unit, asked, total, room, _ratio in _classes(spec.amounts):
             if not view.has(total):
                 return view.nobody()
-            passed &= (view.col(total) >= asked) & (_room(view, room) >= asked)
+            passed = passed & (view.col(total) >= asked) & (_room(view, room) >= asked)
         return passed
 
     def reason(self, view: HostView, spec: RequestSpec, i: int) -> str:
@@ -293,8 +293,11 @@ class Limit(PlacementStage):
         return not spec.forced and spec.requested_destination is None
 
     def mask(self, view: HostView, spec: RequestSpec) -> Array:
-        passed = view.everyone()
-        passed[max(1, self.options.max_placement_results) :] = False
+        limit = max(1, self.options.max_placement_results)
+        if len(view) <= limit:
+            return view.everyone()
+        passed = view.nobody()
+        passed[:limit] = True
         return passed
 
     def reason(self, view: HostView, spec: RequestSpec, i: int) -> str:

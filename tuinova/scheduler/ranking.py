@@ -10,7 +10,7 @@ import numpy as np
 from tuinova.scheduler.columns import Array
 from tuinova.scheduler.options import SchedulerOptions
 
-_SMALL = 64
+_BLOCK = 64
 
 
 class Chance(Protocol):
@@ -26,12 +26,22 @@ class Chance(Protocol):
 def best(weights: Array, count: int) -> Array:
     """Positions of the highest weights, highest first, equal ones in their order; a full sort only when needed."""
     n = len(weights)
-    if count >= n or n <= _SMALL:
+    if count >= n or n <= _BLOCK:
         return np.argsort(-weights, kind="stable")[:count]
-    # Every host that is as good as the count-th best, so that equal ones keep their order.
-    threshold = np.partition(weights, n - count)[n - count]
-    good = np.flatnonzero(weights >= threshold)
+    good = np.flatnonzero(weights >= _lower_bound(weights, count))
     return good[np.argsort(-weights[good], kind="stable")][:count]
+
+
+def _lower_bound(weights: Array, count: int) -> float:
+    """A weight that at least `count` hosts have, near the count-th best.
+
+    The count-th best of the maxima of blocks is one, and cheap; a few hosts more than needed pass it.
+    """
+    whole = len(weights) // _BLOCK
+    if whole < count:
+        return float(np.partition(weights, len(weights) - count)[len(weights) - count])
+    maxima = weights[: whole * _BLOCK].reshape(whole, _BLOCK).max(axis=1)
+    return float(np.partition(maxima, whole - count)[whole - count])
 
 
 def order_to_try(weights: Array, options: SchedulerOptions, chance: Chance, head: int) -> Iterator[int]:

@@ -33,7 +33,7 @@ class Snapshot:
 class HostView:
     """Some hosts of a snapshot, as arrays: one entry a host, in the table's order."""
 
-    __slots__ = ("_cache", "memo", "now", "rows", "snapshot")
+    __slots__ = ("_cache", "_everyone", "memo", "now", "rows", "snapshot")
 
     def __init__(self, snapshot: Snapshot, rows: Array | None, now: float) -> None:
         self.snapshot = snapshot
@@ -41,6 +41,7 @@ class HostView:
         self.now = now
         self.memo: dict[Any, Any] = {}
         self._cache: dict[str, Array] = {}
+        self._everyone: Array | None = None
 
     def __len__(self) -> int:
         return self.snapshot.n if self.rows is None else len(self.rows)
@@ -77,23 +78,19 @@ class HostView:
 
     def keep(self, mask: Array) -> HostView:
         """The hosts for which the mask is true; itself when that is all of them."""
-        if mask.all():
+        if mask is self._everyone or mask.all():
             return self
         kept = np.flatnonzero(mask)
         narrowed = HostView(self.snapshot, kept if self.rows is None else self.rows[kept], self.now)
         narrowed.memo = self.memo
         return narrowed
 
-    def first(self, count: int) -> HostView:
-        """The first hosts only."""
-        rows = np.arange(count) if self.rows is None else self.rows[:count]
-        narrowed = HostView(self.snapshot, rows, self.now)
-        narrowed.memo = self.memo
-        return narrowed
-
     def everyone(self) -> Array:
-        """A mask that lets every host pass."""
-        return np.ones(len(self), dtype=bool)
+        """A mask that lets every host pass, the same for all who ask, so not to be written."""
+        if self._everyone is None:
+            self._everyone = np.ones(len(self), dtype=bool)
+            self._everyone.setflags(write=False)
+        return self._everyone
 
     def nobody(self) -> Array:
         """A mask that lets no host pass."""
@@ -144,6 +141,7 @@ class HostView:
     def forget_arrays(self) -> None:
         """Drop gathered arrays (they can be gathered again from the snapshot); memory of a kept trace."""
         self._cache.clear()
+        self._everyone = None
 
 
 def _free_disk_mb(view: HostView) -> Array:

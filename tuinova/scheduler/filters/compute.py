@@ -73,7 +73,7 @@ class ComputeCapabilitiesFilter(HostFilter):
             ok = meets[codes] if len(found) else view.nobody()
             if ":" not in key and path[0] not in attributes.NAMES:
                 ok = ok | ~_has_stat(view, path[0])
-            passed &= ok
+            passed = passed & ok
         return passed
 
     def _asked(self, spec: RequestSpec) -> Iterator[tuple[str, list[str], str]]:
@@ -168,7 +168,7 @@ class MetricsFilter(HostFilter):
     def mask(self, view: HostView, spec: RequestSpec) -> Array:
         passed = view.everyone()
         for metric in self.options.metrics.ratios:
-            passed &= reported(view, metric)
+            passed = passed & reported(view, metric)
         return passed
 
     def reason(self, view: HostView, spec: RequestSpec, i: int) -> str:
