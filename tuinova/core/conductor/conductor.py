@@ -13,12 +13,19 @@ from tuinova.core.conductor import schema
 from tuinova.core.conductor.database import open_engines
 from tuinova.core.conductor.errors import DatabaseUnavailable
 from tuinova.core.conductor.feed import KEEP, Feed, RowCache
+from tuinova.core.conductor.flavors import Flavors
+from tuinova.core.conductor.hosts import Hosts
+from tuinova.core.conductor.images import Images
+from tuinova.core.conductor.listing import Listing
 from tuinova.core.conductor.orders import Orders
+from tuinova.core.conductor.people import IdentityCache, People
 from tuinova.core.conductor.placement import Placement
 from tuinova.core.conductor.ports import Addresses, AddressPool
+from tuinova.core.conductor.quotas import Quotas
 from tuinova.core.conductor.servers import Servers
 from tuinova.core.conductor.transaction import Tx
 from tuinova.core.conductor.writer import Writer
+from tuinova.core.drafts import QuotaLimits
 from tuinova.core.records import Change, WorkOrder
 
 LOG = logging.getLogger(__name__)
@@ -30,10 +37,19 @@ def utcnow() -> datetime:
     return datetime.now(UTC)
 
 
-class Conductor(Servers, Orders, Placement, Addresses):
+class Conductor(Servers, Listing, Orders, Placement, Addresses, Hosts, Flavors, Images, People, Quotas):
     """All calls are blocking and thread-safe; a write returns after its commit, reading never waits for a writer."""
 
-    def __init__(self, database_url: str, *, clock: Callable[[], datetime] = utcnow, keep_changes: int = KEEP) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        clock: Callable[[], datetime] = utcnow,
+        keep_changes: int = KEEP,
+        quota_defaults: QuotaLimits | None = None,
+    ) -> None:
+        self.quota_defaults = quota_defaults or QuotaLimits()
+        self._identities = IdentityCache()
         self.database_url = database_url
         self._clock = clock
         self._feed = Feed(keep_changes)

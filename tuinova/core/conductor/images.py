@@ -1,0 +1,146 @@
+"""Images: the rows; their data is the image store's."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, or_, select, update
+
+from tuinova.core.conductor.base import Base
+from tuinova.core.conductor.transaction import Tx
+from tuinova.core.drafts import ANY, Any_, ImageFilter
+from tuinova.core.errors import (
+    ImageDataConflict,
+    ImageExists,
+    ImageNotFound,
+    ImageProtected,
+    InvalidInput,
+    MarkerNotFound,
+)
+from tuinova.core.models import Image as ImageTable
+from tuinova.core.records import Image
+
+_T = ImageTable.__table__  # type: ignore[attr-defined]
+_FIELDS = tuple(item.name for item in fields(Image))
+_SELECT = select(*(_T.c[name] for name in _FIELDS))
+_ONE = _SELECT.where(_T.c.id == bindparam("id"))
+_DELETE = delete(_T).where(_T.c.id == bindparam("id"))
+_IDS = select(_T.c.id)
+_EXACT = ("name", "status", "visibility", "owner", "disk_format", "container_format", "os_hidden", "protected")
+SORT_KEYS = (
+    "name",
+    "status",
+    "container_format",
+    "disk_format",
+    "size",
+    "id",
+    "created_at",
+    "updated_at",
+    "min_disk",
+    "min_ram",
+    "owner",
+    "visibility",
+)
+_SEEN_BY_ALL = ("public", "community")
+
+
+def _one(connection: Connection, image_id: str) -> Image:
+    row = connection.execute(_ONE, {"id": image_id}).first()
+    if row is None:
+        raise ImageNotFound(image_id=image_id)
+    return Image(*row)
+
+
+def _conditions(wanted: ImageFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [
+        _T.c[name] == value for name in _EXACT if (value := getattr(wanted, name)) is not None
+    ]
+    if wanted.ids is not None:
+        found.append(_T.c.id.in_(list(wanted.ids)))
+    if wanted.project_id is not None:
+        # Community images are only in lists that ask for them (Glance).
+        others = "community" if wanted.visibility == "community" else "public"
+        found.append(or_(_T.c.owner == wanted.project_id, _T.c.visibility == others))
+    return found
+
+
+def visible_to(image: Image, project_id: str | None) -> bool:
+    """Whether a project may use the image; None is somebody who sees everything."""
+    return project_id is None or image.owner == project_id or image.visibility in _SEEN_BY_ALL
+
+
+class Images(Base):
+    """The conductor's calls about images."""
+
+    def images(self, wanted: ImageFilter | None = None) -> list[Image]:
+        """The images that match; raises MarkerNotFound, InvalidInput for an unknown sort key."""
+        wanted = wanted or ImageFilter()
+        statement = _SELECT.where(*_conditions(wanted))
+        for name, direction in (*wanted.sort, ("id", "desc")):
+            if name not in SORT_KEYS:
+                raise InvalidInput(reason=f"sort_key: {name} is none of {', '.join(SORT_KEYS)}")
+            statement = statement.order_by(_T.c[name].desc() if direction == "desc" else _T.c[name].asc())
+        with self._reading() as connection:
+            found = [Image(*row) for row in connection.execute(statement)]
+        if wanted.tag is not None:
+            found = [image for image in found if wanted.tag in image.tags]
+        if wanted.marker is not None:
+            places = [place for place, image in enumerate(found) if image.id == wanted.marker]
+            if not places:
+                raise MarkerNotFound(marker=wanted.marker)
+            found = found[places[0] + 1 :]
+        return found if wanted.limit is None else found[: wanted.limit]
+
+    def image(self, image_id: str) -> Image:
+        """One image; raises ImageNotFound."""
+        with self._reading() as connection:
+            return _one(connection, image_id)
+
+    def image_ids(self) -> set[str]:
+        """The ids of all images, for finding data without a row."""
+        with self._reading() as connection:
+            return set(connection.execute(_IDS).scalars())
+
+    def create_image(self, image: Image) -> Image:
+        """Write a new image; raises ImageExists."""
+
+        def job(tx: Tx) -> Image:
+            if tx.first(_ONE, {"id": image.id}) is not None:
+                raise ImageExists(image_id=image.id)
+            values = {name: getattr(image, name) for name in _FIELDS}
+            tx.run(insert(_T), {**values, "created_at": image.created_at or tx.now, "updated_at": tx.now})
+            tx.change("image", "update", image.id, image.owner)
+            return _one(tx.connection, image.id)
+
+        return self._write(job)
+
+    def update_image(self, image_id: str, *, expect_status: Any_ | str | Collection[str] = ANY, **values: Any) -> Image:
+        """Change fields; raises ImageNotFound, ImageDataConflict when the status is not the expected one."""
+
+        def job(tx: Tx) -> Image:
+            old = _one(tx.connection, image_id)
+            if not isinstance(expect_status, Any_):
+                allowed = (expect_status,) if isinstance(expect_status, str) else expect_status
+                if old.status not in allowed:
+                    raise ImageDataConflict(image_id=image_id, status=old.status)
+            tx.run(update(_T).where(_T.c.id == image_id).values({**values, "updated_at": tx.now}))
+            new = _one(tx.connection, image_id)
+            tx.change("image", "update", image_id, new.owner)
+            return new
+
+        return self._write(job)
+
+    def delete_image(self, image_id: str) -> Image:
+        """Remove an image's row and return what it was; raises ImageNotFound, ImageProtected."""
+
+        def job(tx: Tx) -> Image:
+            old = _one(tx.connection, image_id)
+            if old.protected:
+                raise ImageProtected(image_id=image_id)
+            tx.run(_DELETE, {"id": image_id})
+            tx.change("image", "delete", image_id, old.owner)
+            return old
+
+        return self._write(job)
