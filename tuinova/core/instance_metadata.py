@@ -154,7 +154,7 @@ def network_document(ports: Sequence[GuestPort]) -> dict[str, Any]:
 
 def _network_entry(index: int, link: str, port: GuestPort) -> dict[str, Any]:
     entry: dict[str, Any] = {"id": f"network{index}", "network_id": port.network, "link": link}
-    if port.address is None or port.dhcp:
+    if port.address is None or port.dhcp or not port.cidr:
         return entry | {"type": "ipv4_dhcp"}
     network = ipaddress.ip_network(port.cidr, strict=False)
     routes = []

@@ -1,0 +1,167 @@
+"""New servers: checked in Nova's order, written in one transaction, handed to the conductor (nova/compute/api.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tuinova.core import policy
+from tuinova.core.compute_api import checks
+from tuinova.core.compute_api.naming import reservation_id, server_hostname, server_names
+from tuinova.core.compute_api.options import ApiOptions
+from tuinova.core.compute_api.request import CreateRequest
+from tuinova.core.conductor import Conductor
+from tuinova.core.context import RequestContext
+from tuinova.core.drafts import InstanceDraft, OrderDraft, QuotaLimits, new_uuid
+from tuinova.core.errors import QuotaExceeded
+from tuinova.core.quota import fitting_count
+from tuinova.core.records import Flavor, Image, Instance, Keypair, ServerGroup
+
+_RULE = "os_compute_api:servers:create"
+# A lost race for the quota is tried again with what is then free; each try has a smaller count, or ends.
+_QUOTA_TRIES = 5
+_ROOT_DEVICE = {"ide": "/dev/hda", "scsi": "/dev/sda", "sata": "/dev/sda", "usb": "/dev/sda", "fdc": "/dev/fda"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What the checks found."""
+
+    request: CreateRequest
+    place: checks.Place
+    flavor: Flavor
+    image: Image
+    keypair: Keypair | None
+    group: ServerGroup | None
+    networks: str | list[str]
+    security_groups: tuple[str, ...]
+    limits: QuotaLimits
+    config_drive: bool
+
+
+def create(ctx: RequestContext, request: CreateRequest, conductor: Conductor, options: ApiOptions) -> list[Instance]:
+    """Accept the request or raise why not; nothing is written by a refused one."""
+    plan = _check(ctx, request, conductor, options)
+    least, most = request.counts
+    for attempt in range(_QUOTA_TRIES):
+        usage = conductor.count_usage(ctx.project_id or "")
+        count = fitting_count(plan.limits, usage, plan.flavor, least, most)
+        drafts = _drafts(ctx, plan, count)
+        try:
+            return conductor.create_instances(ctx, drafts, limits=plan.limits, order=_order(plan, drafts, options))
+        except QuotaExceeded:
+            if attempt == _QUOTA_TRIES - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _check(ctx: RequestContext, request: CreateRequest, conductor: Conductor, options: ApiOptions) -> _Plan:
+    policy.authorize(ctx, _RULE)
+    place = checks.check_place(ctx, request, conductor, options.default_schedule_zone)
+    checks.check_counts(request)
+    checks.check_unserved(request)
+    if not isinstance(request.networks, str) and request.networks:
+        policy.authorize(ctx, _RULE + ":attach_network")
+    flavor = checks.asked_flavor(ctx, request.flavor_ref, conductor)
+    image = checks.asked_image(ctx, request.image_ref, conductor)
+    checks.check_zone(place.zone, conductor)
+    checks.check_user_data(request.user_data)
+    security_groups = checks.check_security_groups(ctx, request.security_groups)
+    networks = checks.check_networks(request, conductor)
+    keypair = checks.asked_keypair(ctx, request.key_name, conductor)
+    limits = conductor.quota_limits(ctx.project_id or "")
+    checks.check_metadata_quota(request.metadata, limits)
+    checks.check_sizes(ctx, flavor, image)
+    group = checks.asked_group(request.scheduler_hints, conductor, request.counts[0], limits)
+    drive = bool(request.config_drive or options.force_config_drive)
+    return _Plan(
+        request=request,
+        place=place,
+        flavor=flavor,
+        image=image,
+        keypair=keypair,
+        group=group,
+        networks=networks,
+        security_groups=security_groups,
+        limits=limits,
+        config_drive=drive or image.properties.get("img_config_drive") == "mandatory",
+    )
+
+
+def _drafts(ctx: RequestContext, plan: _Plan, count: int) -> list[InstanceDraft]:
+    request = plan.request
+    reservation = reservation_id()
+    drafts = []
+    for index, name in enumerate(server_names(request.name, count)):
+        uuid = new_uuid()
+        drafts.append(
+            InstanceDraft(
+                name=name,
+                flavor=plan.flavor.embedded(),
+                uuid=uuid,
+                hostname=server_hostname(request.name, index, count, uuid, request.hostname),
+                description=request.description,
+                image_ref=plan.image.id,
+                image=_image_copy(plan.image),
+                kernel_id=plan.image.properties.get("kernel_id"),
+                ramdisk_id=plan.image.properties.get("ramdisk_id"),
+                key_name=request.key_name,
+                key_data=plan.keypair.embedded() if plan.keypair else None,
+                user_data=request.user_data,
+                metadata=dict(request.metadata),
+                config_drive=plan.config_drive,
+                availability_zone=checks.parse_zone(request.availability_zone)[0],
+                reservation_id=reservation,
+                launch_index=index,
+                root_device_name=_root_device(plan.image),
+                scheduler_hints=dict(request.scheduler_hints),
+                server_group_id=plan.group.uuid if plan.group else None,
+                access_ip_v4=request.access_ip_v4,
+                access_ip_v6=request.access_ip_v6,
+                disk_config=request.disk_config or "MANUAL",
+                security_groups=plan.security_groups,
+                tags=tuple(dict.fromkeys(request.tags)),
+            )
+        )
+    return drafts
+
+
+def _image_copy(image: Image) -> Mapping[str, Any]:
+    """What a server keeps of its image, so that the image may go."""
+    return {
+        "id": image.id,
+        "name": image.name,
+        "disk_format": image.disk_format,
+        "container_format": image.container_format,
+        "min_disk": image.min_disk,
+        "min_ram": image.min_ram,
+        "size": image.size,
+        "properties": dict(image.properties),
+    }
+
+
+def _root_device(image: Image) -> str:
+    named = image.properties.get("root_device_name")
+    return named or _ROOT_DEVICE.get(image.properties.get("hw_disk_bus", ""), "/dev/vda")
+
+
+def _order(plan: _Plan, drafts: list[InstanceDraft], options: ApiOptions) -> OrderDraft:
+    """The conductor's order: what the scheduler and the host need beyond the rows."""
+    place = plan.place
+    forced_one = bool(place.force_host) or bool(place.force_node)
+    return OrderDraft(
+        "schedule_and_build",
+        None,
+        {
+            "uuids": [draft.uuid for draft in drafts],
+            "zone": place.zone,
+            "force_hosts": [place.force_host] if place.force_host else [],
+            "force_nodes": [place.force_node] if place.force_node else [],
+            "destination": list(place.destination) if place.destination else None,
+            "networks": plan.networks,
+            "admin_password": plan.request.admin_password,
+            # Exactly one forced host or node, or one attempt, means no other try (scheduler/utils.py populate_retry).
+            "retry": options.max_attempts > 1 and not forced_one,
+        },
+    )

@@ -1,0 +1,187 @@
+"""Build a server's guest, and say what a failed build means (nova/compute/manager.py _build_and_run_instance)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tuinova.core.compute_manager.context import Compute
+from tuinova.core.compute_manager.work import begin, close_event, fault_of, message_of, traceback_of
+from tuinova.core.conductor.errors import UnexpectedTaskState
+from tuinova.core.drafts import EventFinish, OrderDraft
+from tuinova.core.errors import (
+    BuildAbortException,
+    InstanceNotFound,
+    Invalid,
+    NoMoreFixedIps,
+    NovaError,
+)
+from tuinova.core.records import Instance, WorkOrder
+from tuinova.core.states import BUILD_TASKS, DELETE_TASKS, PowerState, TaskState, VmState
+from tuinova.virt.driver import HostNetwork
+
+LOG = logging.getLogger(__name__)
+
+EVENT = "compute__do_build_and_run_instance"
+# A bad request stays bad on every host: image, flavor, addresses (Nova's list; all of `Invalid` is of that kind).
+ABORTING = (BuildAbortException, NoMoreFixedIps, Invalid)
+
+
+def build(compute: Compute, order: WorkOrder) -> None:
+    """Networking, disks, guest; ends ACTIVE, ERROR, or at the conductor for another host."""
+    instance = begin(
+        compute,
+        order,
+        event=EVENT,
+        tasks=frozenset({None, TaskState.SCHEDULING}),
+        updates={"task_state": TaskState.NETWORKING},
+    )
+    if instance is None:
+        return
+    try:
+        _build(compute, order, instance)
+    except (InstanceNotFound, UnexpectedTaskState) as error:
+        _interrupted(compute, order, instance, error)
+        return
+    except Exception as error:
+        LOG.warning("build of %s failed: %s", instance.uuid, error, exc_info=True)
+        _failed(compute, order, instance, error)
+        compute.build_ended(compute.host, instance.node or compute.host, instance.uuid, False)
+        return
+    compute.build_ended(compute.host, instance.node or compute.host, instance.uuid, True)
+
+
+def _build(compute: Compute, order: WorkOrder, instance: Instance) -> None:
+    conductor, uuid = compute.conductor, instance.uuid
+    networks = chosen_networks(compute.driver.list_networks(), order.args.get("networks", "auto"))
+    ports = conductor.allocate_ports(
+        uuid,
+        networks,
+        updates={"task_state": TaskState.BLOCK_DEVICE_MAPPING},
+        expect_task=TaskState.NETWORKING,
+    )
+    LOG.debug("%s has %d ports", uuid, len(ports))
+    instance = conductor.step(
+        uuid, updates={"task_state": TaskState.SPAWNING}, expect_task=TaskState.BLOCK_DEVICE_MAPPING
+    )
+    password = order.args.get("admin_password")
+    compute.driver.spawn(compute.specs.make(instance, admin_password=password, must_have_image=True))
+    conductor.step(
+        uuid,
+        updates={
+            "vm_state": VmState.ACTIVE,
+            "task_state": None,
+            "power_state": compute.power_state(uuid),
+            "launched_at": compute.now(),
+            "progress": 0,
+        },
+        expect_task=TaskState.SPAWNING,
+        event_finish=EventFinish(EVENT, order.ctx.request_id, host=compute.host),
+        order_done=order.id,
+    )
+
+
+def chosen_networks(present: Sequence[HostNetwork], asked: str | Sequence[str] | None) -> list[HostNetwork]:
+    """The host's networks that a server joins: "none", "auto" (the default one), or names.
+
+    Raises BuildAbortException's cause when a named one is not on this host.
+    """
+    if asked == "none":
+        return []
+    if asked in ("auto", None):
+        return list(present[:1])
+    by_name = {network.name: network for network in present}
+    missing = [name for name in asked or () if name not in by_name]
+    if missing:
+        raise NovaError(f"Network {missing[0]} could not be found.")
+    return [by_name[name] for name in asked or ()]
+
+
+def _interrupted(compute: Compute, order: WorkOrder, instance: Instance, error: NovaError) -> None:
+    """Deleted or reset while it was built: nothing of the guest stays; a delete goes on with its own order."""
+    _clean(compute, instance)
+    actual = error.kwargs.get("actual")
+    if isinstance(error, UnexpectedTaskState) and actual not in DELETE_TASKS:
+        _to_error(compute, order, instance, BuildAbortException(instance_uuid=instance.uuid, reason=error.message))
+        return
+    close_event(compute, order, EVENT, error)
+
+
+def _clean(compute: Compute, instance: Instance) -> bool:
+    """Take away what the build made; False when even that failed."""
+    try:
+        compute.driver.destroy(compute.specs.make(compute.conductor.instance(instance.uuid, with_deleted=True)))
+    except Exception:  # the driver may be in any state; the periodic clean-up finds what stays behind
+        LOG.exception("clean-up after the build of %s failed", instance.uuid)
+        return False
+    return True
+
+
+def _failed(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> None:
+    clean = _clean(compute, instance)
+    if isinstance(error, BuildAbortException):
+        _to_error(compute, order, instance, error)
+    elif isinstance(error, ABORTING) or not clean:
+        aborted = BuildAbortException(instance_uuid=instance.uuid, reason=message_of(error))
+        aborted.__cause__ = error
+        _to_error(compute, order, instance, aborted)
+    elif not order.args.get("retry", True):
+        # Without another try the fault is the driver's plain reason.
+        _to_error(compute, order, instance, error)
+    else:
+        _reschedule(compute, order, instance, error)
+
+
+def _to_error(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> None:
+    """Abort: ERROR on no host, nothing held."""
+    _leave(
+        compute,
+        order,
+        instance,
+        error,
+        {"vm_state": VmState.ERROR, "task_state": None},
+        fault=fault_of(error, compute.host),
+    )
+
+
+def _reschedule(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> None:
+    """Back to the conductor, for the next alternate."""
+    args = {
+        **order.args,
+        "uuid": instance.uuid,
+        "tried": [*order.args.get("tried", []), [compute.host, instance.node]],
+        "last_error": message_of(error),
+        "last_traceback": traceback_of(error),
+    }
+    again = OrderDraft("reschedule_build", None, args)
+    _leave(compute, order, instance, error, {"task_state": TaskState.SCHEDULING}, order_draft=again)
+
+
+def _leave(
+    compute: Compute,
+    order: WorkOrder,
+    instance: Instance,
+    error: Exception,
+    updates: Mapping[str, Any],
+    **more: Any,
+) -> None:
+    draft = more.pop("order_draft", None)
+    try:
+        compute.conductor.step(
+            instance.uuid,
+            updates={"host": None, "node": None, "power_state": PowerState.NOSTATE, **updates},
+            expect_task=frozenset({None, *BUILD_TASKS}),
+            event_finish=EventFinish(
+                EVENT, order.ctx.request_id, "Error", message_of(error), traceback_of(error), compute.host
+            ),
+            order_done=order.id,
+            order=draft,
+            ctx=order.ctx,
+            release_allocation=True,
+            release_ports=True,
+            **more,
+        )
+    except (UnexpectedTaskState, InstanceNotFound) as overtaken:
+        # A delete came meanwhile and goes on with its own order, on this host.
+        close_event(compute, order, EVENT, overtaken)

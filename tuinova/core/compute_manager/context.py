@@ -1,0 +1,62 @@
+"""What every action of a compute host works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from tuinova.core.compute_manager.guests import GuestSpecs
+from tuinova.core.compute_manager.options import ComputeOptions
+from tuinova.core.conductor import Conductor
+from tuinova.core.errors import HypervisorUnavailable
+from tuinova.core.records import Instance
+from tuinova.core.states import PowerState
+from tuinova.rpc.local import LocalBus
+from tuinova.virt.driver import ComputeDriver, GuestNotFound
+
+
+class SyncActions(Protocol):
+    """What a host asks of the compute API on its own account (power sync, timeouts); refusals are raised."""
+
+    def stop(self, uuid: str) -> None:
+        """Nova's API stop with an admin context: the ordinary guards hold."""
+
+    def force_stop(self, uuid: str) -> None:
+        """Stop whatever the vm_state is; only a running task refuses."""
+
+
+def utc_now() -> datetime:
+    """Now, aware."""
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Compute:
+    """One compute host: its driver, its options, and the doors to the other rooms."""
+
+    host: str
+    conductor: Conductor
+    driver: ComputeDriver
+    options: ComputeOptions
+    specs: GuestSpecs
+    bus: LocalBus
+    sync_actions: SyncActions
+    now: Callable[[], datetime] = utc_now
+    # Told of the end of each build: (host, node, uuid, succeeded); the scheduler's table counts failures.
+    build_ended: Callable[[str, str, str, bool], None] = lambda host, node, uuid, succeeded: None
+
+    def power_state(self, uuid: str) -> PowerState:
+        """What the hypervisor says now; NOSTATE for a guest that it does not know."""
+        try:
+            return self.driver.guest_info(uuid).state
+        except GuestNotFound:
+            return PowerState.NOSTATE
+
+    def last_power_state(self, instance: Instance) -> int:
+        """What the hypervisor says now, or what it said last when it does not answer."""
+        try:
+            return int(self.power_state(instance.uuid))
+        except HypervisorUnavailable:
+            return instance.power_state

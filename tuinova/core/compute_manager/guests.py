@@ -1,0 +1,157 @@
+"""From a server's record to what the driver needs to build its guest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from tuinova.core.conductor import Conductor
+from tuinova.core.errors import ImageNotActive, ImageNotFound
+from tuinova.core.instance_metadata import GuestFacts, GuestPort, config_drive_files
+from tuinova.core.records import Instance
+from tuinova.virt.driver import GuestSpec, HostNetwork, ImageFile, Nic
+
+
+class ImageFiles(Protocol):
+    """Where the data of images lies."""
+
+    def path(self, image_id: str) -> Any:
+        """The file of an image."""
+
+
+class GuestSpecs:
+    """Makes `GuestSpec`s for one host."""
+
+    def __init__(
+        self,
+        conductor: Conductor,
+        images: ImageFiles,
+        list_networks: Callable[[], Sequence[HostNetwork]],
+        *,
+        dhcp_domain: str = "novalocal",
+    ) -> None:
+        self._conductor = conductor
+        self._images = images
+        self._list_networks = list_networks
+        self._dhcp_domain = dhcp_domain
+        self._names: dict[tuple[str, str], str] = {}
+
+    def make(
+        self, instance: Instance, *, admin_password: str | None = None, must_have_image: bool = False
+    ) -> GuestSpec:
+        """The guest of a server as it is recorded now.
+
+        An image that is gone is None, since a guest that is built needs it no more; `must_have_image` raises instead.
+        """
+        flavor = instance.flavor
+        return GuestSpec(
+            uuid=instance.uuid,
+            name=instance.instance_name,
+            display_name=instance.name,
+            hostname=instance.hostname,
+            project_id=instance.project_id,
+            user_id=instance.user_id,
+            project_name=self._name_of("project", instance.project_id),
+            user_name=self._name_of("user", instance.user_id),
+            flavor_name=str(flavor.get("name", "")),
+            memory_mb=int(flavor["memory_mb"]),
+            vcpus=int(flavor["vcpus"]),
+            root_gb=int(flavor.get("root_gb", 0)),
+            ephemeral_gb=int(flavor.get("ephemeral_gb", 0)),
+            swap_mb=int(flavor.get("swap", 0)),
+            extra_specs=flavor.get("extra_specs") or {},
+            image=self._image(instance.image_ref, instance, must_have_image),
+            kernel=self._image(instance.kernel_id, None, must_have_image),
+            ramdisk=self._image(instance.ramdisk_id, None, must_have_image),
+            nics=[_nic(address) for address in instance.addresses],
+            config_drive=instance.config_drive,
+            config_drive_files=partial(self._config_drive, instance, admin_password),
+        )
+
+    def _image(self, image_id: str | None, instance: Instance | None, required: bool) -> ImageFile | None:
+        if not image_id:
+            return None
+        try:
+            image = self._conductor.image(image_id)
+        except ImageNotFound:
+            if required:
+                raise
+            return None
+        if image.status != "active" or not image.disk_format:
+            if required:
+                raise ImageNotActive(image_id=image_id)
+            return None
+        # A built server keeps the properties that its image had when it was made.
+        properties = instance.image.get("properties") if instance is not None else None
+        return ImageFile(
+            id=image.id,
+            path=self._images.path(image.id),
+            disk_format=image.disk_format,
+            size=image.size or 0,
+            min_disk=image.min_disk,
+            properties=dict(image.properties if properties is None else properties),
+        )
+
+    def _name_of(self, kind: str, key: str) -> str:
+        """The name of a project or user; it is written into the domain for people, so a missing one is its id."""
+        found = self._names.get((kind, key))
+        if found is None:
+            records = self._conductor.projects() if kind == "project" else self._conductor.users()
+            self._names.update({(kind, record.id): record.name for record in records})
+            found = self._names.setdefault((kind, key), key)
+        return found
+
+    def _config_drive(self, instance: Instance, admin_password: str | None) -> Mapping[str, bytes]:
+        return config_drive_files(self.facts(instance, admin_password))
+
+    def facts(self, instance: Instance, admin_password: str | None = None) -> GuestFacts:
+        """What the guest may learn of itself."""
+        networks = {network.name: network for network in self._list_networks()}
+        key = instance.key_data or {}
+        return GuestFacts(
+            id=instance.id,
+            uuid=instance.uuid,
+            display_name=instance.name,
+            hostname=instance.hostname,
+            project_id=instance.project_id,
+            availability_zone=instance.availability_zone,
+            launch_index=instance.launch_index,
+            flavor_name=str(instance.flavor.get("name", "")),
+            reservation_id=instance.reservation_id,
+            metadata=instance.metadata,
+            key_name=instance.key_name,
+            public_key=key.get("public_key"),
+            key_type=key.get("type", "ssh"),
+            user_data=instance.user_data,
+            admin_password=admin_password,
+            security_groups=instance.security_groups,
+            image_ref=instance.image_ref,
+            kernel_id=instance.kernel_id,
+            ramdisk_id=instance.ramdisk_id,
+            ports=[_port(address, networks.get(address["network"])) for address in instance.addresses],
+            dhcp_domain=self._dhcp_domain,
+        )
+
+
+def _nic(address: Mapping[str, Any]) -> Nic:
+    return Nic(
+        port_id=address["port_id"],
+        mac=address["mac"],
+        network=address["network"],
+        address=address["address"],
+        prefix=int(address.get("prefix", 24)),
+    )
+
+
+def _port(address: Mapping[str, Any], network: HostNetwork | None) -> GuestPort:
+    return GuestPort(
+        port_id=address["port_id"],
+        mac=address["mac"],
+        network=address["network"],
+        address=address["address"],
+        cidr=network.cidr if network else "",
+        gateway=network.gateway if network else None,
+        dns=network.dns if network else (),
+        mtu=network.mtu if network else 1500,
+    )

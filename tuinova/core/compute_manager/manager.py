@@ -1,0 +1,117 @@
+"""A compute host at work: takes orders, recovers at start, has its periodic duties."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from tuinova.core.compute_manager import hypervisor, powersync, recovery, resources
+from tuinova.core.compute_manager.context import Compute
+from tuinova.core.compute_manager.duties import Duties
+from tuinova.core.compute_manager.lifecycle import LifecycleEvents
+from tuinova.core.compute_manager.methods import BUILD_METHOD, METHODS
+from tuinova.core.compute_manager.options import spacing
+from tuinova.core.errors import HypervisorUnavailable
+from tuinova.core.records import WorkOrder
+from tuinova.virt.driver import LifecycleEvent
+
+LOG = logging.getLogger(__name__)
+
+# How long a host whose hypervisor did not answer at start waits until it tries again.
+_RECONNECT_SECONDS = 10.0
+
+
+class ComputeManager:
+    """One compute host; `start` never fails because of the hypervisor."""
+
+    def __init__(self, compute: Compute, duties: Duties, on_started: Callable[[str], None] = lambda uuid: None) -> None:
+        self.compute = compute
+        self._duties = duties
+        self._events = LifecycleEvents(compute, duties, on_started)
+        self._connected = False
+
+    @property
+    def host(self) -> str:
+        """The compute host's name."""
+        return self.compute.host
+
+    def handle(self, order: WorkOrder) -> None:
+        """Carry out one order; called by the bus in the lane of the order's server."""
+        method = METHODS.get(order.method)
+        if method is None:
+            LOG.error("order %d asks for %s, which this version does not know", order.id, order.method)
+            return
+        method(self.compute, order)
+
+    def start(self) -> None:
+        """Connect, recover, tell what the host has, begin the duties (Nova's init_host and pre_start_hook)."""
+        compute, options = self.compute, self.compute.options
+        compute.bus.serve(compute.host, self.handle, build_methods=(BUILD_METHOD,))
+        self._connect()
+        self._duties.every(
+            spacing(options.update_resources_interval),
+            f"resources of {compute.host}",
+            lambda: self._while_connected(resources.update_available_resource),
+        )
+        self._duties.every(
+            spacing(options.sync_power_state_interval, 600.0),
+            f"power sync of {compute.host}",
+            lambda: self._while_connected(powersync.sync_all),
+        )
+        self._duties.every(
+            spacing(options.running_deleted_instance_poll_interval, 60.0),
+            f"leftovers of {compute.host}",
+            lambda: self._while_connected(resources.reap_leftovers),
+        )
+        if options.instance_build_timeout:
+            self._duties.every(60.0, f"stuck builds of {compute.host}", lambda: resources.fail_stuck_builds(compute))
+
+    def close(self) -> None:
+        """Leave the hypervisor; guests are never touched."""
+        self.compute.driver.close()
+
+    def _connect(self) -> None:
+        compute = self.compute
+        try:
+            compute.driver.init_host(self._heard, self._connection_changed)
+            self._connected = True
+            resources.update_available_resource(compute)
+            recovery.recover_host(compute)
+        except HypervisorUnavailable as error:
+            self._connected = False
+            hypervisor.connection_lost(compute, str(error.kwargs.get("reason", error)))
+            self._duties.after(_RECONNECT_SECONDS, self._connect)
+            return
+        hypervisor.connection_back(compute, self._look_around)
+
+    def _look_around(self) -> None:
+        powersync.sync_all(self.compute)
+        resources.reap_leftovers(self.compute)
+
+    def _heard(self, node: str, uuid: str, event: LifecycleEvent) -> None:
+        self._events.heard(node, uuid, event)
+
+    def _connection_changed(self, available: bool, reason: str) -> None:
+        # Called in a thread of the driver: what follows asks the hypervisor, so another thread must do it.
+        if available:
+            self._duties.after(0.0, self._connection_is_back)
+        else:
+            self._duties.after(0.0, lambda: self._connection_is_lost(reason))
+
+    def _connection_is_lost(self, reason: str) -> None:
+        self._connected = False
+        hypervisor.connection_lost(self.compute, reason)
+
+    def _connection_is_back(self) -> None:
+        self._connected = True
+        try:
+            resources.update_available_resource(self.compute)
+            recovery.recover_host(self.compute)
+        except HypervisorUnavailable as error:
+            LOG.warning("%s went away again: %s", self.host, error)
+            return
+        hypervisor.connection_back(self.compute, self._look_around)
+
+    def _while_connected(self, duty: Callable[[Compute], object]) -> None:
+        if self._connected:
+            duty(self.compute)

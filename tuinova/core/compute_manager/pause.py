@@ -1,0 +1,54 @@
+"""Pause, unpause, suspend and resume (nova/compute/manager.py)."""
+
+from __future__ import annotations
+
+from tuinova.core.compute_manager.context import Compute
+from tuinova.core.compute_manager.work import Failure, Updates, Work, keep_vm_state, to_error
+from tuinova.core.errors import NotSupported
+from tuinova.core.records import Instance, WorkOrder
+from tuinova.core.states import TaskState, VmState
+
+# Where suspend remembers what resume goes back to.
+OLD_VM_STATE = "old_vm_state"
+
+
+def pause(compute: Compute, order: WorkOrder, instance: Instance) -> Updates:
+    """Freeze the guest in memory."""
+    compute.driver.pause(instance.uuid)
+    return {"vm_state": VmState.PAUSED, "power_state": compute.power_state(instance.uuid)}
+
+
+def unpause(compute: Compute, order: WorkOrder, instance: Instance) -> Updates:
+    """Let it run."""
+    compute.driver.unpause(instance.uuid)
+    return {"vm_state": VmState.ACTIVE, "power_state": compute.power_state(instance.uuid)}
+
+
+def suspend(compute: Compute, order: WorkOrder, instance: Instance) -> Updates:
+    """Save the memory to disk; the guest is then off."""
+    compute.driver.suspend(instance.uuid)
+    return {"vm_state": VmState.SUSPENDED, "power_state": compute.power_state(instance.uuid)}
+
+
+def resume(compute: Compute, order: WorkOrder, instance: Instance) -> Updates:
+    """Start from the saved memory, back to the state of before."""
+    compute.driver.resume(compute.specs.make(instance))
+    return {"vm_state": before_suspend(instance), "power_state": compute.power_state(instance.uuid)}
+
+
+def before_suspend(instance: Instance) -> str:
+    """The vm_state that suspend found."""
+    return str(instance.system_metadata.get(OLD_VM_STATE) or VmState.ACTIVE)
+
+
+def suspend_or_resume_failed(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> Failure:
+    """What the driver can't do at all changed nothing; anything else is an ERROR."""
+    if isinstance(error, NotSupported):
+        return keep_vm_state(compute, order, instance, error)
+    return to_error(compute, order, instance, error)
+
+
+PAUSE = Work("compute_pause_instance", frozenset({TaskState.PAUSING}), pause)
+UNPAUSE = Work("compute_unpause_instance", frozenset({TaskState.UNPAUSING}), unpause)
+SUSPEND = Work("compute_suspend_instance", frozenset({TaskState.SUSPENDING}), suspend, suspend_or_resume_failed)
+RESUME = Work("compute_resume_instance", frozenset({TaskState.RESUMING}), resume, suspend_or_resume_failed)
