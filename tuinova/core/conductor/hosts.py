@@ -210,6 +210,14 @@ class Hosts(Base):
             if (host is None or service.host == host) and (binary is None or service.binary == binary)
         ]
 
+    def service_of(self, host: str, binary: str = COMPUTE) -> Service:
+        """The service of a host; raises ServiceNotFound."""
+        with self._reading() as connection:
+            row = connection.execute(_SERVICE, {"host": host, "binary": binary}).first()
+            if row is None:
+                raise ServiceNotFound(service_id=host)
+            return _service(row, _zones(connection))
+
     def service(self, uuid: str) -> Service:
         """One service; raises ServiceNotFound."""
         with self._reading() as connection:
