@@ -37,6 +37,10 @@ class _Ignored(Exception):
         self.instance = instance
 
 
+class _Moved(Exception):
+    """The server's host changed between looking and accepting."""
+
+
 class Actions:
     """Accepts actions: guard, task state, action record and work order in one transaction."""
 
@@ -64,6 +68,30 @@ class Actions:
             self._refuse(ctx, row, uuid)
         return self._order(ctx, row, uuid)
 
+    def _accept(
+        self,
+        ctx: RequestContext,
+        uuid: str,
+        *,
+        check: Callable[[Instance], None],
+        order: Callable[[Instance], OrderDraft] | None = None,
+        **more: Any,
+    ) -> Instance:
+        """Accept with an order that depends on the server's host, which may change while we look."""
+        while True:
+            seen = self._conductor.instance(uuid)
+
+            def same_host(instance: Instance, host: str | None = seen.host) -> None:
+                check(instance)
+                if instance.host != host:
+                    raise _Moved
+
+            draft = order(seen) if order else None
+            try:
+                return self._conductor.accept(ctx, uuid, check=same_host, order=draft, **more)
+            except _Moved:
+                continue
+
     def _refuse(self, ctx: RequestContext, row: Action, uuid: str) -> None:
         """A row of the table that this version does not serve: still 404 and 403 before 501."""
         instance = self._conductor.instance(uuid)
@@ -76,7 +104,7 @@ class Actions:
 
     def _order(self, ctx: RequestContext, row: Action, uuid: str) -> Instance:
         method, args, remembered = _ORDERS[row.name]
-        return self._conductor.accept(
+        return self._accept(
             ctx,
             uuid,
             check=self._check(ctx, row),
@@ -95,7 +123,7 @@ class Actions:
                 return None
             return {"locked_by": lock_owner(ctx, instance), "locked_reason": reason}
 
-        return self._conductor.accept(
+        return self._accept(
             ctx,
             uuid,
             check=self._check(ctx, row),
@@ -110,7 +138,7 @@ class Actions:
             if instance.locked_by and instance.locked_by != lock_owner(ctx, instance):
                 policy.authorize(ctx, _UNLOCK_OVERRIDE)
 
-        return self._conductor.accept(
+        return self._accept(
             ctx,
             uuid,
             check=allowed,
@@ -126,7 +154,7 @@ class Actions:
             raise Invalid(
                 f"Invalid input for field/attribute state. Value: {state}. {state!r} is not one of ['active', 'error']"
             )
-        return self._conductor.accept(
+        return self._accept(
             ctx,
             uuid,
             check=self._check(ctx, row),
@@ -150,7 +178,7 @@ class Actions:
             return OrderDraft("delete_local", None, {})
 
         try:
-            return self._conductor.accept(
+            return self._accept(
                 ctx,
                 uuid,
                 check=allowed,
@@ -175,7 +203,7 @@ class Actions:
 
         method, args, _remembered = _ORDERS["stop"]
         try:
-            return self._conductor.accept(
+            return self._accept(
                 ctx,
                 uuid,
                 check=allowed,

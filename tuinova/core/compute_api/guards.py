@@ -34,15 +34,15 @@ def action_row(name: str, body: Any = None) -> Action:
     return ACTION_BY_NAME[name] if name in ACTION_BY_NAME else ACTION_BY_KEY[name]
 
 
-def facts_of(instance: Instance, host_up: HostUp) -> GuardFacts:
-    """What the guards look at."""
+def facts_of(instance: Instance, host_up: bool = True) -> GuardFacts:
+    """What the guards look at; `host_up` matters only to actions that ask for it."""
     return GuardFacts(
         vm_state=instance.vm_state,
         task_state=instance.task_state,
         locked=instance.locked,
         launched=instance.launched,
         has_host=instance.host is not None,
-        host_up=instance.host is not None and host_up(instance.host),
+        host_up=host_up,
     )
 
 
@@ -55,7 +55,8 @@ def check_visible(ctx: RequestContext, instance: Instance) -> None:
 def check(ctx: RequestContext, action: Action, instance: Instance, host_up: HostUp) -> None:
     """Raise what Nova answers when the action is not legal now, in Nova's order."""
     check_visible(ctx, instance)
-    refusal = guard(action, facts_of(instance, host_up), ctx.all_roles)
+    up = action.host != "up" or (instance.host is not None and host_up(instance.host))
+    refusal = guard(action, facts_of(instance, up), ctx.all_roles)
     if refusal is not None:
         raise error_of(refusal, instance)
 

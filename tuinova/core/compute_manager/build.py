@@ -55,13 +55,8 @@ def build(compute: Compute, order: WorkOrder) -> None:
 def _build(compute: Compute, order: WorkOrder, instance: Instance) -> None:
     conductor, uuid = compute.conductor, instance.uuid
     networks = chosen_networks(compute.driver.list_networks(), order.args.get("networks", "auto"))
-    ports = conductor.allocate_ports(
-        uuid,
-        networks,
-        updates={"task_state": TaskState.BLOCK_DEVICE_MAPPING},
-        expect_task=TaskState.NETWORKING,
-    )
-    LOG.debug("%s has %d ports", uuid, len(ports))
+    conductor.allocate_ports(uuid, networks)
+    conductor.step(uuid, updates={"task_state": TaskState.BLOCK_DEVICE_MAPPING}, expect_task=TaskState.NETWORKING)
     instance = conductor.step(
         uuid, updates={"task_state": TaskState.SPAWNING}, expect_task=TaskState.BLOCK_DEVICE_MAPPING
     )

@@ -46,6 +46,8 @@ class Compute:
     now: Callable[[], datetime] = utc_now
     # Told of the end of each build: (host, node, uuid, succeeded); the scheduler's table counts failures.
     build_ended: Callable[[str, str, str, bool], None] = lambda host, node, uuid, succeeded: None
+    # Told of servers that hold nothing any more.
+    released: Callable[[str], None] = lambda uuid: None
 
     def power_state(self, uuid: str) -> PowerState:
         """What the hypervisor says now; NOSTATE for a guest that it does not know."""

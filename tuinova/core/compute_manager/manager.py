@@ -66,6 +66,11 @@ class ComputeManager:
         if options.instance_build_timeout:
             self._duties.every(60.0, f"stuck builds of {compute.host}", lambda: resources.fail_stuck_builds(compute))
 
+    def first_look(self) -> None:
+        """What Nova does at once at the start and nobody waits for."""
+        self._while_connected(powersync.sync_all)
+        self._while_connected(resources.reap_leftovers)
+
     def close(self) -> None:
         """Leave the hypervisor; guests are never touched."""
         self.compute.driver.close()
@@ -76,6 +81,7 @@ class ComputeManager:
             compute.driver.init_host(self._heard, self._connection_changed)
             self._connected = True
             resources.update_available_resource(compute)
+            resources.save_networks(compute)
             recovery.recover_host(compute)
         except HypervisorUnavailable as error:
             self._connected = False
@@ -106,6 +112,7 @@ class ComputeManager:
         self._connected = True
         try:
             resources.update_available_resource(self.compute)
+            resources.save_networks(self.compute)
             recovery.recover_host(self.compute)
         except HypervisorUnavailable as error:
             LOG.warning("%s went away again: %s", self.host, error)

@@ -33,6 +33,11 @@ def update_available_resource(compute: Compute) -> None:
         )
 
 
+def save_networks(compute: Compute) -> None:
+    """Tell the conductor which networks guests of this host can join."""
+    compute.conductor.save_networks(compute.host, compute.driver.list_networks())
+
+
 def reap_leftovers(compute: Compute) -> int:
     """Guests and files of ours whose row is deleted, or lives on no host or another one; returns how many there were.
 

@@ -85,6 +85,8 @@ def run(work: Work, compute: Compute, order: WorkOrder) -> None:
     try:
         updates = work.body(compute, order, instance)
         end(compute, order, work, updates)
+        if work.delete_row:
+            compute.released(instance.uuid)
     except InstanceNotFound:
         compute.conductor.order_done(order.id)
     except UnexpectedTaskState as error:
@@ -97,12 +99,12 @@ def run(work: Work, compute: Compute, order: WorkOrder) -> None:
 def begin(compute: Compute, order: WorkOrder, *, event: str, tasks: ExpectedTask, updates: Updates) -> Instance | None:
     """The first step: event started, order begun; None when the server is gone or busy with something else."""
     try:
+        compute.conductor.order_started(order.id)
         return compute.conductor.step(
             order.instance_uuid,
             updates=updates,
             expect_task=tasks,
             event_start=EventStart(event, order.ctx.request_id, compute.host),
-            order_started=order.id,
         )
     except InstanceNotFound:
         compute.conductor.order_done(order.id)

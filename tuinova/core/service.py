@@ -1,0 +1,270 @@
+"""The engine: conductor, scheduler, compute hosts, bus and console hub, put together and kept alive."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from tuinova.console.hub import ConsoleHub
+from tuinova.core.compute_api import ApiOptions, ComputeAPI
+from tuinova.core.compute_manager import (
+    Compute,
+    ComputeManager,
+    ComputeOptions,
+    Duties,
+    GuestSpecs,
+)
+from tuinova.core.compute_manager.context import utc_now
+from tuinova.core.conductor import Conductor, InstanceFilter
+from tuinova.core.conductor_manager import ConductorManager
+from tuinova.core.drafts import QuotaLimits
+from tuinova.core.errors import ConsoleNotAvailable, InstanceNotFound
+from tuinova.core.host_board import HostBoard
+from tuinova.core.records import Instance
+from tuinova.core.states import PowerState
+from tuinova.rpc.local import LocalBus
+from tuinova.virt.driver import ComputeDriver, ConsoleSink, ConsoleStream, GuestNotFound
+
+if TYPE_CHECKING:  # imports numpy
+    from tuinova.core.host_feed import HostFeed
+    from tuinova.scheduler import FilterScheduler, RequestSpec
+
+LOG = logging.getLogger(__name__)
+
+_INTERNAL_SERVICES = (("nova-conductor", "conductor"), ("nova-scheduler", "scheduler"))
+_RUNNING = (PowerState.RUNNING, PowerState.PAUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """What the configuration says to the engine's parts; times in seconds."""
+
+    compute: ComputeOptions = field(default_factory=ComputeOptions)
+    api: ApiOptions = field(default_factory=ApiOptions)
+    # Keyword arguments of scheduler.SchedulerOptions, which can't be imported before it is needed.
+    scheduler: Mapping[str, Any] = field(default_factory=dict)
+    quota: QuotaLimits = field(default_factory=QuotaLimits)
+    report_interval: float = 10.0
+    service_down_time: float = 60.0
+    max_concurrent_builds: int = 10
+    workers: int = 48
+    stop_timeout: float = 20.0
+
+
+class LazyHosts:
+    """The scheduler's table, made by whoever needs it first; numpy makes that too slow for the start."""
+
+    def __init__(self, conductor: Conductor, options: Mapping[str, Any]) -> None:
+        self._conductor = conductor
+        self._options = options
+        self._lock = threading.Lock()
+        self._feed: HostFeed | None = None
+
+    def feed(self) -> HostFeed:
+        """The table with its scheduler."""
+        with self._lock:
+            if self._feed is None:
+                from tuinova.core.host_feed import HostFeed
+                from tuinova.scheduler import SchedulerOptions
+
+                self._feed = HostFeed(self._conductor, SchedulerOptions(**self._options))
+            return self._feed
+
+    def scheduler(self) -> FilterScheduler:
+        """Ready to decide."""
+        return self.feed().scheduler()
+
+    def request_spec(
+        self, instances: Sequence[Instance], args: Mapping[str, Any], tried: Sequence[tuple[str, str]]
+    ) -> RequestSpec:
+        """What is asked for servers of one request."""
+        return self.feed().request_spec(instances, args, tried)
+
+    def zone_of(self, host: str) -> str:
+        """The availability zone of a host."""
+        return self.feed().zone_of(host)
+
+    # What nobody has asked about yet needs no telling: the table is read when it is made.
+    def released(self, uuid: str) -> None:
+        """A server holds nothing any more."""
+        if self._feed is not None:
+            self._feed.released(uuid)
+
+    def build_ended(self, host: str, node: str, uuid: str, succeeded: bool) -> None:
+        """A build ended on a host."""
+        if self._feed is not None:
+            self._feed.build_ended(host, node, uuid, succeeded)
+
+    def heartbeat(self, host: str) -> None:
+        """A host was heard of."""
+        if self._feed is not None:
+            self._feed.heartbeat(host)
+
+
+class Engine:
+    """All of it in one process; `start` makes it ready, what may take longer goes on behind."""
+
+    def __init__(
+        self,
+        conductor: Conductor,
+        drivers: Sequence[ComputeDriver],
+        image_store: Any,
+        options: EngineOptions | None = None,
+        *,
+        config: Any = None,
+        paths: Any = None,
+        now: Callable[[], datetime] = utc_now,
+        duties: Duties | None = None,
+    ) -> None:
+        self.options = options or EngineOptions()
+        self.config = config
+        self.paths = paths
+        self.conductor = conductor
+        self.image_store = image_store
+        self.drivers: Mapping[str, ComputeDriver] = {driver.host: driver for driver in drivers}
+        self.bus = LocalBus(builds=self.options.max_concurrent_builds, workers=self.options.workers)
+        self.duties = duties or Duties()
+        self.hosts = LazyHosts(conductor, self.options.scheduler)
+        self._now = now
+        self._board = HostBoard(conductor, now, service_down_time=self.options.service_down_time)
+        self._uuid_host: dict[str, str] = {}
+        self.compute_api = ComputeAPI(
+            conductor, self.options.api, host_up=self._board.up, console_log=self._console_log
+        )
+        self.console_hub = ConsoleHub(
+            self._open_console, read_log=self._read_console_log, power_of=self._power_of_guest
+        )
+        self._conductor_manager = ConductorManager(
+            conductor, self.hosts, max_attempts=self.options.compute.max_attempts
+        )
+        self._managers = [self._manager(driver) for driver in drivers]
+        self._warm: threading.Thread | None = None
+        self.started_at = now()
+
+    def _manager(self, driver: ComputeDriver) -> ComputeManager:
+        options = self.options.compute
+        specs = GuestSpecs(self.conductor, self.image_store, driver.list_networks, dhcp_domain=options.dhcp_domain)
+        compute = Compute(
+            host=driver.host,
+            conductor=self.conductor,
+            driver=driver,
+            options=options,
+            specs=specs,
+            bus=self.bus,
+            sync_actions=self.compute_api,
+            now=self._now,
+            build_ended=self.hosts.build_ended,
+            released=self.hosts.released,
+        )
+        return ComputeManager(compute, self.duties, self.console_hub.guest_started)
+
+    # life ------------------------------------------------------------------------------------------------------------
+    def start(self) -> None:
+        """Open the database, register the services, recover, take orders. Ready when it returns."""
+        self.conductor.open()
+        self.conductor.on_orders(self.bus.ring)
+        self.bus.serve(None, self._conductor_manager.handle)
+        name = socket.gethostname()
+        for binary, topic in _INTERNAL_SERVICES:
+            self.conductor.register_service(name, binary, topic)
+        for manager in self._managers:
+            self.conductor.register_service(manager.host)
+        self._board.forget()
+        for manager in self._managers:
+            manager.start()
+        self._conductor_manager.recover(self.bus.ring)
+        self.duties.every(self.options.report_interval, "heartbeat", self._beat)
+        self.duties.start()
+        self._warm = threading.Thread(target=self._after_start, name="tuinova-warm", daemon=True)
+        self._warm.start()
+
+    def _after_start(self) -> None:
+        """What nobody waits for: the scheduler's import, leftovers, the first power sync, the image store's sweep."""
+        steps: list[tuple[str, Callable[[], object]]] = [("scheduler", self.hosts.feed)]
+        steps += [(f"first look at {manager.host}", manager.first_look) for manager in self._managers]
+        steps.append(("image store", self.image_store.sweep))
+        for what, step in steps:
+            try:
+                step()
+            except Exception:
+                LOG.exception("after the start: %s", what)
+
+    def stop(self) -> None:
+        """Take no more orders, let what runs end, leave the hypervisors; guests go on."""
+        self.duties.stop()
+        if not self.bus.stop(self.options.stop_timeout):
+            LOG.warning("some work did not end in time; the next start takes it up")
+        for manager in self._managers:
+            manager.close()
+        if self._warm is not None:
+            self._warm.join(5.0)
+        self.conductor.close()
+
+    def busy(self) -> bool:
+        """Whether leaving now would leave something undone: a guest runs, work is open, a call is put off."""
+        if self.bus.open_jobs() or self.duties.next_due() is not None or self.conductor.open_orders():
+            return True
+        return any(
+            self.conductor.count_instances(InstanceFilter(power_state=int(state), deleted=False)) for state in _RUNNING
+        )
+
+    def _beat(self) -> None:
+        name = socket.gethostname()
+        for binary, _topic in _INTERNAL_SERVICES:
+            self.conductor.heartbeat(name, binary)
+        for manager in self._managers:
+            self.conductor.heartbeat(manager.host)
+            self.hosts.heartbeat(manager.host)
+
+    # what the faces ask ----------------------------------------------------------------------------------------------
+    def host_statuses(self) -> dict[str, str]:
+        """The API's host_status of every compute host."""
+        return self._board.statuses()
+
+    def services_changed(self) -> None:
+        """Somebody changed a service: look again."""
+        self._board.forget()
+
+    def warnings(self) -> list[str]:
+        """What an operator should read, from every hypervisor."""
+        return [text for driver in self.drivers.values() for text in driver.warnings()]
+
+    def driver_for(self, uuid: str) -> ComputeDriver:
+        """The driver of a server's host; raises InstanceNotFound, ConsoleNotAvailable without a host of ours."""
+        host = self.conductor.instance(uuid).host
+        driver = self.drivers.get(host or "")
+        if driver is None:
+            raise ConsoleNotAvailable()
+        return driver
+
+    # console ---------------------------------------------------------------------------------------------------------
+    def _console_log(self, host: str, uuid: str, all_boots: bool) -> bytes:
+        driver = self.drivers.get(host)
+        if driver is None:
+            raise ConsoleNotAvailable()
+        return driver.console_output(uuid, all_boots)
+
+    def _read_console_log(self, uuid: str) -> bytes:
+        return self.driver_for(uuid).console_output(uuid)
+
+    def _open_console(self, uuid: str, sink: ConsoleSink, *, force: bool = False) -> ConsoleStream:
+        return self.driver_for(uuid).open_console(uuid, sink, force=force)
+
+    def _power_of_guest(self, uuid: str) -> PowerState:
+        try:
+            return self.driver_for(uuid).guest_info(uuid).state
+        except (GuestNotFound, InstanceNotFound, ConsoleNotAvailable):
+            return PowerState.NOSTATE
+
+    def send_keys(self, uuid: str, keys: Sequence[str]) -> None:
+        """Press keys on a guest's keyboard."""
+        self.driver_for(uuid).send_keys(uuid, keys)
+
+    def settle(self, timeout: float = 30.0) -> bool:
+        """Wait until no work is open (tests and benches; clients follow the change feed)."""
+        return self.bus.wait_idle(timeout)
