@@ -14,6 +14,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tuinova.screens.widgets.tones import TONE_CLASSES, Toned
 from tuinova.text import clean
 
 
@@ -31,29 +32,13 @@ class Piece:
         return cell_len(self.text)
 
 
-class Bar(Widget):
+class Bar(Toned, Widget):
     """One line: pieces from the left, pieces from the right; the left ones give way when it gets narrow."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"bar--{tone}"
-        for tone in ("brand", "key", "current", "tab", "ok", "busy", "warn", "off", "error", "dim", "strong")
-    }
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(TONE_CLASSES)
     DEFAULT_CSS = """
     Bar {
         height: 1; width: 1fr; background: $bar-bg; color: $bar-fg;
-        & > .bar--brand { color: $brand-fg; background: $brand-bg; text-style: bold; }
-        & > .bar--key { color: $key-fg; text-style: bold; }
-        & > .bar--current { color: $brand-bg; background: $background; text-style: bold; }
-        & > .bar--tab { color: $tab-fg; }
-        & > .bar--ok { color: $tone-ok; }
-        & > .bar--busy { color: $tone-busy; }
-        & > .bar--warn { color: $tone-warn; }
-        & > .bar--off { color: $tone-off; }
-        & > .bar--error { color: $tone-error; text-style: bold; }
-        & > .bar--dim { color: $tone-dim; }
-        & > .bar--strong { color: $foreground; text-style: bold; }
-        &:nocolor > .bar--brand { text-style: reverse; }
-        &:nocolor > .bar--current { text-style: reverse; }
     }
     """
 
@@ -95,7 +80,7 @@ class Bar(Widget):
         for piece in pieces:
             if start + piece.width > end:
                 break
-            style = base + self.get_component_rich_style(f"bar--{piece.tone}", partial=True) if piece.tone else base
+            style = base + self.tone(piece.tone) if piece.tone else base
             segments.append(Segment(clean(piece.text), style))
             if piece.target:
                 self._targets.append((start, start + piece.width, piece.target))

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from rich.segment import Segment
-from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -14,29 +13,19 @@ from tuinova.i18n import _
 from tuinova.screens import rows
 from tuinova.screens.rows import Row
 from tuinova.screens.widgets.line_table import fit
+from tuinova.screens.widgets.tones import TONE_CLASSES, Toned
 from tuinova.text import clean
 
 Fact = tuple[str, str, str]  # label, text, tone
 
 
-class Summary(Widget):
+class Summary(Toned, Widget):
     """The selected server's facts that the table has no room for; the fault where there is one."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"summary--{tone}" for tone in ("label", "name", "ok", "busy", "warn", "off", "error", "dim", "rule")
-    }
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(TONE_CLASSES)
     DEFAULT_CSS = """
     Summary {
         height: 6; width: 1fr; background: $background; color: $foreground;
-        & > .summary--label { color: $tone-dim; }
-        & > .summary--name { color: $foreground; text-style: bold; }
-        & > .summary--ok { color: $tone-ok; }
-        & > .summary--busy { color: $tone-busy; }
-        & > .summary--warn { color: $tone-warn; }
-        & > .summary--off { color: $tone-off; }
-        & > .summary--error { color: $tone-error; }
-        & > .summary--dim { color: $tone-dim; }
-        & > .summary--rule { color: $border-blurred; }
     }
     """
 
@@ -80,7 +69,7 @@ class Summary(Widget):
         width = self.size.width
         base = self.rich_style
         if y == 0:
-            return Strip([Segment("─" * width, base + self._tone("rule"))])
+            return Strip([Segment("─" * width, base + self.tone("rule"))])
         if self._row is None:
             return Strip.blank(width, base)
         lines = self._facts(self._row)
@@ -90,9 +79,6 @@ class Summary(Widget):
         facts = lines[y - 1]
         half = width // len(facts)
         for label, text, tone in facts:
-            segments.append(Segment(fit(f" {label}", 14) + " ", base + self._tone("label")))
-            segments.append(Segment(fit(clean(text), half - 15), base + self._tone(tone) if tone else base))
+            segments.append(Segment(fit(f" {label}", 14) + " ", base + self.tone("label")))
+            segments.append(Segment(fit(clean(text), half - 15), base + self.tone(tone) if tone else base))
         return Strip(segments).crop_extend(0, width, base)
-
-    def _tone(self, name: str) -> Style:
-        return self.get_component_rich_style(f"summary--{name}", partial=True)
