@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+import numpy as np
+
 from tuinova.scheduler.columns import Array
 from tuinova.scheduler.filters.aggregates import tenants_of
 from tuinova.scheduler.filters.base import HostFilter, aggregates_at, number, words
@@ -217,7 +219,8 @@ class Tenants(PlacementStage):
         return own
 
     def _has_any(self, view: HostView, project_id: str) -> bool:
-        whole = HostView(view.snapshot, None, view.now)
+        alive = np.flatnonzero(view.snapshot.columns["alive"][: view.snapshot.n])
+        whole = HostView(view.snapshot, alive, view.now)
         return bool(whole.map_pool("aggregates", lambda united: project_id in tenants_of(united)).any())
 
     def reason(self, view: HostView, spec: RequestSpec, i: int) -> str:
