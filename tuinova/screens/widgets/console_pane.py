@@ -87,6 +87,7 @@ class ConsolePane(Vertical):
     def on_mount(self) -> None:
         view = self.view
         self._line = view.line = ConsoleLine(self.client, self.server_id, view.wake)
+        self._line.answers_wanted = view.has_focus
         self._line.start()
         self.tui.feed_changes.subscribe(self, self._changed)
         self._show()

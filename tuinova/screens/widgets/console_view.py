@@ -230,16 +230,11 @@ class ConsoleView(Toned, Widget, can_focus=True):
             self.repaint()
         self.line.send(data)
 
-    def on_focus(self) -> None:
-        self._tell_focus()
-
-    def on_blur(self) -> None:
-        self._tell_focus()
-
-    def _tell_focus(self) -> None:
+    def watch_has_focus(self, has_focus: bool) -> None:
+        super().watch_has_focus(has_focus)
         if self.line is not None:
             # One viewer answers the guest's questions to its terminal, or several answers would be typed.
-            self.line.answers_wanted = self.has_focus
+            self.line.answers_wanted = has_focus
         self.repaint()
         self.post_message(self.Command("", None))
 
