@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 import uuid as uuids
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tuinova.core.errors import ConsoleNotAvailable
@@ -29,36 +29,25 @@ from tuinova.virt.driver import (
     RebootType,
 )
 from tuinova.virt.fake import console, machine
-from tuinova.virt.fake.events import EventDesk
-from tuinova.virt.fake.faults import Faults
+from tuinova.virt.fake.guests import Change, GuestKeeper
 from tuinova.virt.fake.host import KEYS, NETWORK, is_three_finger_salute, resources
 from tuinova.virt.fake.options import FakeOptions
 from tuinova.virt.fake.record import GuestRecord, record_of
-from tuinova.virt.fake.store import GuestStore
 
 LOG_BYTES = 100 * 1024  # nova/virt/libvirt/driver.py MAX_CONSOLE_BYTES
 SOFT_REBOOT_SECONDS = 120  # [libvirt] wait_soft_reboot_seconds
 _STEP = 0.02
-Change = Callable[[GuestRecord, float], machine.Events]
 _BIG_OUTPUT = 256 * 1024
 
 
-class FakeDriver(ComputeDriver):
+class FakeDriver(GuestKeeper, ComputeDriver):
     """Guests as files under `path/host`; see `options.py` for its manners and `faults.py` for failures to order."""
 
     def __init__(self, *, host: str, path: Path, nodes: int = 1, options: FakeOptions | None = None) -> None:
-        self.host = host
+        super().__init__(host, path, nodes, options or FakeOptions())
         self.connection_name = "fake"
         self.virt_type = "fake"
         self.virt_type_reason = "the fake driver was asked for: its guests are files, nothing runs"
-        self.options = options or FakeOptions()
-        self.directory = path / host
-        self.nodes = (host, *(f"{host}-{number}" for number in range(2, nodes + 1)))
-        self.store = GuestStore(self.directory)
-        self.store.create()
-        self.faults = Faults(self.directory, host, self.options.faults)
-        self._desk = EventDesk(self)
-        self._domain_ids = itertools.count(1)
         self._booted_at = time.time()
 
     # life ------------------------------------------------------------------------------------------------------------
@@ -67,16 +56,16 @@ class FakeDriver(ComputeDriver):
         self.faults.closed.clear()
         self.faults.strike("init_host", "before")
         records = list(self.store.records())
-        self._domain_ids = itertools.count(1 + max((r.domain_id or 0 for r in records), default=0))
-        self._desk.open(on_lifecycle, on_connection)
+        self.domain_ids = itertools.count(1 + max((r.domain_id or 0 for r in records), default=0))
+        self.desk.open(on_lifecycle, on_connection)
         for record in records:
             if record.down_at is not None:
-                self._desk.expect(record.uuid, record.down_at)
+                self.desk.expect(record.uuid, record.down_at)
 
     def close(self) -> None:
         """See the contract; a call that hangs by order ends with an error."""
         self.faults.closed.set()
-        self._desk.close()
+        self.desk.close()
 
     def warnings(self) -> Sequence[str]:
         """See the contract."""
@@ -91,18 +80,12 @@ class FakeDriver(ComputeDriver):
     def guest_info(self, uuid: str) -> GuestInfo:
         """See the contract."""
         self.faults.strike("guest_info", "before", uuid)
-        return self._info(self._ours(uuid))
+        return self._info(self.ours(uuid))
 
     def _info(self, record: GuestRecord) -> GuestInfo:
         if record.down_at is not None and record.down_at <= time.time():
             record = self.settle(record.uuid)
         return GuestInfo(record.uuid, record.power, record.domain_id if record.is_active else None)
-
-    def _ours(self, uuid: str) -> GuestRecord:
-        record = self.store.load(uuid)
-        if record.foreign:
-            raise GuestNotFound(uuid=uuid)
-        return record
 
     def node_resources(self) -> Sequence[NodeResources]:
         """See the contract."""
@@ -120,48 +103,6 @@ class FakeDriver(ComputeDriver):
         return {uuid: ["directory"] for uuid in self.store.half_made()}
 
     # changing a guest ------------------------------------------------------------------------------------------------
-    def _begin(self, uuid: str, method: str) -> None:
-        """The faults that were ordered for the start of a call; never under a lock, since one may hang."""
-        try:
-            record = self.store.load(uuid)
-        except GuestNotFound:
-            self.faults.strike(method, "before", uuid)
-            return
-        for when in ("before", "middle"):
-            self.faults.strike(method, when, uuid, record.name, record.display_name)
-
-    def _change(self, uuid: str, change: Change, method: str) -> GuestRecord:
-        """A whole call: its faults, and the change of one guest."""
-        self._begin(uuid, method)
-        record = self._apply(uuid, change)
-        self.faults.strike(method, "after", uuid, record.name, record.display_name)
-        return record
-
-    def _apply(self, uuid: str, change: Change) -> GuestRecord:
-        """Change a guest under its lock and tell the listeners."""
-        with self.store.locked(uuid):
-            record, now = self._ours(uuid), time.time()
-            _, events = machine.settle(self.store, record, now)
-            events += change(record, now)
-            self.store.save(record)
-            for event in events:
-                self._desk.tell(uuid, event)
-        if record.down_at is not None:
-            self._desk.expect(uuid, record.down_at)
-        self._desk.look_at_consoles()
-        return record
-
-    def settle(self, uuid: str) -> GuestRecord:
-        """Let happen what was due to a guest (boot text, the end of a shutdown); returns it as it is now."""
-        with self.store.locked(uuid):
-            record = self.store.load(uuid)
-            changed, events = machine.settle(self.store, record, time.time())
-            if changed:
-                self.store.save(record)
-            for event in events:
-                self._desk.tell(uuid, event)
-        return record
-
     def spawn(self, guest: GuestSpec) -> None:
         """See the contract."""
         names = (guest.uuid, guest.name, guest.display_name)
@@ -177,55 +118,38 @@ class FakeDriver(ComputeDriver):
             if self.options.spawn_seconds:
                 self.faults.closed.wait(self.options.spawn_seconds)
             with self.store.locked(guest.uuid):
-                events = machine.start(self.store, record, time.time(), next(self._domain_ids))
+                events = machine.start(self.store, record, time.time(), next(self.domain_ids))
                 self.store.save(record)
             for event in events:
-                self._desk.tell(guest.uuid, event)
+                self.desk.tell(guest.uuid, event)
             self.faults.strike("spawn", "after", *names)
         except BaseException:
-            self.store.remove(guest.uuid)
+            self._stop(guest.uuid)
+            self.discard(guest.uuid)
             raise
 
     def destroy(self, guest: GuestSpec) -> None:
         """See the contract."""
         self.faults.strike("destroy", "before", guest.uuid, guest.name, guest.display_name)
-        self._remove(guest.uuid, "destroy")
+        self.remove(guest.uuid, "destroy")
 
     def cleanup(self, uuid: str) -> None:
         """See the contract."""
         self.faults.strike("cleanup", "before", uuid)
-        self._remove(uuid, "cleanup")
-
-    def _remove(self, uuid: str, method: str) -> None:
-        try:
-            with self.store.locked(uuid):
-                record = self.store.load(uuid)
-                if record.foreign:
-                    return
-                events = machine.stop(self.store, record, time.time())
-                self.store.save(record)
-                for event in events:
-                    self._desk.tell(uuid, event)
-        except GuestNotFound:
-            pass
-        self.faults.strike(method, "middle", uuid)
-        self._desk.end_consoles(uuid)
-        self.store.remove(uuid)
-        self.faults.strike(method, "after", uuid)
+        self.remove(uuid, "cleanup")
 
     def power_off(self, uuid: str, timeout: int, retry_interval: int) -> None:
         """See the contract."""
-        self._begin(uuid, "power_off")
-        if timeout > 0:
-            self._shut_down(uuid, timeout, retry_interval)
-        record = self._apply(uuid, lambda record, now: machine.stop(self.store, record, now))
-        self.faults.strike("power_off", "after", uuid, record.name, record.display_name)
+        self.begin(uuid, "power_off")
+        if timeout <= 0 or not self._shut_down(uuid, timeout, retry_interval):
+            self.apply(uuid, lambda record, now: machine.stop(self.store, record, now))
+        self.faults.strike("power_off", "after", uuid)
 
     def _shut_down(self, uuid: str, seconds: float, retry_interval: float) -> bool:
         """Press the power button, again every `retry_interval`; True when the guest went off by itself."""
         give_up = time.monotonic() + seconds
         while True:
-            record = self._apply(uuid, self._press)
+            record = self.apply(uuid, self._press)
             press_again = min(give_up, time.monotonic() + max(retry_interval, _STEP))
             while record.is_active:
                 wait = press_again - time.monotonic()
@@ -236,7 +160,9 @@ class FakeDriver(ComputeDriver):
                 record = self.settle(uuid)
             if not record.is_active:
                 return True
-            if time.monotonic() >= give_up or self.faults.closed.is_set():
+            if self.faults.closed.is_set():
+                raise DriverError(reason="The driver was closed while the guest shut down")
+            if time.monotonic() >= give_up:
                 return False
 
     def _press(self, record: GuestRecord, now: float) -> machine.Events:
@@ -245,7 +171,7 @@ class FakeDriver(ComputeDriver):
 
     def power_on(self, guest: GuestSpec) -> None:
         """See the contract."""
-        self._change(guest.uuid, self._boot(guest, even_if_running=False), "power_on")
+        self.change(guest.uuid, self._boot(guest, even_if_running=False), "power_on")
 
     def _boot(self, guest: GuestSpec, *, even_if_running: bool) -> Change:
         """The change that starts a guest from its present definition."""
@@ -257,19 +183,19 @@ class FakeDriver(ComputeDriver):
             fresh = record_of(guest, record.boot_seconds)
             for name in ("hostname", "memory_mb", "vcpus", "disk_gb", "address", "ignore_acpi", "display_name", "name"):
                 setattr(record, name, getattr(fresh, name))
-            return events + machine.start(self.store, record, now, next(self._domain_ids))
+            return events + machine.start(self.store, record, now, next(self.domain_ids))
 
         return change
 
     def reboot(self, guest: GuestSpec, kind: RebootType) -> RebootType:
         """See the contract; a guest that ignores ACPI or does not run falls back to hard at once, not after 120 s."""
-        self._begin(guest.uuid, "reboot")
-        record = self._ours(guest.uuid)
+        self.begin(guest.uuid, "reboot")
+        record = self.ours(guest.uuid)
         done = RebootType.HARD
         if kind is RebootType.SOFT and record.state == PowerState.RUNNING and not record.ignore_acpi:
             self._shut_down(guest.uuid, SOFT_REBOOT_SECONDS, SOFT_REBOOT_SECONDS)
             done = RebootType.SOFT
-        self._apply(guest.uuid, self._boot(guest, even_if_running=True))
+        self.apply(guest.uuid, self._boot(guest, even_if_running=True))
         self.faults.strike("reboot", "after", guest.uuid, guest.name, guest.display_name)
         return done
 
@@ -279,11 +205,11 @@ class FakeDriver(ComputeDriver):
         def change(record: GuestRecord, now: float) -> machine.Events:
             if record.state == PowerState.PAUSED:
                 return []
-            self._must_be_active(record, "pause")
+            self.must_be_active(record, "pause")
             record.halt(now, PowerState.PAUSED)
             return [machine.LifecycleEvent.PAUSED]
 
-        self._change(uuid, change, "pause")
+        self.change(uuid, change, "pause")
 
     def unpause(self, uuid: str) -> None:
         """See the contract."""
@@ -291,11 +217,11 @@ class FakeDriver(ComputeDriver):
         def change(record: GuestRecord, now: float) -> machine.Events:
             if record.state == PowerState.RUNNING:
                 return []
-            self._must_be_active(record, "unpause")
+            self.must_be_active(record, "unpause")
             record.run(now)
             return [machine.LifecycleEvent.RESUMED]
 
-        self._change(uuid, change, "unpause")
+        self.change(uuid, change, "unpause")
 
     def suspend(self, uuid: str) -> None:
         """See the contract."""
@@ -303,10 +229,10 @@ class FakeDriver(ComputeDriver):
         def change(record: GuestRecord, now: float) -> machine.Events:
             if record.saved:
                 return []
-            self._must_be_active(record, "suspend")
+            self.must_be_active(record, "suspend")
             return machine.save_memory(self.store, record, now)
 
-        self._change(uuid, change, "suspend")
+        self.change(uuid, change, "suspend")
 
     def resume(self, guest: GuestSpec) -> None:
         """See the contract; without a saved memory the guest boots, as libvirt's does."""
@@ -315,12 +241,10 @@ class FakeDriver(ComputeDriver):
             if record.state == PowerState.RUNNING:
                 return []
             if record.saved:
-                return machine.restore(record, now, next(self._domain_ids))
-            return machine.stop(self.store, record, now) + machine.start(
-                self.store, record, now, next(self._domain_ids)
-            )
+                return machine.restore(record, now, next(self.domain_ids))
+            return machine.stop(self.store, record, now) + machine.start(self.store, record, now, next(self.domain_ids))
 
-        self._change(guest.uuid, change, "resume")
+        self.change(guest.uuid, change, "resume")
 
     def resume_state_on_host_boot(self, guest: GuestSpec) -> None:
         """See the contract."""
@@ -330,19 +254,14 @@ class FakeDriver(ComputeDriver):
                 return []
             return self._boot(guest, even_if_running=False)(record, now)
 
-        self._change(guest.uuid, change, "resume_state_on_host_boot")
-
-    @staticmethod
-    def _must_be_active(record: GuestRecord, what: str) -> None:
-        if not record.is_active:
-            raise DriverError(reason=f"Cannot {what} {record.name}: domain is not running")
+        self.change(guest.uuid, change, "resume_state_on_host_boot")
 
     # console ---------------------------------------------------------------------------------------------------------
     def console_output(self, uuid: str, all_boots: bool = False) -> bytes:
         """See the contract."""
         self.faults.strike("console_output", "before", uuid)
         try:
-            self._ours(uuid)
+            self.ours(uuid)
             self.settle(uuid)
             return self.store.read_log(uuid, LOG_BYTES, all_boots)
         except GuestNotFound:
@@ -351,9 +270,9 @@ class FakeDriver(ComputeDriver):
     def open_console(self, uuid: str, sink: ConsoleSink, *, force: bool = False) -> ConsoleStream:
         """See the contract."""
         self.faults.strike("open_console", "before", uuid)
-        self._ours(uuid)
+        self.ours(uuid)
         with self.store.locked(uuid):
-            record = self._ours(uuid)
+            record = self.ours(uuid)
             _, events = machine.settle(self.store, record, time.time())
             self.store.save(record)
             if not record.is_active or record.domain_id is None:
@@ -362,8 +281,8 @@ class FakeDriver(ComputeDriver):
             stream = console.FakeConsole(self.store, uuid, record.domain_id, token, sink)
         stream.send = lambda data: self._type(stream, data)
         for event in events:
-            self._desk.tell(uuid, event)
-        self._desk.add_console(stream)
+            self.desk.tell(uuid, event)
+        self.desk.add_console(stream)
         return stream
 
     def _type(self, stream: console.FakeConsole, data: bytes) -> None:
@@ -376,7 +295,7 @@ class FakeDriver(ComputeDriver):
             printed = machine.typed(self.store, record, data, now, self.options.shutdown_seconds)
             return []
 
-        self._change(stream.uuid, change, "console_write")
+        self.change(stream.uuid, change, "console_write")
         if printed > _BIG_OUTPUT:
             # The log must not be rotated twice before the stream has read it.
             stream.drained.wait(5)
@@ -388,16 +307,16 @@ class FakeDriver(ComputeDriver):
             raise DriverError(reason=f"Unknown key {', '.join(unknown)}" if unknown else "No keys were named")
 
         def change(record: GuestRecord, now: float) -> machine.Events:
-            self._must_be_active(record, "send keys to")
+            self.must_be_active(record, "send keys to")
             if is_three_finger_salute(keys) and record.state == PowerState.RUNNING:
                 machine.reset(self.store, record, now)
             return []
 
-        self._change(uuid, change, "send_keys")
+        self.change(uuid, change, "send_keys")
 
     def graphics_address(self, uuid: str) -> str | None:
         """See the contract: a fake guest has no display."""
-        self._ours(uuid)
+        self.ours(uuid)
         return None
 
     # for tests -------------------------------------------------------------------------------------------------------

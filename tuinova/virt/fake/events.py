@@ -13,7 +13,7 @@ from tuinova.virt.fake.journal import Journal
 from tuinova.virt.fake.ticker import TICKER
 
 if TYPE_CHECKING:
-    from tuinova.virt.fake.driver import FakeDriver
+    from tuinova.virt.fake.guests import GuestKeeper
 
 _STREAM_TICK = 0.02
 _PER_STREAM = 0.0002  # with many consoles open they are looked at less often, so that looking stays cheap
@@ -22,7 +22,7 @@ _PER_STREAM = 0.0002  # with many consoles open they are looked at less often, s
 class EventDesk:
     """Delivers in the fake hypervisor's one thread, never in the caller's."""
 
-    def __init__(self, driver: FakeDriver) -> None:
+    def __init__(self, driver: GuestKeeper) -> None:
         self._driver = driver
         self._lock = threading.Lock()
         self._journal = Journal(str(driver.directory / "events"))

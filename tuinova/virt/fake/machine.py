@@ -18,7 +18,8 @@ def start(store: GuestStore, record: GuestRecord, now: float, domain_id: int) ->
     """A new domain boots: new log, new memory."""
     if record.boot_lines or record.ran:
         store.rotate_log(record.uuid, record.domain_id)
-    record.domain_id, record.saved = domain_id, False
+    # Never one that it had: an open console knows by the id that its domain is gone.
+    record.domain_id, record.saved = max(domain_id, (record.domain_id or 0) + 1), False
     record.run(now)
     record.reset(now)
     return [LifecycleEvent.STARTED]
@@ -46,7 +47,7 @@ def save_memory(store: GuestStore, record: GuestRecord, now: float) -> Events:
 
 def restore(record: GuestRecord, now: float, domain_id: int) -> Events:
     """Go on from the saved memory, in a new domain with the same log."""
-    record.domain_id, record.saved = domain_id, False
+    record.domain_id, record.saved = max(domain_id, (record.domain_id or 0) + 1), False
     record.run(now)
     return [LifecycleEvent.STARTED]
 

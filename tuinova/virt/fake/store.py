@@ -22,6 +22,19 @@ LOG_LIMIT = 2 * 1024 * 1024  # virtlogd's max_size: beyond it the log goes to co
 KEPT_BOOTS = 3
 _DELETED = "_del"  # nova renames an instance directory so before it removes the tree
 
+
+def _remove_tree(path: str) -> None:
+    """A guest's few files, several times faster than shutil.rmtree; what it does not expect it leaves to that."""
+    try:
+        for name in os.listdir(path):
+            os.unlink(f"{path}/{name}")
+        os.rmdir(path)
+    except FileNotFoundError:
+        pass
+    except OSError:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 Signature = tuple[int, int, int]
 
 
@@ -87,7 +100,7 @@ class GuestStore:
         path = self.path(uuid)
         with contextlib.suppress(FileNotFoundError):
             os.rename(path, path + _DELETED)
-        shutil.rmtree(path + _DELETED, ignore_errors=True)
+        _remove_tree(path + _DELETED)
 
     def make_directory(self, uuid: str) -> None:
         """An empty directory for a guest; what a build that was cut short left in it is gone."""
@@ -102,7 +115,11 @@ class GuestStore:
 
     def exists(self, uuid: str) -> bool:
         """Whether the guest is there."""
-        return os.path.exists(self.path(uuid, "guest.json"))
+        try:
+            self.load(uuid)
+        except GuestNotFound:
+            return False
+        return True
 
     def write_config_drive(self, uuid: str, files: Mapping[str, bytes]) -> None:
         """The files of the config drive, as a tree `disk.config` that tests can look into."""
@@ -127,10 +144,10 @@ class GuestStore:
                     yield self.load(name)
 
     def half_made(self) -> list[str]:
-        """uuids with a directory but no guest: builds and removals that a crash cut short."""
+        """uuids with a directory but no readable guest: builds and removals that a crash cut short."""
         found = set()
         for name in self._names():
-            if name.endswith(_DELETED) or not os.path.exists(self.path(name, "guest.json")):
+            if name.endswith(_DELETED) or not self.exists(name):
                 found.add(name.removesuffix(_DELETED))
         return sorted(found)
 

@@ -1,0 +1,119 @@
+"""How a fake host changes its guests: under a lock, with the faults that were ordered, and telling who listens."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tuinova.virt.driver import DriverError, GuestNotFound
+from tuinova.virt.fake import machine
+from tuinova.virt.fake.events import EventDesk
+from tuinova.virt.fake.faults import Faults
+from tuinova.virt.fake.options import FakeOptions
+from tuinova.virt.fake.record import GuestRecord
+from tuinova.virt.fake.store import GuestStore
+
+Change = Callable[[GuestRecord, float], machine.Events]
+
+
+class GuestKeeper:
+    """The part of the fake driver that is not the contract."""
+
+    def __init__(self, host: str, path: Path, nodes: int, options: FakeOptions) -> None:
+        self.host = host
+        self.options = options
+        self.directory = path / host
+        self.nodes = (host, *(f"{host}-{number}" for number in range(2, nodes + 1)))
+        self.store = GuestStore(self.directory)
+        self.store.create()
+        self.faults = Faults(self.directory, host, options.faults)
+        self.desk = EventDesk(self)
+        self.domain_ids = itertools.count(1)
+
+    def ours(self, uuid: str) -> GuestRecord:
+        """One of our guests; raises GuestNotFound."""
+        record = self.store.load(uuid)
+        if record.foreign:
+            raise GuestNotFound(uuid=uuid)
+        return record
+
+    def begin(self, uuid: str, method: str) -> None:
+        """The faults that were ordered for the start of a call; never under a lock, since one may hang."""
+        try:
+            record = self.store.load(uuid)
+        except GuestNotFound:
+            self.faults.strike(method, "before", uuid)
+            return
+        for when in ("before", "middle"):
+            self.faults.strike(method, when, uuid, record.name, record.display_name)
+
+    def change(self, uuid: str, change: Change, method: str) -> GuestRecord:
+        """A whole call: its faults, and the change of one guest."""
+        self.begin(uuid, method)
+        record = self.apply(uuid, change)
+        self.faults.strike(method, "after", uuid, record.name, record.display_name)
+        return record
+
+    def apply(self, uuid: str, change: Change) -> GuestRecord:
+        """Change a guest under its lock and tell the listeners."""
+        with self.store.locked(uuid):
+            record, now = self.ours(uuid), time.time()
+            before = copy.copy(record)
+            _, events = machine.settle(self.store, record, now)
+            events += change(record, now)
+            if record != before:
+                self.store.save(record)
+            for event in events:
+                self.desk.tell(uuid, event)
+        if record.down_at is not None:
+            self.desk.expect(uuid, record.down_at)
+        self.desk.look_at_consoles()
+        return record
+
+    def settle(self, uuid: str) -> GuestRecord:
+        """Let happen what was due to a guest (boot text, the end of a shutdown); returns it as it is now."""
+        with self.store.locked(uuid):
+            record = self.store.load(uuid)
+            changed, events = machine.settle(self.store, record, time.time())
+            if changed:
+                self.store.save(record)
+            for event in events:
+                self.desk.tell(uuid, event)
+        return record
+
+    def remove(self, uuid: str, method: str) -> None:
+        """Power off and remove every file; a guest that is gone is fine, a foreign one is left alone."""
+        if self._stop(uuid):
+            self.faults.strike(method, "middle", uuid)
+            self.discard(uuid)
+        self.faults.strike(method, "after", uuid)
+
+    def _stop(self, uuid: str) -> bool:
+        """Power off before the files go; False for a foreign guest."""
+        try:
+            with self.store.locked(uuid):
+                record = self.store.load(uuid)
+                if record.foreign:
+                    return False
+                events = machine.stop(self.store, record, time.time())
+                if events:
+                    self.store.save(record)
+                for event in events:
+                    self.desk.tell(uuid, event)
+        except GuestNotFound:
+            pass  # only files are left, or nothing
+        return True
+
+    def discard(self, uuid: str) -> None:
+        """Remove the files of a guest and end its consoles."""
+        self.desk.end_consoles(uuid)
+        self.store.remove(uuid)
+
+    @staticmethod
+    def must_be_active(record: GuestRecord, what: str) -> None:
+        """Raise DriverError for a guest that is off."""
+        if not record.is_active:
+            raise DriverError(reason=f"Cannot {what} {record.name}: domain is not running")
