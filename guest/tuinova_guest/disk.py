@@ -17,7 +17,7 @@ _GRUB_MODULES = (
     "biosdisk",
     "part_msdos",
     "ext2",
-    "linux",
+    "linux16",
     "normal",
     "configfile",
     "serial",

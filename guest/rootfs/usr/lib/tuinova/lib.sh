@@ -10,5 +10,14 @@ to_consoles() {
 }
 say() { echo "tuinova: $*" | (to_consoles); }
 
+# Lists the block devices beside the root disk and its partitions.
+other_disks() {
+    root=$(awk '$2 == "/" { device = $1 } END { sub("/dev/", "", device); print device }' /proc/mounts)
+    case "$root" in [sv]da1) root=${root%1} ;; esac
+    for path in /sys/class/block/*; do
+        case "${path##*/}" in "$root" | "$root"[0-9]* | loop* | ram* | fd* | '*') ;; *) echo "${path##*/}" ;; esac
+    done
+}
+
 # True if the kernel's command line has that word.
 cmdline_has() { case " $(cat /proc/cmdline) " in *" $1 "*) return 0 ;; esac; return 1; }
