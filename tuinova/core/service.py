@@ -6,25 +6,22 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tuinova.console.hub import ConsoleHub
-from tuinova.core.compute_api import ApiOptions, ComputeAPI
-from tuinova.core.compute_manager import (
-    Compute,
-    ComputeManager,
-    ComputeOptions,
-    Duties,
-    GuestSpecs,
-)
+from tuinova.core.compute_api import ComputeAPI
+from tuinova.core.compute_manager import Compute, ComputeManager, Duties, GuestSpecs
 from tuinova.core.compute_manager.context import utc_now
-from tuinova.core.conductor import Conductor, InstanceFilter
+from tuinova.core.conductor import Conductor, ImageFilter, InstanceFilter
 from tuinova.core.conductor_manager import ConductorManager
-from tuinova.core.drafts import QuotaLimits
+from tuinova.core.config import Config, load
+from tuinova.core.engine_options import EngineOptions, options_from
 from tuinova.core.errors import ConsoleNotAvailable, InstanceNotFound
 from tuinova.core.host_board import HostBoard
+from tuinova.core.hypervisors import open_drivers
+from tuinova.core.image_store import ImageStore
+from tuinova.core.paths import Paths
 from tuinova.core.records import Instance
 from tuinova.core.states import PowerState
 from tuinova.rpc.local import LocalBus
@@ -38,22 +35,6 @@ LOG = logging.getLogger(__name__)
 
 _INTERNAL_SERVICES = (("nova-conductor", "conductor"), ("nova-scheduler", "scheduler"))
 _RUNNING = (PowerState.RUNNING, PowerState.PAUSED)
-
-
-@dataclass(frozen=True, slots=True)
-class EngineOptions:
-    """What the configuration says to the engine's parts; times in seconds."""
-
-    compute: ComputeOptions = field(default_factory=ComputeOptions)
-    api: ApiOptions = field(default_factory=ApiOptions)
-    # Keyword arguments of scheduler.SchedulerOptions, which can't be imported before it is needed.
-    scheduler: Mapping[str, Any] = field(default_factory=dict)
-    quota: QuotaLimits = field(default_factory=QuotaLimits)
-    report_interval: float = 10.0
-    service_down_time: float = 60.0
-    max_concurrent_builds: int = 10
-    workers: int = 48
-    stop_timeout: float = 20.0
 
 
 class LazyHosts:
@@ -70,9 +51,11 @@ class LazyHosts:
         with self._lock:
             if self._feed is None:
                 from tuinova.core.host_feed import HostFeed
-                from tuinova.scheduler import SchedulerOptions
+                from tuinova.scheduler import MetricsOptions, SchedulerOptions
 
-                self._feed = HostFeed(self._conductor, SchedulerOptions(**self._options))
+                given = dict(self._options)
+                metrics = MetricsOptions(**given.pop("metrics", {}))
+                self._feed = HostFeed(self._conductor, SchedulerOptions(**given, metrics=metrics))
             return self._feed
 
     def scheduler(self) -> FilterScheduler:
@@ -113,11 +96,11 @@ class Engine:
         self,
         conductor: Conductor,
         drivers: Sequence[ComputeDriver],
-        image_store: Any,
+        image_store: ImageStore,
         options: EngineOptions | None = None,
         *,
-        config: Any = None,
-        paths: Any = None,
+        config: Config | None = None,
+        paths: Paths | None = None,
         now: Callable[[], datetime] = utc_now,
         duties: Duties | None = None,
     ) -> None:
@@ -167,6 +150,7 @@ class Engine:
     def start(self) -> None:
         """Open the database, register the services, recover, take orders. Ready when it returns."""
         self.conductor.open()
+        self._sweep_images()
         self.conductor.on_orders(self.bus.ring)
         self.bus.serve(None, self._conductor_manager.handle)
         name = socket.gethostname()
@@ -179,15 +163,21 @@ class Engine:
             manager.start()
         self._conductor_manager.recover(self.bus.ring)
         self.duties.every(self.options.report_interval, "heartbeat", self._beat)
-        self.duties.start()
+        if self.options.periodic_enable:
+            self.duties.start()
         self._warm = threading.Thread(target=self._after_start, name="tuinova-warm", daemon=True)
         self._warm.start()
 
+    def _sweep_images(self) -> None:
+        """Before anybody can upload: half-written data goes, and an image that was being uploaded waits for data again."""
+        self.image_store.sweep(self.conductor.image_ids())
+        for image in self.conductor.images(ImageFilter(status="saving", os_hidden=None)):
+            self.conductor.update_image(image.id, expect_status="saving", status="queued")
+
     def _after_start(self) -> None:
-        """What nobody waits for: the scheduler's import, leftovers, the first power sync, the image store's sweep."""
+        """What nobody waits for: the scheduler's import, the first power sync, leftovers."""
         steps: list[tuple[str, Callable[[], object]]] = [("scheduler", self.hosts.feed)]
         steps += [(f"first look at {manager.host}", manager.first_look) for manager in self._managers]
-        steps.append(("image store", self.image_store.sweep))
         for what, step in steps:
             try:
                 step()
@@ -268,3 +258,20 @@ class Engine:
     def settle(self, timeout: float = 30.0) -> bool:
         """Wait until no work is open (tests and benches; clients follow the change feed)."""
         return self.bus.wait_idle(timeout)
+
+
+def build_engine(places: Paths, options: Any = None) -> Engine:
+    """The engine of a state directory; `options` are those of the command line, which win over the configuration."""
+    config = load(getattr(options, "config_file", None) or places.config_file)
+    for name in ("driver", "fake_hosts"):
+        value = getattr(options, name, None)
+        if value is not None:
+            config.set("tuinova", name, value, "command line")
+    for warning in config.warnings:
+        LOG.warning("%s", warning)
+    engine_options = options_from(config)
+    url = config.database.connection or f"sqlite:///{places.database}"
+    conductor = Conductor(url, keep_changes=config.tuinova.keep_changes, quota_defaults=engine_options.quota)
+    store = ImageStore(places.images)
+    drivers = open_drivers(config, places)
+    return Engine(conductor, drivers, store, engine_options, config=config, paths=places)

@@ -1,0 +1,93 @@
+"""What the configuration says to the engine's parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tuinova.core.compute_api import ApiOptions
+from tuinova.core.compute_manager import ComputeOptions
+from tuinova.core.config import Config
+from tuinova.core.drafts import QUOTA_NAMES, QuotaLimits
+
+# Names of the API that have another one in the configuration.
+_QUOTA_OPTION = {"injected_file_path_bytes": "injected_file_path_length"}
+_NO_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """Times in seconds."""
+
+    compute: ComputeOptions = field(default_factory=ComputeOptions)
+    api: ApiOptions = field(default_factory=ApiOptions)
+    # Keyword arguments of scheduler.SchedulerOptions, which can't be imported before it is needed (numpy).
+    scheduler: Mapping[str, Any] = field(default_factory=dict)
+    quota: QuotaLimits = field(default_factory=QuotaLimits)
+    periodic_enable: bool = True
+    report_interval: float = 10.0
+    service_down_time: float = 60.0
+    max_concurrent_builds: int = 10
+    workers: int = 32
+    stop_timeout: float = 20.0
+
+
+def options_from(config: Config) -> EngineOptions:
+    """The engine's options of a configuration."""
+    default = config.DEFAULT
+    return EngineOptions(
+        compute=_compute(config),
+        api=ApiOptions(
+            password_length=default.password_length,
+            force_config_drive=default.force_config_drive,
+            default_availability_zone=default.default_availability_zone,
+            default_schedule_zone=default.default_schedule_zone,
+            max_attempts=config.scheduler.max_attempts,
+            service_down_time=default.service_down_time,
+        ),
+        scheduler=_scheduler(config),
+        quota=QuotaLimits(**{name: config.get("quota", _QUOTA_OPTION.get(name, name)) for name in QUOTA_NAMES}),
+        periodic_enable=default.periodic_enable,
+        report_interval=float(default.report_interval),
+        service_down_time=float(default.service_down_time),
+        max_concurrent_builds=default.max_concurrent_builds or _NO_LIMIT,
+        workers=config.tuinova.workers,
+    )
+
+
+def _compute(config: Config) -> ComputeOptions:
+    default = config.DEFAULT
+    return ComputeOptions(
+        shutdown_timeout=default.shutdown_timeout,
+        shutdown_retry_interval=config.compute.shutdown_retry_interval,
+        resume_guests_state_on_host_boot=default.resume_guests_state_on_host_boot,
+        dhcp_domain=config.api.dhcp_domain or "",
+        handle_virt_lifecycle_events=config.workarounds.handle_virt_lifecycle_events,
+        sync_power_state_interval=default.sync_power_state_interval,
+        update_resources_interval=default.update_resources_interval,
+        running_deleted_instance_action=default.running_deleted_instance_action,
+        running_deleted_instance_poll_interval=default.running_deleted_instance_poll_interval,
+        running_deleted_instance_timeout=default.running_deleted_instance_timeout,
+        instance_build_timeout=default.instance_build_timeout,
+        max_attempts=config.scheduler.max_attempts,
+        cpu_allocation_ratio=default.cpu_allocation_ratio or default.initial_cpu_allocation_ratio,
+        ram_allocation_ratio=default.ram_allocation_ratio or default.initial_ram_allocation_ratio,
+        disk_allocation_ratio=default.disk_allocation_ratio or default.initial_disk_allocation_ratio,
+        reserved_host_cpus=default.reserved_host_cpus,
+        reserved_host_memory_mb=default.reserved_host_memory_mb,
+        reserved_host_disk_mb=default.reserved_host_disk_mb,
+    )
+
+
+def _scheduler(config: Config) -> dict[str, Any]:
+    options = {**dict(config.scheduler), **dict(config.filter_scheduler)}
+    filters = options["enabled_filters"]
+    if len(filters) == 1 and filters[0] in ("default", "ocata"):
+        options["enabled_filters"] = filters[0]
+    return {
+        **options,
+        "metrics": dict(config.metrics),
+        "default_availability_zone": config.DEFAULT.default_availability_zone,
+        "service_down_time": config.DEFAULT.service_down_time,
+    }
