@@ -1,0 +1,211 @@
+"""The image store: one file an image, written whole or not at all, and only when it is what it says it is.
+
+An image is hostile input. Its format is found by oslo.utils' inspectors while it streams in; what has a backing file
+or a data file, hides one format in another, is cut off, or is not of the format that its row names is refused before
+anything else opens it. qemu-img is never run here.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tuinova.core import qcow2
+from tuinova.core.errors import ImageDataConflict, ImageNotFound, ImageStorageFull, ImageUnacceptable, InvalidDiskFormat
+
+LOG = logging.getLogger(__name__)
+DISK_FORMATS: Final = ("qcow2", "raw", "iso", "ami", "aki", "ari")
+_PART = ".part"
+_CHUNK = 1 << 20
+_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# What the inspectors may find for each claimed format: a partition table is no format of its own.
+_ACCEPTED: Final = {
+    "qcow2": ({"qcow2"},),
+    "raw": ({"raw"}, {"gpt"}),
+    "iso": ({"iso"}, {"iso", "gpt"}),
+    "ami": ({"raw"}, {"gpt"}),
+    "aki": ({"raw"}, {"gpt"}),  # a bzImage begins with a boot sector
+    "ari": ({"raw"}, {"gpt"}),
+}
+_LIMITS: Final = {"aki": 1 << 30, "ari": 1 << 30}  # kernels and ramdisks are read into memory
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """What was written; sizes in bytes, `virtual_size` is the disk that a guest sees."""
+
+    size: int
+    checksum: str  # MD5, as Glance keeps it
+    sha512: str
+    virtual_size: int
+
+
+class ImageStore:
+    """The data files of images in one directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def path(self, image_id: str) -> Path:
+        """Where an image's data lies; raises ImageNotFound for what can't be an id."""
+        if not _NAME.fullmatch(image_id):
+            raise ImageNotFound(image_id=image_id)
+        return self.directory / image_id
+
+    def exists(self, image_id: str) -> bool:
+        """Whether there is data."""
+        return self.path(image_id).is_file()
+
+    def write(self, image_id: str, chunks: Iterable[bytes], disk_format: str) -> StoredImage:
+        """Take the data of an image; nothing is left behind when it fails.
+
+        Raises InvalidDiskFormat for a format that is not served, ImageUnacceptable, ImageStorageFull,
+        ImageDataConflict while somebody else writes the same image or when it has data; what `chunks` raises.
+        """
+        if disk_format not in DISK_FORMATS:
+            raise InvalidDiskFormat(disk_format=disk_format)
+        target = self.path(image_id)
+        part = target.with_name(target.name + _PART)
+        if target.exists():
+            raise ImageDataConflict(image_id=image_id, status="active")
+        try:
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            raise ImageDataConflict(image_id=image_id, status="saving") from None
+        except OSError as error:
+            raise _storage_error(error) from error
+        try:
+            with os.fdopen(descriptor, "wb", buffering=0) as file:
+                stored = _receive(image_id, chunks, disk_format, file)
+                os.fsync(file.fileno())
+            stored = _inspect_file(image_id, part, disk_format, stored)
+            os.rename(part, target)
+            self._sync_directory()
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise _storage_error(error) from error
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        return stored
+
+    def read(self, image_id: str, chunk_size: int = _CHUNK) -> Iterator[bytes]:
+        """The data in chunks; raises ImageNotFound before the first one."""
+        try:
+            file = self.path(image_id).open("rb")
+        except FileNotFoundError:
+            raise ImageNotFound(image_id=image_id) from None
+        return _chunks(file, chunk_size)
+
+    def delete(self, image_id: str) -> None:
+        """Remove the data; what is gone already is fine."""
+        self.path(image_id).unlink(missing_ok=True)
+
+    def sweep(self, known: Collection[str]) -> list[str]:
+        """Remove what interrupted uploads and deletions left: part files, and data without a row.
+
+        Only for a start, when nobody writes; `known` are the ids of all rows. Returns the names that went.
+        """
+        gone = []
+        for path in sorted(self.directory.iterdir()):
+            if path.is_file() and (path.name.endswith(_PART) or path.name not in known):
+                path.unlink(missing_ok=True)
+                gone.append(path.name)
+                LOG.info("Removed leftover image data %s", path.name)
+        return gone
+
+    def _sync_directory(self) -> None:
+        descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _chunks(file: Any, chunk_size: int) -> Iterator[bytes]:
+    with file:
+        while chunk := file.read(chunk_size):
+            yield chunk
+
+
+def _storage_error(error: OSError) -> OSError | ImageStorageFull:
+    if error.errno in _FULL:
+        return ImageStorageFull(reason=error.strerror)
+    return error
+
+
+def _receive(image_id: str, chunks: Iterable[bytes], disk_format: str, file: Any) -> StoredImage:
+    """Stream the data through hashes and inspectors into the file; refuses it as early as that is sure."""
+    from oslo_utils.imageutils import format_inspector
+
+    md5, sha512, size = hashlib.md5(usedforsecurity=False), hashlib.sha512(), 0
+    limit = _LIMITS.get(disk_format)
+    expected = disk_format if disk_format in ("qcow2", "iso") else None
+    source: Any = iter(chunks)
+    wrapper = format_inspector.InspectWrapper(source, expected_format=expected)
+    try:
+        for chunk in wrapper:
+            size += len(chunk)
+            if limit is not None and size > limit:
+                raise ImageUnacceptable(image_id=image_id, reason=f"a {disk_format} image has at most {limit} bytes")
+            md5.update(chunk)
+            sha512.update(chunk)
+            _write_all(file, chunk)
+        found = wrapper.formats or []
+    except format_inspector.ImageFormatError as error:
+        raise ImageUnacceptable(image_id=image_id, reason=_text(error)) from error
+    if size == 0:
+        raise ImageUnacceptable(image_id=image_id, reason="it is empty")
+    virtual_size = _check_formats(image_id, disk_format, found, format_inspector) or size
+    return StoredImage(size, md5.hexdigest(), sha512.hexdigest(), virtual_size)
+
+
+def _write_all(file: Any, chunk: bytes) -> None:
+    """Write to an unbuffered file, which may take less than it is given."""
+    view = memoryview(chunk)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _check_formats(image_id: str, disk_format: str, found: list[Any], format_inspector: Any) -> int | None:
+    """Refuse what is not what it says; returns the virtual size where the format knows one."""
+    names = {str(inspector) for inspector in found}
+    if names not in _ACCEPTED[disk_format]:
+        what = " and ".join(sorted(names)) or "nothing known"
+        raise ImageUnacceptable(
+            image_id=image_id, reason=f"Image content does not match disk_format {disk_format}: it is {what}"
+        )
+    if disk_format not in ("qcow2", "iso"):
+        return None
+    inspector = next(one for one in found if str(one) == disk_format)
+    try:
+        inspector.safety_check()
+    except format_inspector.SafetyCheckFailed as error:
+        reasons = ", ".join(str(reason) for reason in error.failures.values())
+        raise ImageUnacceptable(image_id=image_id, reason=reasons or _text(error)) from error
+    except format_inspector.ImageFormatError as error:
+        raise ImageUnacceptable(image_id=image_id, reason=_text(error)) from error
+    return int(inspector.virtual_size) if disk_format == "qcow2" else None
+
+
+def _inspect_file(image_id: str, path: Path, disk_format: str, stored: StoredImage) -> StoredImage:
+    """Look at the whole file where the stream does not tell enough: a qcow2 that is cut off has its head."""
+    if disk_format == "qcow2":
+        try:
+            qcow2.check_complete(path)
+        except qcow2.Damaged as error:
+            raise ImageUnacceptable(image_id=image_id, reason=str(error)) from error
+    return stored
+
+
+def _text(error: BaseException) -> str:
+    return str(error) or type(error).__name__
