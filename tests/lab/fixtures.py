@@ -1,12 +1,19 @@
-"""Pytest plugin: `private_libvirt`, one for the whole run; where there can't be one the tests fail, never skip."""
+"""Pytest plugin: `private_libvirt`, one for the whole run, and `libvirt_driver` on it.
+
+Where there can't be a private libvirt the tests fail with the reason; they never skip and never use the host's.
+"""
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.lab import LabError, PrivateLibvirt
+from tuinova.virt.libvirt.driver import LibvirtDriver
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +24,23 @@ def private_libvirt() -> Iterator[PrivateLibvirt]:
             yield lab
     except LabError as error:
         pytest.fail(f"no private libvirt: {error}", pytrace=False)
+
+
+@pytest.fixture
+def instances_path(private_libvirt: PrivateLibvirt) -> Iterator[Path]:
+    """An empty instances directory that QEMU's user can enter, with a path short enough for libvirt."""
+    path = Path(tempfile.mkdtemp(prefix="i-", dir=private_libvirt.directory))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def libvirt_driver(private_libvirt: PrivateLibvirt, instances_path: Path) -> Iterator[LibvirtDriver]:
+    """A driver with an empty instances directory; its guests go when the test is over."""
+    driver = LibvirtDriver(host="host1", uri=private_libvirt.uri, instances_path=instances_path)
+    driver.init_host(lambda *_: None, lambda *_: None)
+    yield driver
+    for guest in driver.list_guests():
+        driver.cleanup(guest.uuid)
+    driver.close()

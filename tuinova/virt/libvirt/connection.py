@@ -1,4 +1,9 @@
-"""The connection to libvirtd: one event loop for the process, a connection that comes back by itself."""
+"""Connections to libvirtd: one event loop for the process, connections that come back by themselves.
+
+One connection carries events and consoles; each thread that works has one of its own. A shared one would be simpler,
+but libvirt's client may leave a thread's call unsent as long as another thread's call lasts (it loses a wake-up between
+taking the call and entering its loop): a look at one guest then waits for another guest's start.
+"""
 
 from __future__ import annotations
 
@@ -72,13 +77,15 @@ class Setup(Protocol):
 
 
 class Connection:
-    """A connection that is opened again when it is lost; `get` gives it or raises HypervisorUnavailable."""
+    """The connections to one libvirt; opened again when they are lost. `get` raises HypervisorUnavailable meanwhile."""
 
     def __init__(self, uri: str, host: str) -> None:
         self.uri = uri
         self.host = host
         self._lock = threading.RLock()
         self._conn: libvirt.virConnect | None = None
+        self._local = threading.local()
+        self._lost: libvirt.virConnect | None = None
         self._reason = "not connected yet"
         self._setup: Setup | None = None
         self._listener: ConnectionListener | None = None
@@ -98,11 +105,23 @@ class Connection:
         self._keeper = threading.Thread(target=self._keep, name=f"libvirt-{self.host}", daemon=True)
         self._keeper.start()
 
-    def get(self) -> libvirt.virConnect:
-        """The connection."""
+    def main(self) -> libvirt.virConnect:
+        """The connection of events and consoles; for calls that do not last."""
         conn = self._conn
         if conn is None:
             raise HypervisorUnavailable(host=self.host, reason=self._reason)
+        return conn
+
+    def get(self) -> libvirt.virConnect:
+        """The calling thread's connection."""
+        main = self.main()
+        if getattr(self._local, "main", None) is not main:
+            try:
+                self._local.conn = self._open_one()
+            except libvirt.libvirtError as error:
+                raise HypervisorUnavailable(host=self.host, reason=words(error)) from error
+            self._local.main = main
+        conn: libvirt.virConnect = self._local.conn
         return conn
 
     @property
@@ -114,12 +133,16 @@ class Connection:
         """Tell `item` when the connection is lost, while it lives."""
         self._breakable.add(item)
 
-    def _connect(self) -> None:
+    def _open_one(self) -> libvirt.virConnect:
         # No credentials: a remote that wants a password must fail, not ask on somebody's terminal.
         conn = libvirt.openAuth(self.uri, [[], lambda *_: -1, None], 0)
+        conn.setKeepAlive(KEEPALIVE_INTERVAL, KEEPALIVE_COUNT)
+        return conn
+
+    def _connect(self) -> None:
+        conn = self._open_one()
         try:
             conn.registerCloseCallback(self._closed, None)
-            conn.setKeepAlive(KEEPALIVE_INTERVAL, KEEPALIVE_COUNT)
             if self._setup is not None:
                 self._setup(conn)
         except BaseException:
@@ -134,7 +157,7 @@ class Connection:
         if reason == libvirt.VIR_CONNECT_CLOSE_REASON_CLIENT:
             return
         with self._lock:
-            self._conn = None
+            self._conn, self._lost = None, conn
             self._reason = _CLOSE_REASONS.get(reason, "the connection was lost")
         self._wake.set()
 
@@ -148,11 +171,18 @@ class Connection:
             for item in list(self._breakable):
                 item.connection_lost(reason)
             self._breakable.clear()
+            self._drop_lost()
             self._tell(False, reason)
             self._connect_again()
             if self._closing:
                 return
             self._tell(True, "")
+
+    def _drop_lost(self) -> None:
+        """Free the dead connection: its close callback would hold it for ever."""
+        with self._lock:
+            conn, self._lost = self._lost, None
+        _leave(conn, self.uri)
 
     def _connect_again(self) -> None:
         pause = RECONNECT_FIRST
@@ -184,9 +214,13 @@ class Connection:
             self._reason = "the driver is closed"
         if self._keeper is not None and self._keeper is not threading.current_thread():
             self._keeper.join(timeout=RECONNECT_LONGEST + 1)
-        if conn is not None:
-            try:
-                conn.unregisterCloseCallback()
-                conn.close()
-            except libvirt.libvirtError as error:
-                LOG.debug("closing %s: %s", self.uri, words(error))
+        _leave(conn, self.uri)
+
+
+def _leave(conn: libvirt.virConnect | None, uri: str) -> None:
+    if conn is not None:
+        try:
+            conn.unregisterCloseCallback()
+            conn.close()
+        except libvirt.libvirtError as error:
+            LOG.debug("closing %s: %s", uri, words(error))

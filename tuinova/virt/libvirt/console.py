@@ -25,13 +25,12 @@ _BUSY = "Active console session exists"
 EVICTED = "another program took the console over"
 
 
-def open_console(
-    connection: Connection, domain: libvirt.virDomain, uuid: str, sink: ConsoleSink, force: bool
-) -> LibvirtConsoleStream:
+def open_console(connection: Connection, uuid: str, sink: ConsoleSink, force: bool) -> LibvirtConsoleStream:
     """Attach to the first serial port."""
     try:
-        stream = connection.get().newStream(libvirt.VIR_STREAM_NONBLOCK)
-        domain.openConsole(None, stream, libvirt.VIR_DOMAIN_CONSOLE_FORCE if force else 0)
+        conn = connection.main()
+        stream = conn.newStream(libvirt.VIR_STREAM_NONBLOCK)
+        conn.lookupByUUIDString(uuid).openConsole(None, stream, libvirt.VIR_DOMAIN_CONSOLE_FORCE if force else 0)
     except libvirt.libvirtError as error:
         if _BUSY in words(error):
             raise ConsoleBusy(uuid=uuid) from error
@@ -146,4 +145,4 @@ class LibvirtConsoleStream(ConsoleStream):
 
 def _reason(error: libvirt.libvirtError) -> str:
     text = words(error)
-    return EVICTED if "I/O error" in text or "stream aborted" in text else text
+    return EVICTED if "I/O failure" in text else text

@@ -85,6 +85,7 @@ class LibvirtDriver(ComputeDriver):
     def close(self) -> None:
         """See the contract."""
         self._events.listener = None
+        self._guests.close()
         self._connection.close()
 
     def warnings(self) -> Sequence[str]:
@@ -116,7 +117,9 @@ class LibvirtDriver(ComputeDriver):
         """See the contract."""
         with self._errors():
             conn = self._connection.get()
-            _, memory_mb, vcpus, *_ = conn.getInfo()
+            vcpus = conn.getInfo()[2]
+            # Not getInfo's memory: it misses what was plugged in since the host booted.
+            memory_kib = conn.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS, 0)["total"]
             domains = conn.listAllDomains()
             described = (self._host.foreign.describe(domain) for domain in domains if not self._host.is_ours(domain))
             foreign = tuple(guest for guest in described if guest is not None)
@@ -128,7 +131,7 @@ class LibvirtDriver(ComputeDriver):
             hypervisor_version=version,
             host_ip=self.options.my_ip or resources.host_address(),
             vcpus=vcpus,
-            memory_mb=memory_mb,
+            memory_mb=memory_kib // 1024,
             local_gb=resources.disk_gb(self.instances),
             disk_available_least=resources.disk_available_least(self.instances),
             cpu_info=capabilities.cpu_info(),
@@ -223,8 +226,8 @@ class LibvirtDriver(ComputeDriver):
     def open_console(self, uuid: str, sink: ConsoleSink, *, force: bool = False) -> ConsoleStream:
         """See the contract."""
         with self._errors(uuid):
-            domain = self._host.find(uuid)
-            return console.open_console(self._connection, domain, uuid, sink, force)
+            self._host.find(uuid)
+            return console.open_console(self._connection, uuid, sink, force)
 
     def send_keys(self, uuid: str, keys: Sequence[str]) -> None:
         """See the contract."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor, wait
+from threading import Event
 
 import libvirt
 
@@ -21,6 +23,9 @@ from tuinova.virt.libvirt.options import LibvirtOptions
 
 LOG = logging.getLogger(__name__)
 
+# What is done to networks beside a start or an end; libvirt changes one network one thing at a time anyway.
+NETWORK_THREADS = 8
+
 
 class Guests:
     """What is done to one guest; calls for one guest come one after another. Raises libvirtError too: see driver.py."""
@@ -30,6 +35,11 @@ class Guests:
         self.networks = networks
         self.options = options
         self._disks = GuestDisks(cache, options)
+        self._beside = ThreadPoolExecutor(NETWORK_THREADS, "libvirt-network")
+
+    def close(self) -> None:
+        """Take no more work."""
+        self._beside.shutdown(wait=False)
 
     def files(self, uuid: str) -> InstanceFiles:
         """A guest's files."""
@@ -45,9 +55,9 @@ class Guests:
         try:
             files.make()
             self._disks.create(guest, files)
-            self._plug(guest)
             domain = self._define(guest, files)
-            self._start_boot(domain, files)
+            console_log.begin_boot(files, self.options.keep_boot_logs)
+            self._start_while_plugging(guest, domain)
         except BaseException:
             self._undo(guest.uuid)
             raise
@@ -62,11 +72,38 @@ class Guests:
     def remove(self, uuid: str) -> None:
         """Domain, ports, files; what is gone already is fine. Files last: QEMU must not lose them under its feet."""
         domain = self.host.find_or_none(uuid)
-        if domain is not None:
-            power.force_off(domain, uuid)
-            power.undefine(domain)
-        self.networks.unplug_all(uuid)
+        unplugged = self._beside.submit(self.networks.unplug_all, uuid)
+        try:
+            if domain is not None:
+                power.force_off(domain, uuid)
+                power.undefine(domain)
+        finally:
+            wait([unplugged])
+        unplugged.result()
         self.files(uuid).remove()
+
+    def _start_while_plugging(self, guest: GuestSpec, domain: libvirt.virDomain) -> None:
+        """Start paused, let it run once DHCP knows its addresses.
+
+        libvirt writes the whole firewall of a network anew for one DHCP entry (0.4 s) and holds the network meanwhile;
+        QEMU needs the network only for a moment when it starts. So the entry is made right after that moment.
+        """
+        started = Event()
+        plugged = self._beside.submit(self._plug_after_start, guest, started)
+        try:
+            domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+        finally:
+            started.set()
+            wait([plugged])
+        plugged.result()
+        domain.resume()
+        power.wait_running(domain, self.options.start_timeout)
+
+    def _plug_after_start(self, guest: GuestSpec, started: Event) -> None:
+        for nic in guest.nics:
+            while not started.is_set() and not self.networks.is_joined(guest.uuid, nic):
+                started.wait(power.POLL / 10)
+        self._plug(guest)
 
     def _plug(self, guest: GuestSpec) -> None:
         for nic in guest.nics:

@@ -26,6 +26,7 @@ from tuinova.virt.libvirt.options import LibvirtOptions
 LOG = logging.getLogger(__name__)
 
 _AFFECT = libvirt.VIR_NETWORK_UPDATE_AFFECT_CONFIG | libvirt.VIR_NETWORK_UPDATE_AFFECT_LIVE
+LEASE_MINUTES = 10
 # QEMU's user-mode network: every guest has the same address, and reaches out only.
 USER_NETWORK = HostNetwork(
     name="user",
@@ -154,6 +155,18 @@ class Networks:
                     raise DriverError(reason=f"address {address} of network {nic.network} belongs to {mac} already")
             self._update(network, libvirt.VIR_NETWORK_UPDATE_COMMAND_ADD_LAST, nic.mac.lower(), nic.address)
 
+    def is_joined(self, uuid: str, nic: Nic) -> bool:
+        """Whether a guest that starts has got its port of the network (or the network has none to give)."""
+        if self.user_mode:
+            return True
+        try:
+            ports = self._connection.get().networkLookupByName(nic.network).listAllPorts(0)
+            return any(uuid in port.XMLDesc(0) for port in ports)
+        except libvirt.libvirtError as error:
+            # The start says what is wrong; here only its progress is asked for.
+            LOG.debug("ports of %s: %s", nic.network, words(error))
+            return True
+
     def unplug_all(self, uuid: str) -> None:
         """Take a guest's reservations back; what is gone already is fine."""
         for item in self.reservations.of(uuid):
@@ -178,6 +191,8 @@ class Networks:
 
     def _update(self, network: libvirt.virNetwork, command: int, mac: str, address: str) -> None:
         host = ET.Element("host", {"mac": mac, "ip": address})
+        # A lease outlives its guest, and until its end dnsmasq gives the address to nobody else: keep it short.
+        ET.SubElement(host, "lease", {"expiry": str(LEASE_MINUTES), "unit": "minutes"})
         flags = _AFFECT if network.isActive() else libvirt.VIR_NETWORK_UPDATE_AFFECT_CONFIG
         section = libvirt.VIR_NETWORK_SECTION_IP_DHCP_HOST
         network.update(command, section, -1, ET.tostring(host, encoding="unicode"), flags)

@@ -105,6 +105,11 @@ def undefine(domain: libvirt.virDomain) -> None:
 def start(domain: libvirt.virDomain, timeout: int) -> None:
     """Start (from saved memory when there is some) and wait until it runs."""
     domain.createWithFlags(0)
+    wait_running(domain, timeout)
+
+
+def wait_running(domain: libvirt.virDomain, timeout: int) -> None:
+    """Return when the guest runs; raises InstancePowerOnFailure when it went off or takes longer than `timeout` s."""
     deadline = time.monotonic() + timeout
     while (state := state_of(domain)) != PowerState.RUNNING:
         if state in _OFF:
