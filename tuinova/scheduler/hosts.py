@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tuinova.scheduler import pci
-from tuinova.scheduler.layout import POOLED, cells_of, new_columns, new_pools, shared_cells_of
+from tuinova.scheduler.layout import POOLED, cells_of, new_columns, new_pools, pci_cells_of, shared_cells_of
 from tuinova.scheduler.records import (
     NO_AGGREGATES,
     AggregateInfo,
@@ -291,7 +291,8 @@ class HostTable:
 
     def _write_pci(self, row: int, pools: tuple[PciPool, ...]) -> None:
         self._columns.put("pci", row, pools)
-        self._columns.put("pci_free", row, sum(pool.count for pool in pools))
+        for column, value in pci_cells_of(sum(pool.count for pool in pools)):
+            self._columns.put(column, row, value)
 
     def _intern(self, column: str, row: int, key: Any, value: Any) -> None:
         self._columns.put(column, row, self._pools[column].code(key, lambda: value))

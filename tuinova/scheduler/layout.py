@@ -15,12 +15,14 @@ from tuinova.scheduler.records import HostRecord
 UNLIMITED = 2**60
 """disk_available_least of a host that reports none."""
 
+_PCI_MOST = 100
+
 _INTEGERS = (
-    *("vcpus", "memory_mb", "local_gb", "reserved_vcpu", "reserved_mem", "reserved_disk"),
-    *("used_vcpu", "used_mem", "used_disk", "num_instances", "num_io_ops", "failed_builds", "hypervisor_version"),
-    *("pci_free", "ip_version"),
+    *("vcpus", "memory_mb", "local_gb", "reserved_vcpu", "reserved_mem", "reserved_disk", "base_mem", "base_disk"),
+    *("used_vcpu", "used_mem", "used_disk", "hypervisor_version", "pci_free", "pci_weight", "ip_version"),
 )
-_FLOATS = ("ratio_vcpu", "ratio_mem", "ratio_disk", "cap_vcpu", "cap_mem", "cap_disk")
+_SMALL_INTEGERS = ("num_instances", "num_io_ops", "failed_builds")
+_FLOATS = ("ratio_vcpu", "ratio_mem", "ratio_disk", "cap_vcpu", "cap_mem", "cap_disk", "base_vcpu")
 POOLED = ("aggregates", "cpu_info", "supported", "hypervisor_type", "traits", "stat_keys", "cell", "disabled_reason")
 """Columns that hold numbers of shared values."""
 
@@ -30,6 +32,8 @@ def new_columns() -> Columns:
     columns = Columns()
     for name in _INTEGERS:
         columns.add(name, np.int64, 0)
+    for name in _SMALL_INTEGERS:
+        columns.add(name, np.int32, 0)
     for name in _FLOATS:
         columns.add(name, np.float64, 0.0)
     for name in POOLED:
@@ -62,12 +66,23 @@ def cells_of(r: HostRecord) -> Iterator[tuple[str, Any]]:
     yield "ratio_vcpu", r.cpu_allocation_ratio
     yield "ratio_mem", r.ram_allocation_ratio
     yield "ratio_disk", r.disk_allocation_ratio
+    # What the weighers start from: all of it under the ratio (vCPUs) or none (memory, disk), less what is reserved.
+    yield "base_vcpu", r.vcpus * r.cpu_allocation_ratio - r.reserved_host_cpus
+    yield "base_mem", r.memory_mb - r.reserved_host_memory_mb
+    yield "base_disk", r.local_gb - r.reserved_host_disk_gb
+    # What placement lets be used.
     yield "cap_vcpu", (r.vcpus - r.reserved_host_cpus) * r.cpu_allocation_ratio
     yield "cap_mem", (r.memory_mb - r.reserved_host_memory_mb) * r.ram_allocation_ratio
     yield "cap_disk", (r.local_gb - r.reserved_host_disk_gb) * r.disk_allocation_ratio
     yield "disk_least", UNLIMITED if r.disk_available_least is None else r.disk_available_least
     yield "hypervisor_version", r.hypervisor_version
     yield from zip(("ip_version", "ip_high", "ip_low"), split_address(r.host_ip), strict=True)
+
+
+def pci_cells_of(free: int) -> Iterator[tuple[str, int]]:
+    """(column, value) of the number of free PCI devices, and of its weight (nova/scheduler/weights/pci.py)."""
+    yield "pci_free", free
+    yield "pci_weight", _PCI_MOST - min(free, _PCI_MOST - 1)
 
 
 def shared_cells_of(r: HostRecord) -> Iterator[tuple[str, Hashable, Any]]:

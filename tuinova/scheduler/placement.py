@@ -53,42 +53,40 @@ class Capacity(PlacementStage):
 
     def mask(self, view: HostView, spec: RequestSpec) -> Array:
         passed = view.everyone()
-        for _unit, asked, total, room, _ratio in _classes(spec.amounts):
+        scratch = np.empty(len(view))
+        for _unit, asked, total, limit, used, _ratio in _classes(spec.amounts):
             if not view.has(total):
                 return view.nobody()
-            passed = passed & (view.col(total) >= asked) & (_room(view, room) >= asked)
+            left = view.col(limit)
+            if view.has(used):
+                left = np.subtract(left, view.col(used), out=scratch)
+            passed = passed & (view.col(total) >= asked) & (left >= asked)
         return passed
 
     def reason(self, view: HostView, spec: RequestSpec, i: int) -> str:
         short = []
-        for unit, asked, total, room, ratio in _classes(spec.amounts):
+        for unit, asked, total, limit, used, ratio in _classes(spec.amounts):
             whole = view.col(total)[i] if view.has(total) else 0
             if whole < asked:
                 short.append(f"needs {asked} {unit}, the whole host has {whole}")
-            elif (left := _room(view, room)[i]) < asked:
+                continue
+            left = view.col(limit)[i] - (view.col(used)[i] if view.has(used) else 0)
+            if left < asked:
                 over = f" (allocation ratio {number(view.col(ratio)[i])})" if ratio else ""
                 short.append(f"needs {asked} {unit}, has {number(left)} {unit} free{over}")
         return "; ".join(short)
 
 
-def _classes(amounts: Amounts) -> Iterator[tuple[str, int, str, str, str]]:
-    """(unit, asked, column of the total, column of the room, column of the ratio) of each class asked for."""
+def _classes(amounts: Amounts) -> Iterator[tuple[str, int, str, str, str, str]]:
+    """(unit, asked, and the columns of total, limit, used, ratio) of each class of which something is asked."""
     if amounts.memory_mb:
-        yield "MB", amounts.memory_mb, "memory_mb", "room_mem", "ratio_mem"
+        yield "MB", amounts.memory_mb, "memory_mb", "cap_mem", "used_mem", "ratio_mem"
     if amounts.vcpus:
-        yield "vCPUs", amounts.vcpus, "vcpus", "room_vcpu", "ratio_vcpu"
+        yield "vCPUs", amounts.vcpus, "vcpus", "cap_vcpu", "used_vcpu", "ratio_vcpu"
     if amounts.disk_gb:
-        yield "GB of disk", amounts.disk_gb, "local_gb", "room_disk", "ratio_disk"
+        yield "GB of disk", amounts.disk_gb, "local_gb", "cap_disk", "used_disk", "ratio_disk"
     for name, asked in amounts.others:
-        yield name, asked, "total:" + name, "custom:" + name, ""
-
-
-def _room(view: HostView, column: str) -> Array:
-    if not column.startswith("custom:"):
-        return view.col(column)
-    name = column.removeprefix("custom:")
-    total = view.col("total:" + name)
-    return total - view.col("used:" + name) if view.has("used:" + name) else total
+        yield name, asked, "total:" + name, "total:" + name, "used:" + name, ""
 
 
 class RequestedHost(PlacementStage):

@@ -145,16 +145,17 @@ class HostView:
 
 
 def _free_disk_mb(view: HostView) -> Array:
-    return 1024 * np.minimum(view.col("disk_least"), view.col("free_disk_gb"))
+    free: Array = view.col("base_disk") - view.col("used_disk")
+    np.minimum(free, view.col("disk_least"), out=free)
+    free *= 1024
+    return free
 
 
 DERIVED: dict[str, Callable[[HostView], Array]] = {
-    "free_ram_mb": lambda v: v.col("memory_mb") - v.col("reserved_mem") - v.col("used_mem"),
-    "free_disk_gb": lambda v: v.col("local_gb") - v.col("reserved_disk") - v.col("used_disk"),
+    "free_ram_mb": lambda v: v.col("base_mem") - v.col("used_mem"),
+    "free_disk_gb": lambda v: v.col("base_disk") - v.col("used_disk"),
     "free_disk_mb": _free_disk_mb,
+    "free_vcpus": lambda v: v.col("base_vcpu") - v.col("used_vcpu"),
     "vcpus_used": lambda v: v.col("reserved_vcpu") + v.col("used_vcpu"),
-    "room_vcpu": lambda v: v.col("cap_vcpu") - v.col("used_vcpu"),
-    "room_mem": lambda v: v.col("cap_mem") - v.col("used_mem"),
-    "room_disk": lambda v: v.col("cap_disk") - v.col("used_disk"),
 }
-"""Values computed from columns: what is free as Nova's HostState has it, and the room that placement sees."""
+"""Values computed from columns: what is free as Nova's HostState has it."""

@@ -17,8 +17,6 @@ from tuinova.scheduler.options import SchedulerOptions
 from tuinova.scheduler.request import RequestSpec
 from tuinova.scheduler.view import HostView
 
-_PCI_MOST = 100
-
 
 class ComputeHostMetricNotFound(NotFound):
     """A host lacks a metric that is required to weigh it."""
@@ -83,8 +81,7 @@ class CPUWeigher(HostWeigher):
     option = "cpu_weight_multiplier"
 
     def raw(self, view: HostView, spec: RequestSpec) -> Array:
-        free: Array = view.col("vcpus") * view.col("ratio_vcpu") - view.col("vcpus_used")
-        return free
+        return view.col("free_vcpus")
 
 
 class DiskWeigher(HostWeigher):
@@ -113,7 +110,7 @@ class PCIWeigher(HostWeigher):
     option = "pci_weight_multiplier"
 
     def raw(self, view: HostView, spec: RequestSpec) -> Array:
-        return _PCI_MOST - np.minimum(view.col("pci_free"), _PCI_MOST - 1)
+        return view.col("pci_weight")
 
 
 class ServerGroupSoftAffinityWeigher(HostWeigher):

@@ -36,8 +36,9 @@ class ComputeFilter(HostFilter):
     once = True
 
     def mask(self, view: HostView, spec: RequestSpec) -> Array:
-        silent = np.abs(view.now - view.col("last_seen")) > self.options.service_down_time
-        return ~(view.col("disabled") | view.col("forced_down") | silent)
+        seen, limit = view.col("last_seen"), self.options.service_down_time
+        up: Array = (seen >= view.now - limit) & (seen <= view.now + limit)
+        return up & ~view.col("disabled") & ~view.col("forced_down")
 
     def reason(self, view: HostView, spec: RequestSpec, i: int) -> str:
         if view.col("disabled")[i]:
