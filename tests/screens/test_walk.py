@@ -12,7 +12,6 @@ SIZES = [(80, 24), (120, 40), (200, 60)]
 
 def screen_text(app: Any) -> str:
     """What the terminal shows, line by line."""
-    width, height = app.size
     strips = app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in strip) for strip in strips)
 

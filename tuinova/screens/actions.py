@@ -12,7 +12,7 @@ from tuinova.i18n import _
 from tuinova.screens.rows import Row
 from tuinova.screens.words import N_
 
-Arguments = Callable[[str], list[str]]
+Arguments = Callable[..., list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class TuiAction:
     `label` is Nova's dashboard's; `short` stands in the footer. `scope`: "server" rows act on servers and stand in the
     action menu under `group`; "table", "app" and "page" rows are commands of that place. `key` is Textual's name of a
     key, `letter` the one in the menu. `nova` names the row of `core.states.ACTIONS` that it performs, `body` its
-    payload. `changes`: refused with --read-only. `arguments(name)` is the equivalent command after `tuinova`.
+    payload. `changes`: refused with --read-only. `arguments(*names)` is the equivalent command after `tuinova`.
     `footer`: place in the footer, 0 for none.
     """
 
@@ -59,7 +59,7 @@ class TuiAction:
 
 
 def _server(*words: str) -> Arguments:
-    return lambda name: ["server", *words, name]
+    return lambda *names: ["server", *words, *names]
 
 
 GROUPS = {
@@ -150,7 +150,17 @@ SERVER_ACTIONS: tuple[TuiAction, ...] = (
         help=N_("Name, description and properties."),
     ),
     _nova("start", N_("Start Instance"), N_("Start"), "s", "power", "start", _server("start"), key="s"),
-    _nova("stop", N_("Shut Off Instance"), N_("Shut Off"), "f", "power", "stop", _server("stop"), key="S"),
+    _nova(
+        "stop",
+        N_("Shut Off Instance"),
+        N_("Shut Off"),
+        "f",
+        "power",
+        "stop",
+        _server("stop"),
+        key="S",
+        help=N_("Asks the guest to shut down; when it does not in time, its power is cut."),
+    ),
     _nova(
         "reboot",
         N_("Soft Reboot Instance"),
@@ -161,6 +171,7 @@ SERVER_ACTIONS: tuple[TuiAction, ...] = (
         _server("reboot"),
         key="b",
         body={"type": "SOFT"},
+        help=N_("Asks the guest to restart; when it does not answer, its power is cut and given again."),
     ),
     _nova(
         "reboot-hard",
@@ -172,10 +183,29 @@ SERVER_ACTIONS: tuple[TuiAction, ...] = (
         _server("reboot", "--hard"),
         key="B",
         body={"type": "HARD"},
+        help=N_("Cuts the power and gives it again: what the guest has not saved is lost."),
     ),
-    _nova("pause", N_("Pause Instance"), N_("Pause"), "p", "freeze", "pause", _server("pause")),
+    _nova(
+        "pause",
+        N_("Pause Instance"),
+        N_("Pause"),
+        "p",
+        "freeze",
+        "pause",
+        _server("pause"),
+        help=N_("Freezes the guest; its memory stays in use."),
+    ),
     _nova("unpause", N_("Unpause Instance"), N_("Unpause"), "u", "freeze", "unpause", _server("unpause")),
-    _nova("suspend", N_("Suspend Instance"), N_("Suspend"), "d", "freeze", "suspend", _server("suspend")),
+    _nova(
+        "suspend",
+        N_("Suspend Instance"),
+        N_("Suspend"),
+        "d",
+        "freeze",
+        "suspend",
+        _server("suspend"),
+        help=N_("Saves the guest's memory to disk and stops it."),
+    ),
     _nova("resume", N_("Resume Instance"), N_("Resume"), "r", "freeze", "resume", _server("resume")),
     _nova(
         "resize", N_("Resize Instance"), N_("Resize"), "z", "size", "resize", _server("resize", "--flavor", "FLAVOR")
@@ -209,7 +239,16 @@ SERVER_ACTIONS: tuple[TuiAction, ...] = (
         _server("migrate", "--live-migration"),
     ),
     _nova("evacuate", N_("Evacuate Instance"), N_("Evacuate"), "V", "size", "evacuate", _server("evacuate")),
-    _nova("rebuild", N_("Rebuild Instance"), N_("Rebuild"), "i", "disk", "rebuild", _server("rebuild")),
+    _nova(
+        "rebuild",
+        N_("Rebuild Instance"),
+        N_("Rebuild"),
+        "i",
+        "disk",
+        "rebuild",
+        _server("rebuild"),
+        help=N_("The root disk is made anew from the image: what is on it is lost."),
+    ),
     _nova("rescue", N_("Rescue Instance"), N_("Rescue"), "q", "disk", "rescue", _server("rescue")),
     _nova("unrescue", N_("Unrescue Instance"), N_("Unrescue"), "Q", "disk", "unrescue", _server("unrescue")),
     _nova("shelve", N_("Shelve Instance"), N_("Shelve"), "j", "disk", "shelve", _server("shelve")),
@@ -268,7 +307,17 @@ SERVER_ACTIONS: tuple[TuiAction, ...] = (
         help=N_("Changes the record only: the guest is not touched."),
     ),
     _nova("restore", N_("Restore Instance"), N_("Restore"), "R", "end", "restore", _server("restore")),
-    _nova("delete", N_("Delete Instance"), N_("Delete"), "D", "end", "delete", _server("delete"), key="D"),
+    _nova(
+        "delete",
+        N_("Delete Instance"),
+        N_("Delete"),
+        "D",
+        "end",
+        "delete",
+        _server("delete"),
+        key="D",
+        help=N_("The disk, the console log and the address are gone for good."),
+    ),
     _nova(
         "force-delete",
         N_("Force Delete Instance"),
@@ -277,6 +326,7 @@ SERVER_ACTIONS: tuple[TuiAction, ...] = (
         "end",
         "forceDelete",
         _server("delete", "--force"),
+        help=N_("The disk, the console log and the address are gone for good."),
     ),
 )
 
@@ -430,9 +480,11 @@ def likely_label(row: Row) -> str:
     return _(label) if label else row_action(row).footer_label
 
 
-def command_line(action: TuiAction, name: str) -> str:
-    """The equivalent command, quoted for a shell; a name that starts with a dash follows `--`."""
-    words = action.arguments(name) if action.arguments else []
-    if name.startswith("-") and words and words[-1] == name:
-        words = [*words[:-1], "--", name]
+def command_line(action: TuiAction, *names: str) -> str:
+    """The equivalent command for servers, quoted for a shell; names that start with a dash follow `--`."""
+    if action.arguments is None:
+        return ""
+    words = action.arguments(*names)
+    if any(name.startswith("-") for name in names):
+        words = [*words[: len(words) - len(names)], "--", *names]
     return join(["tuinova", *words])

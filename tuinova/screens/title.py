@@ -30,16 +30,22 @@ def title_pieces(state: str, identity: Identity | None, read_only: bool) -> list
 def count_pieces(counts: Mapping[str, int], room: int) -> list[Piece]:
     """Servers by status, what needs a person first; words where there is room, else glyph and number."""
     present = sorted((status for status, count in counts.items() if count), key=lambda one: STATUS_RANK.get(one, 99))
+    pairs: list[list[Piece]] = []
     for worded in (True, False):
-        pieces = []
+        pairs = []
         for status in present:
             glyph, tone = status_look(status)
             word = f" {_(status)}" if worded else ""
-            pieces.append(Piece(f"{glyph} {counts[status]}{word}", tone, f"filter:status:{status.lower()}"))
-            pieces.append(Piece("  "))
-        if sum(piece.width for piece in pieces) <= room:
-            return pieces
-    return []
+            pairs.append([Piece(f"{glyph} {counts[status]}{word}", tone, f"filter:status:{status}"), Piece("  ")])
+        if sum(piece.width for pair in pairs for piece in pair) <= room:
+            break
+    shown: list[Piece] = []
+    for pair in pairs:
+        room -= sum(piece.width for piece in pair)
+        if room < 0:
+            break
+        shown += pair
+    return shown
 
 
 def acting_pieces(identity: Identity | None, all_projects: bool) -> list[Piece]:

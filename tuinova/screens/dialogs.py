@@ -1,0 +1,118 @@
+"""The frame of every dialog: a titled box over the dimmed screen, Esc closes it with nothing done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Static
+
+from tuinova.i18n import _
+from tuinova.screens.widgets.text_panel import Line
+from tuinova.text import clean
+
+if TYPE_CHECKING:
+    from textual.binding import BindingType
+
+    from tuinova.screens.app import TuinovaApp
+
+T = TypeVar("T")
+
+
+class FlatButton(Button):
+    """A button of one line."""
+
+    def __init__(self, label: str, *, id: str | None = None, danger: bool = False, disabled: bool = False) -> None:
+        super().__init__(Content(clean(label)), id=id, classes="flat danger" if danger else "flat", disabled=disabled)
+
+
+def content_of(line: Line) -> Content:
+    """Textual content of a line's parts: text is literal, tones are the themes' colours."""
+    return Content.assemble(*((clean(text), CONTENT_TONES.get(tone, "")) for text, tone in line))
+
+
+CONTENT_TONES = {
+    "ok": "$tone-ok",
+    "busy": "$tone-busy",
+    "warn": "$tone-warn",
+    "off": "$tone-off",
+    "error": "bold $tone-error",
+    "dim": "$tone-dim",
+    "label": "$tone-label",
+    "strong": "bold",
+    "name": "",
+    "key": "bold $key-fg",
+    "heading": "bold $key-fg",
+}
+
+
+class TextLine(Static):
+    """One paragraph of parts."""
+
+    def __init__(self, line: Line, *, id: str | None = None, classes: str = "line") -> None:
+        super().__init__(content_of(line), id=id, classes=classes)
+
+    def show(self, line: Line) -> None:
+        """Another text."""
+        self.update(content_of(line))
+
+
+class Dialog(ModalScreen[T], Generic[T]):
+    """A modal screen with a frame; subclasses give `body` and `buttons`, and dismiss with their result."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", show=False),
+        Binding("left", "app.focus_previous", show=False),
+        Binding("right", "app.focus_next", show=False),
+    ]
+    DANGER = False
+
+    @property
+    def tui(self) -> TuinovaApp:
+        """The application."""
+        return cast("TuinovaApp", self.app)
+
+    def heading(self) -> str:
+        """The frame's title."""
+        return ""
+
+    def hint(self) -> str:
+        """The frame's foot."""
+        return ""
+
+    def body(self) -> ComposeResult:
+        """The content above the buttons."""
+        yield from ()
+
+    def buttons(self) -> Sequence[FlatButton]:
+        """The buttons, the safe one first."""
+        return ()
+
+    def compose(self) -> ComposeResult:
+        frame = Vertical(id="frame")
+        frame.border_title = Content(clean(self.heading()))
+        if hint := self.hint():
+            frame.border_subtitle = Content(clean(hint))
+        with frame:
+            yield from self.body()
+            buttons = self.buttons()
+            if buttons:
+                with Horizontal(id="buttons"):
+                    yield from buttons
+
+    def on_mount(self) -> None:
+        self.set_class(self.DANGER, "-danger")
+
+    def action_cancel(self) -> None:
+        """Nothing is done."""
+        self.dismiss(None)
+
+
+def cancel_button() -> FlatButton:
+    """The default of every question."""
+    return FlatButton(_("Cancel"), id="cancel")
