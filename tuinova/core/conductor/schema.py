@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, inspect, select
+from sqlalchemy import Column, Connection, Engine, MetaData, PrimaryKeyConstraint, String, Table, inspect, select
 
 from tuinova.core.conductor.errors import DatabaseUnavailable
 from tuinova.core.conductor.seeds import sow
@@ -13,7 +13,12 @@ from tuinova.core.migrations import HEAD, REVISIONS
 from tuinova.core.models import metadata
 
 # Alembic's own table, apart from our metadata so that both ways of making a database give the same tables.
-_VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True, nullable=False))
+_VERSION = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
 
 
 def prepare(engine: Engine, now: datetime) -> None:

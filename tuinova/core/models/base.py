@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import JSON, Column, Text
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
+# Every constraint has a name, or no later migration could find it again.
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
 # None is stored as NULL, not as the JSON text null.
 JSON_TYPE = JSON(none_as_null=True)
 # Numbers are never given out twice, not even when the newest rows were removed.
