@@ -169,7 +169,7 @@ class Engine:
         self._warm.start()
 
     def _sweep_images(self) -> None:
-        """Before anybody can upload: half-written data goes, and an image that was being uploaded waits for data again."""
+        """Before anybody can upload: half-written data goes, a cut-off upload may be made again."""
         self.image_store.sweep(self.conductor.image_ids())
         for image in self.conductor.images(ImageFilter(status="saving", os_hidden=None)):
             self.conductor.update_image(image.id, expect_status="saving", status="queued")
@@ -184,6 +184,11 @@ class Engine:
             except Exception:
                 LOG.exception("after the start: %s", what)
 
+    def join_start(self, timeout: float = 30.0) -> None:
+        """Wait for what goes on behind the start (tests and benches)."""
+        if self._warm is not None:
+            self._warm.join(timeout)
+
     def stop(self) -> None:
         """Take no more orders, let what runs end, leave the hypervisors; guests go on."""
         self.duties.stop()
@@ -191,8 +196,7 @@ class Engine:
             LOG.warning("some work did not end in time; the next start takes it up")
         for manager in self._managers:
             manager.close()
-        if self._warm is not None:
-            self._warm.join(5.0)
+        self.join_start(5.0)
         self.conductor.close()
 
     def busy(self) -> bool:
