@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Text, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from tuinova.core.models.base import json_field, text_field
+from tuinova.core.models.base import Table, json_field, text_field
 
 
-class Flavor(SQLModel, table=True):
+class Flavor(Table, table=True):
     """A flavor."""
 
     __tablename__ = "flavor"
@@ -32,7 +32,7 @@ class Flavor(SQLModel, table=True):
     updated_at: datetime | None = None
 
 
-class FlavorExtraSpec(SQLModel, table=True):
+class FlavorExtraSpec(Table, table=True):
     """One extra spec of a flavor."""
 
     __tablename__ = "flavor_extra_spec"
@@ -44,7 +44,7 @@ class FlavorExtraSpec(SQLModel, table=True):
     value: str = Field(max_length=255)
 
 
-class FlavorAccess(SQLModel, table=True):
+class FlavorAccess(Table, table=True):
     """A project that may use a private flavor."""
 
     __tablename__ = "flavor_access"
@@ -55,7 +55,7 @@ class FlavorAccess(SQLModel, table=True):
     project_id: str = Field(max_length=64)
 
 
-class Image(SQLModel, table=True):
+class Image(Table, table=True):
     """An image; its data is a file of the image store."""
 
     __tablename__ = "image"
@@ -82,7 +82,7 @@ class Image(SQLModel, table=True):
     updated_at: datetime | None = None
 
 
-class Keypair(SQLModel, table=True):
+class Keypair(Table, table=True):
     """A public key of a user."""
 
     __tablename__ = "keypair"
@@ -97,7 +97,7 @@ class Keypair(SQLModel, table=True):
     created_at: datetime
 
 
-class Quota(SQLModel, table=True):
+class Quota(Table, table=True):
     """A limit of a project that differs from the default; -1 is unlimited."""
 
     __tablename__ = "quota"

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Index, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from tuinova.core.models.base import json_field
+from tuinova.core.models.base import Table, json_field
 
 
-class Service(SQLModel, table=True):
+class Service(Table, table=True):
     """A service of a host."""
 
     __tablename__ = "service"
@@ -30,7 +30,7 @@ class Service(SQLModel, table=True):
     updated_at: datetime | None = None
 
 
-class ComputeNode(SQLModel, table=True):
+class ComputeNode(Table, table=True):
     """A hypervisor node; `*_allocated` are the sums of its allocations, moved only together with them."""
 
     __tablename__ = "compute_node"
@@ -68,7 +68,7 @@ class ComputeNode(SQLModel, table=True):
     updated_at: datetime | None = None
 
 
-class Allocation(SQLModel, table=True):
+class Allocation(Table, table=True):
     """What a server holds on a node."""
 
     __tablename__ = "allocation"
@@ -84,7 +84,7 @@ class Allocation(SQLModel, table=True):
     created_at: datetime
 
 
-class Aggregate(SQLModel, table=True):
+class Aggregate(Table, table=True):
     """A host aggregate."""
 
     __tablename__ = "aggregate"
@@ -96,7 +96,7 @@ class Aggregate(SQLModel, table=True):
     updated_at: datetime | None = None
 
 
-class AggregateHost(SQLModel, table=True):
+class AggregateHost(Table, table=True):
     """A host in an aggregate."""
 
     __tablename__ = "aggregate_host"
@@ -107,7 +107,7 @@ class AggregateHost(SQLModel, table=True):
     host: str = Field(max_length=255)
 
 
-class AggregateMetadata(SQLModel, table=True):
+class AggregateMetadata(Table, table=True):
     """One metadata item of an aggregate."""
 
     __tablename__ = "aggregate_metadata"
@@ -119,7 +119,7 @@ class AggregateMetadata(SQLModel, table=True):
     value: str = Field(max_length=255)
 
 
-class Network(SQLModel, table=True):
+class Network(Table, table=True):
     """A network of a host that guests can join."""
 
     __tablename__ = "network"
@@ -139,7 +139,7 @@ class Network(SQLModel, table=True):
     position: int = 0
 
 
-class Port(SQLModel, table=True):
+class Port(Table, table=True):
     """A server's port.
 
     `lease` is the address where no other port of the same host's network may have it, NULL where all guests share one.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from sqlalchemy import UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
+
+from tuinova.core.models.base import Table
 
 
-class Project(SQLModel, table=True):
+class Project(Table, table=True):
     """A project."""
 
     __tablename__ = "project"
@@ -18,7 +20,7 @@ class Project(SQLModel, table=True):
     domain_id: str = Field(default="default", max_length=64)
 
 
-class User(SQLModel, table=True):
+class User(Table, table=True):
     """A user."""
 
     __tablename__ = "user"
@@ -31,7 +33,7 @@ class User(SQLModel, table=True):
     default_project_id: str | None = Field(default=None, max_length=64)
 
 
-class Role(SQLModel, table=True):
+class Role(Table, table=True):
     """A role that can be given."""
 
     __tablename__ = "role"
@@ -40,7 +42,7 @@ class Role(SQLModel, table=True):
     name: str = Field(max_length=255, unique=True)
 
 
-class RoleAssignment(SQLModel, table=True):
+class RoleAssignment(Table, table=True):
     """A role of a user in a project."""
 
     __tablename__ = "role_assignment"

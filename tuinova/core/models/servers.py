@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Index
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from tuinova.core.models.base import AUTOINCREMENT, json_field, named_json, text_field
+from tuinova.core.models.base import AUTOINCREMENT, Table, json_field, named_json, text_field
 
 
-class Instance(SQLModel, table=True):
+class Instance(Table, table=True):
     """A server; rows of deleted ones stay (nova/db/main/models.py Instance)."""
 
     __tablename__ = "instance"
@@ -74,7 +74,7 @@ class Instance(SQLModel, table=True):
     version: int = 0
 
 
-class InstanceAction(SQLModel, table=True):
+class InstanceAction(Table, table=True):
     """One line of a server's action log."""
 
     __tablename__ = "instance_action"
@@ -92,7 +92,7 @@ class InstanceAction(SQLModel, table=True):
     message: str | None = Field(default=None, max_length=255)
 
 
-class ActionEvent(SQLModel, table=True):
+class ActionEvent(Table, table=True):
     """One step of an action."""
 
     __tablename__ = "action_event"
@@ -109,7 +109,7 @@ class ActionEvent(SQLModel, table=True):
     details: str | None = text_field()
 
 
-class InstanceFault(SQLModel, table=True):
+class InstanceFault(Table, table=True):
     """A fault of a server; the newest is also kept in the server's own row."""
 
     __tablename__ = "instance_fault"
@@ -124,7 +124,7 @@ class InstanceFault(SQLModel, table=True):
     created: datetime
 
 
-class Migration(SQLModel, table=True):
+class Migration(Table, table=True):
     """A move of a server between hosts or flavors."""
 
     __tablename__ = "migration"
@@ -148,7 +148,7 @@ class Migration(SQLModel, table=True):
     updated_at: datetime | None = None
 
 
-class ServerGroup(SQLModel, table=True):
+class ServerGroup(Table, table=True):
     """A server group; its members are the living servers that name it."""
 
     __tablename__ = "server_group"
@@ -163,7 +163,7 @@ class ServerGroup(SQLModel, table=True):
     created_at: datetime
 
 
-class ServerGroupMember(SQLModel, table=True):
+class ServerGroupMember(Table, table=True):
     """A server that was put into a group when it was created."""
 
     __tablename__ = "server_group_member"
@@ -173,7 +173,7 @@ class ServerGroupMember(SQLModel, table=True):
     instance_uuid: str = Field(max_length=36, unique=True)
 
 
-class ScheduleTrace(SQLModel, table=True):
+class ScheduleTrace(Table, table=True):
     """One decision of the scheduler about a server."""
 
     __tablename__ = "schedule_trace"

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Index
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from tuinova.core.models.base import AUTOINCREMENT, json_field, text_field
+from tuinova.core.models.base import AUTOINCREMENT, Table, json_field, text_field
 
 
-class WorkOrder(SQLModel, table=True):
+class WorkOrder(Table, table=True):
     """What an accepted request still has to do; the row goes when it is done."""
 
     __tablename__ = "work_order"
@@ -28,7 +28,7 @@ class WorkOrder(SQLModel, table=True):
     attempts: int = 0
 
 
-class Change(SQLModel, table=True):
+class Change(Table, table=True):
     """One entry of the change feed; `view` is JSON text as the stream sends it."""
 
     __tablename__ = "change"
