@@ -1,0 +1,183 @@
+"""The ASGI application: every face's routes, put together."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tuinova.api import (
+    console,
+    feed,
+    flavor_access,
+    flavor_extra_specs,
+    flavors,
+    hypervisors,
+    identity,
+    image_data,
+    images,
+    info,
+    instance_actions,
+    keypairs,
+    own_servers,
+    quotas,
+    remote_consoles,
+    server_actions,
+    server_groups,
+    server_metadata,
+    servers,
+    services,
+    versions,
+)
+from tuinova.api.errors import RouteNotFound, error_response
+from tuinova.api.operations import Operation, endpoint, finish
+from tuinova.api.state import ApiState, looks_like_project_id
+from tuinova.core.context import new_request_id
+
+if TYPE_CHECKING:
+    from tuinova.core.service import Engine
+
+_COMPUTE = (
+    *versions.COMPUTE,
+    *servers.OPERATIONS,
+    *server_actions.OPERATIONS,
+    *server_metadata.OPERATIONS,
+    *instance_actions.OPERATIONS,
+    *remote_consoles.OPERATIONS,
+    *flavors.OPERATIONS,
+    *flavor_extra_specs.OPERATIONS,
+    *flavor_access.OPERATIONS,
+    *keypairs.OPERATIONS,
+    *quotas.OPERATIONS,
+    *hypervisors.OPERATIONS,
+    *services.OPERATIONS,
+    *server_groups.OPERATIONS,
+)
+_OWN = (
+    *info.OPERATIONS,
+    *own_servers.OPERATIONS,
+    *console.OPERATIONS,
+    *flavors.OWN_OPERATIONS,
+    *hypervisors.OWN_OPERATIONS,
+)
+# (prefix, face, operations); the face decides how errors read.
+FACES: tuple[tuple[str, str, tuple[Operation, ...]], ...] = (
+    ("", "compute", versions.ROOT),
+    ("/v2.1", "compute", _COMPUTE),
+    ("/tuinova/v1", "compute", _OWN),
+    ("/image", "image", versions.IMAGE_ROOT),
+    ("/image/v2", "image", images.OPERATIONS),
+    ("/identity", "identity", (*versions.IDENTITY_ROOT, *identity.OPERATIONS)),
+)
+
+
+class CountsRequests(Protocol):
+    """`core.idle.Activity`: what keeps a service from leaving."""
+
+    def begin(self) -> None:
+        """A request has come in."""
+
+    def end(self) -> None:
+        """It is over."""
+
+
+def create_app(engine: Engine, activity: CountsRequests | None = None) -> Starlette:
+    """The REST face on an engine; `app.state.api` is the `ApiState`."""
+    state = ApiState(engine)
+    routes: list[BaseRoute] = []
+    for prefix, face, operations in FACES:
+        routes.extend(_routes(state, prefix, face, operations))
+    routes.extend(_streams(state))
+    app = Starlette(routes=routes, exception_handlers={404: _not_found})
+    app.router.redirect_slashes = False
+    app.state.api = state
+    app.add_middleware(Door, activity=activity)
+    return app
+
+
+def _routes(state: ApiState, prefix: str, face: str, operations: Iterable[Operation]) -> list[Route]:
+    by_path: dict[str, list[Operation]] = defaultdict(list)
+    for operation in operations:
+        by_path[prefix + operation.path].append(operation)
+    return [_AnyMethod(path, endpoint(state, face, together)) for path, together in by_path.items()]
+
+
+class _AnyMethod(Route):
+    """A route whose endpoint answers every method (405 with the words of the face)."""
+
+    def __init__(self, path: str, endpoint: Any) -> None:
+        super().__init__(path, endpoint)
+        self.methods = None
+
+
+def _streams(state: ApiState) -> list[BaseRoute]:
+    async def changes(request: Request) -> Response:
+        return await feed.stream_changes(state, request)
+
+    async def image_file(request: Request) -> Response:
+        return await image_data.image_file(state, request)
+
+    async def attach(websocket: Any) -> None:
+        await console.attach(state, websocket)
+
+    return [
+        Route("/tuinova/v1/changes", changes, methods=["GET"]),
+        _AnyMethod("/image/v2/images/{id}/file", image_file),
+        WebSocketRoute("/tuinova/v1/console", attach),
+    ]
+
+
+async def _not_found(request: Request, _error: Exception) -> Response:
+    request_id = new_request_id()
+    path = request.url.path
+    face = "image" if path.startswith("/image/") else "identity" if path.startswith("/identity/") else "compute"
+    response = error_response(RouteNotFound(), face=face, request_id=request_id)
+    return finish(response, request, request_id, time.perf_counter())
+
+
+class Door:
+    """What every request passes first: it is counted, and its path is brought into one form.
+
+    `/v2.1/{project_id}/servers` and a closing slash are the old forms that clients still use.
+    """
+
+    def __init__(self, app: ASGIApp, activity: CountsRequests | None) -> None:
+        self._app = app
+        self._activity = activity
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request or WebSocket."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        scope = _in_one_form(scope)
+        if self._activity is None:
+            await self._app(scope, receive, send)
+            return
+        self._activity.begin()
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._activity.end()
+
+
+def _in_one_form(scope: Scope) -> Scope:
+    path: str = scope["path"]
+    if path.startswith("/v2.1/"):
+        parts = path.split("/", 3)
+        if looks_like_project_id(parts[2]):
+            rest = parts[3] if len(parts) > 3 else ""
+            scope = {**scope, "path": f"/v2.1/{rest}", "url_project_id": parts[2]}
+            path = scope["path"]
+    if path in ("/v2.1", "/image", "/identity"):
+        return {**scope, "path": path + "/"}
+    if len(path) > 1 and path.endswith("/") and path not in ("/v2.1/", "/image/", "/identity/"):
+        return {**scope, "path": path.rstrip("/") or "/"}
+    return scope

@@ -1,0 +1,139 @@
+"""/image/v2/images/{id}/file: data in and out, streamed in bounded memory.
+
+Status: queued -> saving -> active. Data that is refused leaves the image killed; a broken upload or a full disk leaves
+it queued, to be tried again. Nothing of refused or broken data stays.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import anyio.from_thread
+import anyio.to_thread
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+
+from tuinova.api.errors import MethodNotAllowed, UnsupportedMediaType, error_response
+from tuinova.api.images import own_image, visible_image
+from tuinova.api.operations import finish
+from tuinova.api.state import ApiState
+from tuinova.core.context import RequestContext, new_request_id
+from tuinova.core.errors import ImageDataConflict, ImageUnacceptable, Invalid, InvalidDiskFormat, NovaError
+from tuinova.core.image_store import StoredImage
+from tuinova.core.policy import authorize
+from tuinova.core.records import Image
+
+_ALLOWED = ("GET", "HEAD", "OPTIONS", "PUT")
+
+
+async def image_file(state: ApiState, request: Request) -> Response:
+    """Every method of the path."""
+    started = time.perf_counter()
+    request_id = new_request_id()
+    try:
+        if request.method not in _ALLOWED:
+            raise MethodNotAllowed(allowed=_ALLOWED)
+        if request.method == "OPTIONS":
+            response = Response(status_code=204, headers={"Allow": ", ".join(_ALLOWED)})
+        else:
+            ctx = await anyio.to_thread.run_sync(state.identity.context, request.headers, request_id)
+            response = await (_upload if request.method == "PUT" else _download)(state, request, ctx)
+    except Exception as error:  # noqa: BLE001 - the boundary of the service: every error becomes an answer
+        response = error_response(error, face="image", request_id=request_id)
+        if request.method == "PUT":
+            response.headers["Connection"] = "close"  # what is left of the data is not read
+    return finish(response, request, request_id, started)
+
+
+async def _upload(state: ApiState, request: Request, ctx: RequestContext) -> Response:
+    kind = request.headers.get("content-type", "application/octet-stream").split(";")[0].strip()
+    if kind != "application/octet-stream":
+        raise UnsupportedMediaType(content_type=kind[:80])
+    ident = request.path_params["id"]
+    await anyio.to_thread.run_sync(_receive, state, ctx, ident, _Chunks(request.stream()))
+    return Response(status_code=204)
+
+
+class _Chunks(Iterator[bytes]):
+    """The request's body for a thread: each chunk is asked of the event loop when the one before is written."""
+
+    def __init__(self, stream: AsyncIterator[bytes]) -> None:
+        self._stream = stream
+
+    async def _next(self) -> bytes | None:
+        async for chunk in self._stream:
+            if chunk:
+                return chunk
+        return None
+
+    def __next__(self) -> bytes:
+        chunk = anyio.from_thread.run(self._next)
+        if chunk is None:
+            raise StopIteration
+        return chunk
+
+
+def _receive(state: ApiState, ctx: RequestContext, ident: str, chunks: Iterator[bytes]) -> None:
+    """In a thread: one upload from its first byte to the image's new status."""
+    authorize(ctx, "upload_image")
+    image = own_image(state, ctx, ident, "upload data to")
+    if image.disk_format is None or image.container_format is None:
+        raise Invalid("Properties disk_format, container_format must be set prior to saving data.")
+    conductor = state.conductor
+    if image.status != "queued":
+        raise ImageDataConflict(image_id=ident, status=image.status)
+    conductor.update_image(ident, expect_status="queued", status="saving")
+    after = "queued"
+    try:
+        stored = state.image_store.write(ident, chunks, image.disk_format)
+        _activate(state, ident, stored)
+        after = "active"
+    except (ImageUnacceptable, InvalidDiskFormat):
+        after = "killed"
+        raise
+    except ClientDisconnect as error:
+        raise Invalid("The upload broke off.") from error
+    finally:
+        if after != "active":
+            _give_up(state, image, after)
+
+
+def _activate(state: ApiState, ident: str, stored: StoredImage) -> None:
+    try:
+        state.conductor.update_image(
+            ident,
+            expect_status="saving",
+            status="active",
+            size=stored.size,
+            virtual_size=stored.virtual_size,
+            checksum=stored.checksum,
+            os_hash_algo="sha512",
+            os_hash_value=stored.sha512,
+        )
+    except NovaError:
+        state.image_store.delete(ident)  # the image was deleted while its data came in
+        raise
+
+
+def _give_up(state: ApiState, image: Image, status: str) -> None:
+    try:
+        state.conductor.update_image(image.id, expect_status="saving", status=status)
+    except NovaError:
+        return  # deleted meanwhile
+
+
+async def _download(state: ApiState, request: Request, ctx: RequestContext) -> Response:
+    image, chunks = await anyio.to_thread.run_sync(_open, state, ctx, request.path_params["id"])
+    if chunks is None:
+        return Response(status_code=204)
+    headers = {"Content-Length": str(image.size), "Content-MD5": image.checksum or ""}
+    return StreamingResponse(chunks, headers=headers, media_type="application/octet-stream")
+
+
+def _open(state: ApiState, ctx: RequestContext, ident: str) -> tuple[Image, Iterator[bytes] | None]:
+    authorize(ctx, "download_image")
+    image = visible_image(state, ctx, ident)
+    if image.status != "active":
+        return image, None
+    return image, state.image_store.read(ident)

@@ -1,0 +1,260 @@
+"""/image/v2/images: Glance's rows (glance/api/v2/images.py); the data is in `image_data`."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
+
+from tuinova.api import params
+from tuinova.api.operations import Call, Operation
+from tuinova.api.schemas import images as schemas
+from tuinova.api.state import ApiState
+from tuinova.api.validation import validate
+from tuinova.api.views import seconds
+from tuinova.core.context import RequestContext
+from tuinova.core.drafts import ImageFilter
+from tuinova.core.errors import Conflict, Forbidden, ImageNotFound, Invalid, InvalidDiskFormat
+from tuinova.core.image_store import DISK_FORMATS
+from tuinova.core.policy import allowed, authorize
+from tuinova.core.records import Image
+
+_READ_ONLY = frozenset(
+    {
+        *("id", "status", "size", "virtual_size", "checksum", "created_at", "updated_at", "file", "schema", "self"),
+        *("os_hash_algo", "os_hash_value", "owner", "direct_url", "locations", "deleted", "deleted_at", "stores"),
+    }
+)
+_RESERVED = frozenset({"self", "file", "schema", "direct_url", "locations", "deleted", "deleted_at", "stores"})
+_FIXED_WITH_DATA = frozenset({"disk_format", "container_format"})
+_MOST_PROPERTIES = 128
+
+
+def view(image: Image) -> dict[str, Any]:
+    """The image, properties on top."""
+    return {
+        **image.properties,
+        "id": image.id,
+        "name": image.name,
+        "status": image.status,
+        "visibility": image.visibility,
+        "owner": image.owner,
+        "protected": image.protected,
+        "os_hidden": image.os_hidden,
+        "disk_format": image.disk_format,
+        "container_format": image.container_format,
+        "min_disk": image.min_disk,
+        "min_ram": image.min_ram,
+        "size": image.size,
+        "virtual_size": image.virtual_size,
+        "checksum": image.checksum,
+        "os_hash_algo": image.os_hash_algo,
+        "os_hash_value": image.os_hash_value,
+        "tags": image.tags,
+        "created_at": seconds(image.created_at),
+        "updated_at": seconds(image.updated_at),
+        "self": f"/v2/images/{image.id}",
+        "file": f"/v2/images/{image.id}/file",
+        "schema": "/v2/schemas/image",
+    }
+
+
+def visible_image(state: ApiState, ctx: RequestContext, ident: str) -> Image:
+    """An image that the caller may know of; raises ImageNotFound."""
+    image = state.conductor.image(ident)
+    if ctx.is_admin or image.owner == ctx.project_id or image.visibility in ("public", "community"):
+        return image
+    raise ImageNotFound(image_id=ident)
+
+
+def own_image(state: ApiState, ctx: RequestContext, ident: str, what: str) -> Image:
+    """An image that the caller may change; raises ImageNotFound, Forbidden."""
+    image = visible_image(state, ctx, ident)
+    if not ctx.is_admin and image.owner != ctx.project_id:
+        raise Forbidden(f"You are not permitted to {what} this image.")
+    return image
+
+
+def index(call: Call) -> Any:
+    """The images that the project may use."""
+    limit = params.page_limit(call.query)
+    found = call.state.conductor.images(_filter(call, limit))
+    body: dict[str, Any] = {
+        "images": [view(image) for image in found],
+        "first": "/v2/images",
+        "schema": "/v2/schemas/images",
+    }
+    if found and len(found) == limit:
+        kept = [(key, value) for key, value in call.query.multi_items() if key != "marker"]
+        body["next"] = f"/v2/images?{urlencode([*kept, ('marker', found[-1].id)])}"
+    return body
+
+
+def _filter(call: Call, limit: int) -> ImageFilter:
+    query, ctx = call.query, call.ctx
+    ident = query.get("id")
+    hidden = params.boolean(query, "os_hidden")
+    owner = query.get("owner")
+    return ImageFilter(
+        # An admin's list is his project's too (Glance), unless he asks for what others own.
+        project_id=None if ctx.is_admin else ctx.project_id,
+        ids=None if ident is None else ident.removeprefix("in:").split(",")[:1000],
+        name=query.get("name"),
+        status=query.get("status"),
+        visibility=None if query.get("visibility") == "all" else query.get("visibility"),
+        owner=owner,
+        disk_format=query.get("disk_format"),
+        container_format=query.get("container_format"),
+        tag=query.get("tag"),
+        os_hidden=bool(hidden),
+        protected=params.boolean(query, "protected"),
+        sort=_sorting(call),
+        limit=limit,
+        marker=query.get("marker"),
+    )
+
+
+def _sorting(call: Call) -> tuple[tuple[str, str], ...]:
+    """`sort=name:asc,size:desc`, or Nova's kind of parameters."""
+    text = call.query.get("sort")
+    if text is None:
+        return params.sort_pairs(call.query) or (("created_at", "desc"),)
+    pairs = []
+    for part in text.split(",")[:10]:
+        key, _, direction = part.strip().partition(":")
+        if direction not in ("", "asc", "desc"):
+            raise Invalid(f"Invalid sort direction: {direction[:20]}")
+        pairs.append((key[:40], direction or "desc"))
+    return tuple(pairs)
+
+
+def show(call: Call) -> Any:
+    """One image, not wrapped."""
+    return view(visible_image(call.state, call.ctx, call.param("id")))
+
+
+def create(call: Call) -> Any:
+    """A queued image without data."""
+    asked = dict(call.body)
+    refused = sorted((set(asked) & _READ_ONLY) - {"id", "owner"})
+    if refused:
+        raise Forbidden(f"Attribute '{refused[0]}' is read-only.")
+    own = {name: asked.pop(name) for name in (*schemas.FIELDS, "id", "owner") if name in asked}
+    if own.get("visibility") == "public":
+        authorize(call.ctx, "publicize_image")
+    owner = own.get("owner") or call.ctx.project_id
+    if owner != call.ctx.project_id and not call.ctx.is_admin:
+        raise Forbidden(f"You are not permitted to create images owned by '{owner}'.")
+    _check_properties(asked)
+    own |= {"id": own.get("id", str(uuid.uuid4())).lower(), "owner": owner}
+    image = Image(status="queued", properties=asked, **{"name": None, **own})
+    if image.disk_format is not None and image.disk_format not in DISK_FORMATS:
+        raise InvalidDiskFormat(disk_format=image.disk_format)
+    return view(call.state.conductor.create_image(image))
+
+
+def _check_properties(properties: dict[str, Any]) -> None:
+    if len(properties) > _MOST_PROPERTIES:
+        raise Invalid(f"The limit has been exceeded on the number of allowed image properties: {_MOST_PROPERTIES}")
+    for name in properties:
+        if not 0 < len(name) <= 255:
+            raise Invalid(f"Invalid property name: {name[:80]!r}")
+
+
+def update(call: Call) -> Any:
+    """A JSON patch."""
+    ident = call.param("id")
+    image = own_image(call.state, call.ctx, ident, "modify")
+    changed = image
+    for step in call.body:
+        changed = _patched(changed, step)
+    published = changed.visibility == "public" and image.visibility != "public"
+    if published and not allowed(call.ctx, "publicize_image"):
+        raise Forbidden("You are not authorized to complete publicize_image action.")
+    _check_properties(changed.properties)
+    names = (*schemas.FIELDS, "properties")
+    values = {name: getattr(changed, name) for name in names if getattr(changed, name) != getattr(image, name)}
+    if not values:
+        return view(image)
+    return view(call.state.conductor.update_image(ident, **values))
+
+
+def _patched(image: Image, step: dict[str, Any]) -> Image:
+    """The image after one step of the patch."""
+    name = _pointed(step["path"])
+    if name in _READ_ONLY:
+        raise Forbidden(f"Attribute '{name}' is {'reserved' if name in _RESERVED else 'read-only'}.")
+    if step["op"] == "remove":
+        return _without(image, name)
+    if "value" not in step:
+        raise Invalid(f"Operation '{step['op']}' requires a value.")
+    value = step["value"]
+    if name in schemas.FIELDS:
+        validate(_FIELD_SCHEMAS[name], {name: value})
+        if name in _FIXED_WITH_DATA and image.status != "queued" and value != getattr(image, name):
+            raise Forbidden(f"Attribute {name} can be replaced only for a queued image.")
+        return replace(image, **{name: value})
+    if step["op"] == "replace" and name not in image.properties:
+        raise Conflict(f"Property {name} does not exist.")
+    validate(_PROPERTY_SCHEMA, {name: value})
+    return replace(image, properties={**image.properties, name: value})
+
+
+def _without(image: Image, name: str) -> Image:
+    if name in schemas.FIELDS:
+        raise Forbidden(f"Property {name} may not be removed.")
+    if name not in image.properties:
+        raise Conflict(f"Property {name} does not exist.")
+    return replace(image, properties={key: value for key, value in image.properties.items() if key != name})
+
+
+def _pointed(path: str) -> str:
+    """The key that a JSON pointer of one step names."""
+    if "/" in path[1:] or not path[1:]:
+        raise Invalid(f"Invalid JSON pointer for this resource: '{path[:80]}'")
+    return path[1:].replace("~1", "/").replace("~0", "~")
+
+
+_FIELD_SCHEMAS = {name: {"type": "object", "properties": {name: rule}} for name, rule in schemas.FIELDS.items()}
+_PROPERTY_SCHEMA = {"type": "object", "additionalProperties": schemas.PROPERTY}
+
+
+def delete(call: Call) -> None:
+    """Remove row and data; servers that were made of it keep running on their own copy of the base."""
+    ident = call.param("id")
+    own_image(call.state, call.ctx, ident, "delete")
+    call.state.conductor.delete_image(ident)
+    call.state.image_store.delete(ident)
+
+
+def add_tag(call: Call) -> None:
+    """Put a tag on."""
+    _retag(call, add=True)
+
+
+def remove_tag(call: Call) -> None:
+    """Take a tag off."""
+    _retag(call, add=False)
+
+
+def _retag(call: Call, *, add: bool) -> None:
+    ident, tag = call.param("id"), call.param("tag")
+    image = own_image(call.state, call.ctx, ident, "modify")
+    if len(tag) > 255:
+        raise Invalid(f"Invalid tag: {tag[:80]}")
+    if not add and tag not in image.tags:
+        raise ImageNotFound(f"Image {ident} has no tag {tag}.")
+    tags = [kept for kept in image.tags if kept != tag]
+    call.state.conductor.update_image(ident, tags=[*tags, tag] if add else tags)
+
+
+OPERATIONS = (
+    Operation("GET", "/images", index, rule="get_images"),
+    Operation("POST", "/images", create, 201, "add_image", schemas.CREATE),
+    Operation("GET", "/images/{id}", show, rule="get_image"),
+    Operation("PATCH", "/images/{id}", update, 200, "modify_image", schemas.PATCH),
+    Operation("DELETE", "/images/{id}", delete, 204, "delete_image"),
+    Operation("PUT", "/images/{id}/tags/{tag}", add_tag, 204, "modify_image"),
+    Operation("DELETE", "/images/{id}/tags/{tag}", remove_tag, 204, "modify_image"),
+)

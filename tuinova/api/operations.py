@@ -1,0 +1,210 @@
+"""What a route is: a row of data and a handler, and the endpoint that is made of them.
+
+A handler is a blocking function that runs in a thread; it gets a `Call` and gives a body, or a `Reply`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tuinova.api.errors import MethodNotAllowed, RequestTooLarge, UnsupportedMediaType, error_response
+from tuinova.api.validation import Schema, parse_json, validate
+from tuinova.core.context import RequestContext, new_request_id
+from tuinova.core.errors import Invalid
+from tuinova.core.policy import authorize
+
+if TYPE_CHECKING:
+    from tuinova.api.state import ApiState
+
+LOG = logging.getLogger("tuinova.api")
+
+Microversion = tuple[int, int]
+MICROVERSION: Microversion = (2, 96)
+# oslo.middleware's max_request_body_size, which Nova runs with.
+MAX_BODY = 114688
+_READS = frozenset({"GET", "HEAD"})
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer other than plain JSON with the operation's usual code; `body` bytes or str are sent as they are."""
+
+    body: Any = None
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as a handler sees it."""
+
+    state: ApiState
+    ctx: RequestContext
+    request: Request
+    query: QueryParams
+    body: Any = None
+    mv: Microversion = MICROVERSION
+
+    def param(self, name: str) -> str:
+        """A part of the path."""
+        return str(self.request.path_params[name])
+
+    @property
+    def base_url(self) -> str:
+        """Where links in answers point to."""
+        return self.state.base_url
+
+
+Handler = Callable[[Call], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path.
+
+    `rule` is the policy rule; `schema` the body's, or None for an operation that takes no body; `query` that of the
+    query, which is checked only where Nova's is closed.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    status: int = 200
+    rule: str | None = None
+    schema: Schema | None = None
+    query: Schema | None = None
+    json_body: bool = False  # a body without a schema of its own
+
+
+def endpoint(state: ApiState, face: str, operations: Iterable[Operation]) -> Callable[[Request], Any]:
+    """The ASGI endpoint of one path: all its methods."""
+    by_method = {operation.method: operation for operation in operations}
+    if "GET" in by_method:
+        by_method["HEAD"] = by_method["GET"]
+    allowed = sorted({*by_method, "OPTIONS"})
+
+    async def respond(request: Request) -> Response:
+        started = time.perf_counter()
+        request_id = new_request_id()
+        operation = by_method.get(request.method)
+        try:
+            if operation is not None:
+                raw = await read_body(request, MAX_BODY)
+                response = await anyio.to_thread.run_sync(_carry_out, state, operation, request, raw, request_id)
+            elif request.method == "OPTIONS":
+                response = Response(status_code=204, headers={"Allow": ", ".join(allowed)})
+            else:
+                raise MethodNotAllowed(allowed=allowed)
+        except Exception as error:  # noqa: BLE001 - the boundary of the service: every error becomes an answer
+            response = error_response(error, face=face, request_id=request_id)
+        return finish(response, request, request_id, started)
+
+    return respond
+
+
+def finish(response: Response, request: Request, request_id: str, started: float) -> Response:
+    """The headers that every answer has, and a line in the log."""
+    response.headers["x-openstack-request-id"] = request_id
+    response.headers["x-compute-request-id"] = request_id
+    version = f"{MICROVERSION[0]}.{MICROVERSION[1]}"
+    response.headers["OpenStack-API-Version"] = f"compute {version}"
+    response.headers["X-OpenStack-Nova-API-Version"] = version
+    response.headers["Vary"] = "OpenStack-API-Version, X-OpenStack-Nova-API-Version"
+    level = logging.DEBUG if request.method in _READS and response.status_code < 500 else logging.INFO
+    if LOG.isEnabledFor(level):
+        LOG.log(
+            level,
+            "[%s] %s %s %d %.1f ms%s",
+            request_id,
+            request.method,
+            quoted_target(request),
+            response.status_code,
+            (time.perf_counter() - started) * 1000,
+            _clients_id(request),
+        )
+    return response
+
+
+def quoted_target(request: Request) -> str:
+    """The path as it came (percent-encoded, so nothing can forge a line of the log), without the query."""
+    raw: bytes = request.scope.get("raw_path") or b""
+    return raw.split(b"?")[0].decode("ascii", "backslashreplace")[:300]
+
+
+def _clients_id(request: Request) -> str:
+    given = request.headers.get("x-openstack-request-id", "")
+    return f" (client: {given})" if 0 < len(given) <= 64 and given.isascii() and given.isprintable() else ""
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole body, at most `limit` bytes."""
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > limit:
+        raise RequestTooLarge
+    parts = bytearray()
+    async for chunk in request.stream():
+        parts += chunk
+        if len(parts) > limit:
+            raise RequestTooLarge
+    return bytes(parts)
+
+
+def _carry_out(state: ApiState, operation: Operation, request: Request, raw: bytes, request_id: str) -> Response:
+    """In a thread: who asks, may he, is the body right, then the handler."""
+    ctx = state.identity.context(request.headers, request_id)
+    state.check_project_in_path(request, ctx)
+    if operation.rule is not None:
+        authorize(ctx, operation.rule)
+    body = None
+    if operation.schema is not None or operation.json_body:
+        body = _parse_body(request, raw)
+        if operation.schema is not None:
+            validate(operation.schema, body)
+    query = request.query_params
+    if operation.query is not None:
+        check_query(operation.query, query)
+    reply = operation.handler(Call(state, ctx, request, query, body))
+    return to_response(reply, operation.status)
+
+
+def _parse_body(request: Request, raw: bytes) -> Any:
+    content_type = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
+    if "json" not in content_type and raw:
+        raise UnsupportedMediaType(content_type=content_type[:80])
+    if not raw:
+        raise Invalid("Malformed request body")
+    return parse_json(raw)
+
+
+def check_query(schema: Schema, query: QueryParams) -> None:
+    """Nova's check of a query: each parameter is a list of texts."""
+    data: dict[str, list[str]] = {}
+    for key, value in query.multi_items():
+        data.setdefault(key, []).append(value)
+    validate(schema, data, where="query parameters")
+
+
+def to_response(reply: Any, status: int) -> Response:
+    """The HTTP answer for what a handler gave."""
+    if isinstance(reply, Response):
+        return reply
+    if not isinstance(reply, Reply):
+        reply = Reply(reply)
+    code = reply.status or status
+    if reply.body is None:
+        return Response(status_code=code, headers=dict(reply.headers))
+    if isinstance(reply.body, bytes | str):
+        return Response(reply.body, code, dict(reply.headers), media_type=reply.media_type)
+    text = json.dumps(reply.body, separators=(",", ":"), ensure_ascii=False)
+    return Response(text, code, dict(reply.headers), media_type=reply.media_type)
