@@ -1,0 +1,105 @@
+"""Pick one of many: a filter as one types, and what can't be taken greyed with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widgets import Input, OptionList
+from textual.widgets.option_list import Option
+
+from tuinova.i18n import _
+from tuinova.screens.dialogs import Dialog
+from tuinova.text import clean
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One line: `note` beside the label; with a `reason` it can't be taken."""
+
+    id: str
+    label: str
+    note: str = ""
+    reason: str = ""
+
+
+class FilterPicker(Dialog[str]):
+    """Dismisses with the id of what was taken."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "down", show=False),
+        Binding("up", "up", show=False),
+        Binding("left", "pass", show=False),
+        Binding("right", "pass", show=False),
+    ]
+    DEFAULT_CSS = """
+    FilterPicker > #frame { width: 90; height: auto; }
+    FilterPicker OptionList { margin-top: 1; max-height: 16; }
+    """
+
+    def __init__(self, title: str, offers: Sequence[Offer], current: str = "") -> None:
+        super().__init__()
+        self._title = title
+        self._offers = list(offers)
+        self._current = current
+
+    def heading(self) -> str:
+        return self._title
+
+    def hint(self) -> str:
+        return _("type to filter   Enter: take it   Esc: close")
+
+    def body(self) -> ComposeResult:
+        yield Input(placeholder=_("Filter"), id="filter")
+        yield OptionList(id="offers")
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self._fill("")
+        self.query_one("#filter").focus()
+
+    def _fill(self, words: str) -> None:
+        listed = self.query_one(OptionList)
+        listed.clear_options()
+        wanted = words.casefold().split()
+        shown = [
+            offer
+            for offer in self._offers
+            if all(word in f"{offer.label} {offer.note} {offer.id}".casefold() for word in wanted)
+        ]
+        width = max((len(offer.label) for offer in shown), default=0)
+        for offer in shown:
+            note = f"   {offer.note}" if offer.note else ""
+            text = Content.assemble(
+                clean(offer.label).ljust(min(width, 30)),
+                (clean(note), "$tone-dim"),
+                (f"   {clean(offer.reason)}" if offer.reason else "", "$tone-warn"),
+            )
+            listed.add_option(Option(text, id=offer.id, disabled=bool(offer.reason)))
+        takable = [place for place, offer in enumerate(shown) if not offer.reason]
+        current = [place for place in takable if shown[place].id == self._current]
+        listed.highlighted = next(iter([*current, *takable]), None)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._fill(event.value)
+
+    def on_input_submitted(self) -> None:
+        self.query_one(OptionList).action_select()
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(event.option_id)
+
+    def action_down(self) -> None:
+        """The list moves while the filter keeps the focus."""
+        self.query_one(OptionList).action_cursor_down()
+
+    def action_up(self) -> None:
+        """The list moves while the filter keeps the focus."""
+        self.query_one(OptionList).action_cursor_up()
+
+    def action_pass(self) -> None:
+        """Left and right belong to the filter's text."""
