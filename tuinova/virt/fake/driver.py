@@ -150,6 +150,8 @@ class FakeDriver(GuestKeeper, ComputeDriver):
         give_up = time.monotonic() + seconds
         while True:
             record = self.apply(uuid, self._press)
+            if record.state == PowerState.PAUSED:
+                return False  # it can't hear
             press_again = min(give_up, time.monotonic() + max(retry_interval, _STEP))
             while record.is_active:
                 wait = press_again - time.monotonic()
@@ -302,7 +304,7 @@ class FakeDriver(GuestKeeper, ComputeDriver):
 
     def send_keys(self, uuid: str, keys: Sequence[str]) -> None:
         """See the contract; ctrl, alt and delete together reset the guest, other keys go to a screen nobody sees."""
-        unknown = [key for key in keys if key not in KEYS]
+        unknown = [key for key in keys if key.lower() not in KEYS]
         if unknown or not keys:
             raise DriverError(reason=f"Unknown key {', '.join(unknown)}" if unknown else "No keys were named")
 

@@ -18,12 +18,13 @@ NETWORK = HostNetwork(
     last="10.0.255.254",
     dns=("10.0.0.1",),
 )
-_SIDES = {"leftctrl": "ctrl", "rightctrl": "ctrl", "leftalt": "alt", "rightalt": "alt", "kpdot": "delete"}
+_SIDES = {"rightctrl": "ctrl", "rightalt": "alt", "altgr": "alt"}
 KEYS = frozenset(
     {
         *("esc", "tab", "enter", "space", "backspace", "delete", "insert", "home", "end", "pageup", "pagedown"),
-        *("up", "down", "left", "right", "ctrl", "alt", "shift", "leftshift", "rightshift", "sysrq", *_SIDES),
-        *"abcdefghijklmnopqrstuvwxyz0123456789",
+        *("up", "down", "left", "right", "ctrl", "alt", "shift", "rightshift", "capslock", "meta", "sysrq", "print"),
+        *("pause", "kpasterisk", *_SIDES),
+        *"abcdefghijklmnopqrstuvwxyz0123456789-=[];'`,./\\",
         *(f"f{number}" for number in range(1, 13)),
     }
 )
@@ -31,7 +32,7 @@ KEYS = frozenset(
 
 def is_three_finger_salute(keys: Sequence[str]) -> bool:
     """Whether these keys together reset a PC."""
-    return {"ctrl", "alt", "delete"} <= {_SIDES.get(key, key) for key in keys}
+    return {"ctrl", "alt", "delete"} <= {_SIDES.get(key.lower(), key.lower()) for key in keys}
 
 
 def resources(

@@ -1,0 +1,328 @@
+"""`env`: a driver and what a test of the contract needs around it, once with the fake, once with a real libvirt.
+
+The libvirt half needs the demo guest's image (`TUINOVA_GUEST_CACHE`, else `.cache/guest` in the repository) and starts
+a libvirt of its own; without either it fails, it never skips.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tuinova.core.states import PowerState
+from tuinova.virt.driver import (
+    ComputeDriver,
+    ConsoleSink,
+    ConsoleStream,
+    GuestNotFound,
+    GuestSpec,
+    HostNetwork,
+    ImageFile,
+    LifecycleEvent,
+    Nic,
+)
+from tuinova.virt.fake import FakeDriver, FakeOptions
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+LAB = "tests.lab.fixtures"
+PASSWORD = b"gocubsgo"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make `private_libvirt` known when the suite is run by itself; without libvirt-python the fake half still runs."""
+    if config.pluginmanager.has_plugin(LAB):
+        return
+    if str(REPOSITORY) not in sys.path:
+        sys.path.insert(0, str(REPOSITORY))
+    try:
+        config.pluginmanager.import_plugin(LAB)
+    except ImportError:
+        return
+
+
+class Console(ConsoleSink):
+    """An attached console that a test talks to."""
+
+    def __init__(self) -> None:
+        self.received = b""
+        self.ended: list[str | None] = []
+        self.closed = False
+        self.late = 0
+        self.stream: ConsoleStream | None = None
+        self._read = 0
+        self._changed = threading.Condition()
+
+    def data(self, chunk: bytes) -> None:
+        with self._changed:
+            self.late += self.closed or bool(self.ended)
+            self.received += chunk
+            self._changed.notify_all()
+
+    def end(self, error: str | None) -> None:
+        with self._changed:
+            self.late += self.closed
+            self.ended.append(error)
+            self._changed.notify_all()
+
+    def expect(self, wanted: bytes, seconds: float = 60.0) -> bytes:
+        """What the guest says from where the last call ended up to and with `wanted`."""
+        with self._changed:
+            self._changed.wait_for(lambda: wanted in self.received[self._read :] or self.ended, seconds)
+            place = self.received.find(wanted, self._read)
+            assert place >= 0, f"{wanted!r} never came; the last was {self.received[-400:]!r}, {self.ended}"
+            start, self._read = self._read, place + len(wanted)
+            return self.received[start : self._read]
+
+    def expect_end(self, seconds: float = 30.0) -> str | None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.ended, seconds), "the console never ended"
+            assert len(self.ended) == 1
+            return self.ended[0]
+
+    def write(self, data: bytes) -> None:
+        assert self.stream is not None
+        self.stream.write(data)
+
+    def login(self) -> None:
+        self.write(b"\r")
+        self.expect(b"login: ")
+        self.write(b"cirros\r")
+        self.expect(b"assword: ")
+        self.write(PASSWORD + b"\r")
+        self.expect(b"$ ")
+
+    def run(self, line: bytes, seconds: float = 60.0) -> bytes:
+        """Type a line at the shell; what came up to the next prompt."""
+        self.write(line + b"\r")
+        self.expect(b"\n")
+        return self.expect(b"$ ", seconds).removesuffix(b"$ ").replace(b"\x1b[6n", b"")
+
+    def close(self) -> None:
+        assert self.stream is not None
+        self.stream.close()
+        self.closed = True
+
+
+@dataclass
+class Env:
+    """`real`: guests are machines; `grace`: seconds within which what is asked of a guest should have happened."""
+
+    driver: ComputeDriver
+    real: bool
+    grace: float
+    make_driver: Callable[[], ComputeDriver]
+    files_of: Callable[[str], list[Path]]
+    plant_foreign: Callable[[str], str]
+    images: Mapping[str, ImageFile]
+    events: list[tuple[str, str, LifecycleEvent]] = field(default_factory=list)
+    connection: list[tuple[bool, str]] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _made: list[GuestSpec] = field(default_factory=list)
+
+    def nic(self, number: int) -> Nic:
+        network = self.driver.list_networks()[0]
+        address = str(ip_address(network.first) + number)
+        mac = f"fa:16:3e:00:{number >> 8 & 0xFF:02x}:{number & 0xFF:02x}"
+        return Nic(str(uuid.uuid4()), mac, network.name, address, int(network.cidr.rpartition("/")[2]))
+
+    def make_guest_spec(self, *, metadata: Mapping[str, str] | None = None, **changes: Any) -> GuestSpec:
+        """A guest of m1.micro's size from the demo image; `metadata` goes into its config drive."""
+        number = next(self._numbers)
+        values: dict[str, Any] = {
+            "uuid": str(uuid.uuid4()),
+            "name": f"instance-{number:08x}",
+            "display_name": f"vm{number}",
+            "hostname": f"vm{number}",
+            "project_id": "0" * 32,
+            "user_id": "1" * 32,
+            "project_name": "demo",
+            "user_name": "demo",
+            "flavor_name": "m1.micro",
+            "memory_mb": 128,
+            "vcpus": 1,
+            "root_gb": 1,
+            "ephemeral_gb": 0,
+            "swap_mb": 0,
+            "extra_specs": {},
+            "image": self.images["disk"],
+            "nics": [self.nic(number)],
+        }
+        values |= changes
+        if metadata is not None:
+            drive = {"uuid": values["uuid"], "name": values["display_name"], "hostname": values["hostname"]}
+            text = json.dumps(drive | {"meta": dict(metadata)}).encode()
+            values |= {"config_drive": True, "config_drive_files": lambda: {"openstack/latest/meta_data.json": text}}
+        return GuestSpec(**values)
+
+    def spawn(self, **changes: Any) -> GuestSpec:
+        """A new guest that is removed after the test."""
+        guest = self.make_guest_spec(**changes)
+        self._made.append(guest)
+        self.driver.spawn(guest)
+        return guest
+
+    def boot(self, **changes: Any) -> GuestSpec:
+        """A new guest at its login prompt."""
+        guest = self.spawn(**changes)
+        self.wait_for_login(guest)
+        return guest
+
+    def clear(self) -> None:
+        while self._made:
+            self.driver.cleanup(self._made.pop().uuid)
+
+    def state(self, guest: GuestSpec) -> PowerState:
+        return self.driver.guest_info(guest.uuid).state
+
+    def domain_id(self, guest: GuestSpec) -> int | None:
+        return self.driver.guest_info(guest.uuid).hypervisor_id
+
+    def is_known(self, guest: GuestSpec) -> bool:
+        try:
+            self.driver.guest_info(guest.uuid)
+        except GuestNotFound:
+            return False
+        return True
+
+    def wait_for(self, condition: Callable[[], Any], what: str, seconds: float | None = None) -> None:
+        give_up = time.monotonic() + (seconds or self.grace)
+        while not condition():
+            assert time.monotonic() < give_up, f"{what}: never happened"
+            time.sleep(0.01)
+
+    def wait_for_login(self, guest: GuestSpec) -> None:
+        self.wait_for(lambda: b" login: " in self.driver.console_output(guest.uuid), "login prompt", 3 * self.grace)
+
+    def events_of(self, guest: GuestSpec) -> list[LifecycleEvent]:
+        return [event for _, uuid_, event in self.events if uuid_ == guest.uuid]
+
+    def wait_for_event(self, guest: GuestSpec, event: LifecycleEvent) -> None:
+        self.wait_for(lambda: event in self.events_of(guest), f"event {event}")
+
+    def console(self, guest: GuestSpec, *, force: bool = False) -> Console:
+        console = Console()
+        console.stream = self.driver.open_console(guest.uuid, console, force=force)
+        return console
+
+    def network(self) -> HostNetwork:
+        return self.driver.list_networks()[0]
+
+
+def _opened(env: Env) -> Iterator[Env]:
+    env.driver.init_host(
+        lambda node, guest, event: env.events.append((node, guest, event)),
+        lambda available, reason: env.connection.append((available, reason)),
+    )
+    yield env
+    env.clear()
+    env.driver.close()
+
+
+def _fake(path: Path) -> Env:
+    def make() -> FakeDriver:
+        return FakeDriver(host="cmp1", path=path, options=FakeOptions(boot_seconds=0.05, watch_seconds=0.02))
+
+    driver = make()
+    nowhere = ImageFile("11111111-1111-4111-8111-111111111111", Path("/nowhere"), "qcow2", 1)
+    return Env(
+        driver,
+        real=False,
+        grace=10.0,
+        make_driver=make,
+        files_of=lambda guest: [path for path in driver.directory.rglob("*") if guest in str(path)],
+        plant_foreign=driver.plant_foreign,
+        images={"disk": nowhere},
+    )
+
+
+def _demo_images() -> dict[str, ImageFile]:
+    cache = Path(os.environ.get("TUINOVA_GUEST_CACHE") or REPOSITORY / ".cache" / "guest")
+    disk = cache / "tuinova-demo.qcow2"
+    if not disk.exists():
+        pytest.fail(f"the demo guest is not built: {disk} is missing (python guest/build.py)", pytrace=False)
+    return {"disk": ImageFile("22222222-2222-4222-8222-222222222222", disk, "qcow2", disk.stat().st_size)}
+
+
+def _libvirt(lab: Any) -> Env:
+    from tuinova.virt.libvirt.driver import LibvirtDriver
+    from tuinova.virt.libvirt.options import LibvirtOptions
+
+    def make() -> ComputeDriver:
+        options = LibvirtOptions(wait_soft_reboot_seconds=20)
+        return LibvirtDriver(host="cmp1", uri=lab.uri, instances_path=lab.instances, options=options)
+
+    def plant(name: str) -> str:
+        definition = lab.directory / f"{name}.xml"
+        identity = str(uuid.uuid4())
+        definition.write_text(
+            f"<domain type='qemu'><name>{name}</name><uuid>{identity}</uuid><memory unit='MiB'>64</memory>"
+            "<vcpu>1</vcpu><os><type>hvm</type></os></domain>"
+        )
+        lab.virsh("define", str(definition))
+        return identity
+
+    return Env(
+        make(),
+        real=True,
+        grace=60.0,
+        make_driver=make,
+        files_of=lambda guest: [path for path in Path(lab.instances).rglob("*") if guest in str(path)],
+        plant_foreign=plant,
+        images=_demo_images(),
+    )
+
+
+@pytest.fixture(scope="session")
+def libvirt_session(request: pytest.FixtureRequest) -> Iterator[Env]:
+    yield from _opened(_libvirt(request.getfixturevalue("private_libvirt")))
+
+
+@pytest.fixture(scope="session")
+def fake_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Env]:
+    yield from _opened(_fake(tmp_path_factory.mktemp("fake")))
+
+
+@pytest.fixture(params=["fake", pytest.param("libvirt", marks=pytest.mark.integration)])
+def env(request: pytest.FixtureRequest) -> Iterator[Env]:
+    """A driver; the guests that a test makes are removed after it."""
+    made: Env = request.getfixturevalue(f"{request.param}_session")
+    yield made
+    made.clear()
+
+
+@pytest.fixture
+def real_env(libvirt_session: Env) -> Iterator[Env]:
+    """For what only a real hypervisor can get wrong; its tests are marked integration."""
+    yield libvirt_session
+    libvirt_session.clear()
+
+
+_running: dict[int, GuestSpec] = {}
+
+
+@pytest.fixture
+def booted(env: Env) -> GuestSpec:
+    """A guest at its login prompt that tests share: a boot takes seconds. It is put right again before each of them."""
+    guest = _running.get(id(env))
+    if guest is None or not env.is_known(guest):
+        guest = _running[id(env)] = env.make_guest_spec(metadata={})
+        env.driver.spawn(guest)
+    if env.state(guest) is PowerState.PAUSED:
+        env.driver.unpause(guest.uuid)
+    if env.state(guest) is not PowerState.RUNNING:
+        env.driver.power_on(guest)
+    env.wait_for_login(guest)
+    env.events.clear()
+    return guest
