@@ -132,6 +132,18 @@ class Images(Base):
 
         return self._write(job)
 
+    def abandon_uploads(self) -> list[str]:
+        """Put images whose upload was cut off by the service's end back to queued; only for a start."""
+
+        def job(tx: Tx) -> list[str]:
+            saving = list(tx.run(_IDS.where(_T.c.status == "saving")).scalars())
+            for image_id in saving:
+                tx.run(update(_T).where(_T.c.id == image_id).values(status="queued", updated_at=tx.now))
+                tx.change("image", "update", image_id)
+            return saving
+
+        return self._write(job)
+
     def delete_image(self, image_id: str) -> Image:
         """Remove an image's row and return what it was; raises ImageNotFound, ImageProtected."""
 

@@ -1,7 +1,8 @@
 """Regular expressions of list filters: what is none is a substring, and none may take the service down.
 
 Python's matcher backtracks and can't be interrupted, so a pattern whose cost could explode is not run: repeats inside
-repeats, back references, look-arounds, or more than three repeats in all. Names are at most 255 characters.
+repeats, back references, look-arounds, or so many repeats that the work exceeds the cube of the text's length. Names
+are at most 255 characters.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import re
 from functools import lru_cache
 
 _MAX_PATTERN = 255
-_MAX_REPEATS = 3
+_MAX_POWER = 3  # each repeat is one more power of the text's length, and so is a beginning that is not fixed
+_MAX_OPTIONAL = 6  # each `?` doubles the work at most
 _MAX_TEXT = 4096
 _REPEAT = re.compile(r"\*|\+|\?|\{\d*,?\d*\}")
 _CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]")
@@ -43,17 +45,25 @@ class _Searcher:
 
 
 def _compile(pattern: str) -> re.Pattern[str] | None:
-    if len(pattern) > _MAX_PATTERN or not _affordable(pattern):
+    if len(pattern) > _MAX_PATTERN or not _affordable(_trimmed(pattern)):
         return None
     try:
-        return re.compile(pattern)
+        return re.compile(_trimmed(pattern))
     except (re.error, OverflowError, RecursionError):
         return None
 
 
+def _trimmed(pattern: str) -> str:
+    """The pattern without `.*` at its ends, which finds the same and costs less."""
+    if "|" in pattern or pattern.endswith("\\.*"):
+        return pattern
+    return pattern.removeprefix("^.*").removeprefix(".*").removesuffix(".*$").removesuffix(".*")
+
+
 def _affordable(pattern: str) -> bool:
     """Whether the matcher's work is bounded by a small power of the text's length."""
-    position, repeats = 0, 0
+    position, optional = 0, 0
+    power = 0 if pattern.startswith("^") and "|" not in pattern else 1
     open_groups: list[bool] = []  # for each open group: does it hold a repeat or a choice?
     last_was_costly_group = False
     while position < len(pattern):
@@ -76,8 +86,8 @@ def _affordable(pattern: str) -> bool:
                 open_groups[-1] = True
             position += 1
         elif found := _REPEAT.match(pattern, position):
-            repeats += 1
-            if costly_group or repeats > _MAX_REPEATS:
+            power, optional = (power, optional + 1) if found.group() == "?" else (power + 1, optional)
+            if costly_group or power > _MAX_POWER or optional > _MAX_OPTIONAL:
                 return False
             open_groups = [True] * len(open_groups)
             position = found.end()

@@ -1,5 +1,7 @@
 """Servers, work orders, the change feed."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -55,7 +57,7 @@ def _change() -> None:
     )
 
 
-_INSTANCE_COLUMNS = (
+_INSTANCE_COLUMNS: tuple[sa.Column[Any], ...] = (
     sa.Column("id", sa.Integer(), nullable=False),
     sa.Column("uuid", sa.String(36), nullable=False),
     sa.Column("name", sa.String(255), nullable=False),
