@@ -311,7 +311,7 @@ def _fit(widths: list[int], limit: int, least: int) -> list[int]:
 
 def _draw(header: Sequence[str], rows: Sequence[Sequence[Any]], options: Options, least: int) -> str:
     texts = [[_human(value) for value in row] for row in rows]
-    numbers = [bool(rows) and all(_is_number(_machine(row[i])) for row in rows) for i in range(len(header))]
+    numbers = [bool(rows) and all(_is_number(row[i]) for row in rows) for i in range(len(header))]
     heads = [clean(name) for name in header]
     widths = [text_width(name) for name in heads]
     for row in texts:

@@ -39,7 +39,7 @@ class PickField(FlatButton):
 
     def show(self, label: str, note: str = "") -> None:
         """The chosen value."""
-        self.label = Content.assemble(clean(label), (f"  {clean(note)}" if note else "", "$tone-dim"))
+        self.label = Content.assemble("▾ ", clean(label), (f"  {clean(note)}" if note else "", "$tone-dim"))
 
 
 class CommandScreen(Dialog[None]):
@@ -81,7 +81,7 @@ class LaunchScreen(Dialog[str]):
     LaunchScreen .field > .label { width: 16; height: 1; }
     LaunchScreen .field > Input, LaunchScreen .field > TextArea { width: 1fr; }
     LaunchScreen TextArea { height: 3; }
-    LaunchScreen PickField { width: 1fr; content-align: left middle; text-align: left; }
+    LaunchScreen PickField { width: 1fr; padding: 0 1; content-align: left middle; text-align: left; }
     LaunchScreen Checkbox { border: none; padding: 0; height: 1; background: transparent; }
     LaunchScreen Checkbox:focus { border: none; }
     LaunchScreen .gauge { height: 1; }
@@ -186,10 +186,10 @@ class LaunchScreen(Dialog[str]):
         if not self.limits:
             return
         for index, gauge in enumerate(gauges(self.limits, self.flavor, self._count() or 0)):
-            used, added, free = gauge.bar(20)
+            used, added, free = gauge.bar(14)
             tone = "busy" if gauge.fits else "error"
             line: Line = [
-                (gauge.label.ljust(16), "label"),
+                (gauge.label.ljust(12), "label"),
                 (used, "dim"),
                 (added, tone),
                 (free, "dim"),
