@@ -38,7 +38,7 @@ def index(call: Call) -> Any:
     if 0 < limit < len(rows):
         href = f"{call.base_url}/v2.1/servers/{instance.uuid}/os-instance-actions"
         follow = f"{href}?limit={limit}&marker={rows[limit - 1].request_id}"
-        body["instanceActions_links"] = [{"rel": "next", "href": follow}]
+        body["links"] = [{"rel": "next", "href": follow}]
     return body
 
 

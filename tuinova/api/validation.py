@@ -16,6 +16,7 @@ from tuinova.core.errors import Invalid, SchemaError
 
 Schema = Mapping[str, Any]
 _VALUE_LENGTH = 255
+_DIGITS = 30
 _INTEGER_FORMAT = re.compile(r"integer:(-?\d+):(-?\d+)")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 _BLANKS = frozenset("\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u2028\u2029")
@@ -89,10 +90,17 @@ def _integer_formats(schema: Any) -> dict[str, Callable[[str], bool]]:
 
 def _between(low: int, high: int) -> Callable[[str], bool]:
     def check(text: str) -> bool:
-        # What is no number is the pattern's business; int() of thousands of digits would raise.
-        return not re.fullmatch(r"-?\d{1,18}", text) or low <= int(text) <= high
+        # What is no number is the pattern's business.
+        return not re.fullmatch(r"-?[0-9]+", text) or low <= _number(text) <= high
 
     return check
+
+
+def _number(text: str) -> float:
+    """The number of a text of digits; too many digits (int() would raise) are simply very large."""
+    if len(text) <= _DIGITS:
+        return int(text)
+    return float("-inf") if text.startswith("-") else float("inf")
 
 
 def is_printable(text: str) -> bool:

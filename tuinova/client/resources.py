@@ -49,7 +49,7 @@ class Resource:
         page = self.client.get(path, params=params)
         while True:
             yield from page[key]
-            links = page.get(f"{key}_links") or ()
+            links = page.get(f"{key}_links") or page.get("links") or ()  # the action log has the bare word
             follow = page.get("next") or next((link["href"] for link in links if link["rel"] == "next"), None)
             if not follow:
                 return

@@ -26,6 +26,8 @@ from tuinova.core.sockets import connect_unix, listen_unix
 if TYPE_CHECKING:
     import asyncio
 
+    from starlette.applications import Starlette
+
     from tuinova.core.idle import Activity
     from tuinova.core.service import Engine
 
@@ -164,16 +166,24 @@ class Service:
 
     def run(self) -> int:
         """Start, say ready, serve, stop."""
+        import asyncio
+
+        from tuinova.api.app import create_app
+        from tuinova.core.idle import Activity
         from tuinova.core.service import build_engine
 
         engine = build_engine(self._places, self._options)
         if engine.config is not None and engine.config.DEFAULT.debug:
             logging.getLogger().setLevel(logging.DEBUG)
+        # All that is slow to import comes before the start: what the engine does behind itself would compete with it.
+        activity = Activity()
+        app = create_app(engine, activity)
+        server = make_server(app)
         engine.start()
         try:
             listener = listen_unix(self._places.socket)
             LOG.info("listening on %s", self._places.socket)
-            self._serve(engine, listener)
+            asyncio.run(self._serve(engine, app, server, activity, listener))
         finally:
             # The lock is held still, so this is our own socket.
             self._places.socket.unlink(missing_ok=True)
@@ -181,20 +191,9 @@ class Service:
         LOG.info("stopped")
         return 0
 
-    def _serve(self, engine: Engine, listener: socket.socket) -> None:
+    async def _serve(self, engine: Engine, app: Starlette, server: Any, activity: Activity, listener: Any) -> None:
         import asyncio
 
-        asyncio.run(self._serve_async(engine, listener))
-
-    async def _serve_async(self, engine: Engine, listener: socket.socket) -> None:
-        import asyncio
-
-        from tuinova.api.app import create_app
-        from tuinova.core.idle import Activity
-
-        activity = Activity()
-        app = create_app(engine, activity)
-        server = make_server(app)
         loop = asyncio.get_running_loop()
 
         def stop() -> None:
