@@ -6,6 +6,7 @@ a libvirt of its own; without either it fails, it never skips.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -122,7 +123,7 @@ class Env:
     driver: ComputeDriver
     real: bool
     grace: float
-    make_driver: Callable[[], ComputeDriver]
+    make_driver: Callable[..., ComputeDriver]
     files_of: Callable[[str], list[Path]]
     plant_foreign: Callable[[str], str]
     images: Mapping[str, ImageFile]
@@ -202,8 +203,22 @@ class Env:
             assert time.monotonic() < give_up, f"{what}: never happened"
             time.sleep(0.01)
 
+    def wait_for_text(self, guest: GuestSpec, text: bytes) -> None:
+        """Until the log of this boot has it."""
+        self.wait_for(lambda: text in self.driver.console_output(guest.uuid), repr(text), 3 * self.grace)
+
     def wait_for_login(self, guest: GuestSpec) -> None:
-        self.wait_for(lambda: b" login: " in self.driver.console_output(guest.uuid), "login prompt", 3 * self.grace)
+        self.wait_for_text(guest, b" login: ")
+
+    @contextlib.contextmanager
+    def impatient(self) -> Iterator[ComputeDriver]:
+        """A second driver on the same host, which waits for a soft reboot 2 s only."""
+        driver = self.make_driver(soft_reboot_seconds=2)
+        driver.init_host(lambda *_: None, lambda *_: None)
+        try:
+            yield driver
+        finally:
+            driver.close()
 
     def events_of(self, guest: GuestSpec) -> list[LifecycleEvent]:
         return [event for _, uuid_, event in self.events if uuid_ == guest.uuid]
@@ -231,7 +246,7 @@ def _opened(env: Env) -> Iterator[Env]:
 
 
 def _fake(path: Path) -> Env:
-    def make() -> FakeDriver:
+    def make(soft_reboot_seconds: int = 20) -> FakeDriver:
         return FakeDriver(host="cmp1", path=path, options=FakeOptions(boot_seconds=0.05, watch_seconds=0.02))
 
     driver = make()
@@ -259,8 +274,8 @@ def _libvirt(lab: Any) -> Env:
     from tuinova.virt.libvirt.driver import LibvirtDriver
     from tuinova.virt.libvirt.options import LibvirtOptions
 
-    def make() -> ComputeDriver:
-        options = LibvirtOptions(wait_soft_reboot_seconds=20)
+    def make(soft_reboot_seconds: int = 20) -> ComputeDriver:
+        options = LibvirtOptions(wait_soft_reboot_seconds=soft_reboot_seconds)
         return LibvirtDriver(host="cmp1", uri=lab.uri, instances_path=lab.instances, options=options)
 
     def plant(name: str) -> str:
