@@ -12,6 +12,7 @@ from tuinova.core.conductor.errors import UnexpectedTaskState
 from tuinova.core.drafts import EventFinish, OrderDraft
 from tuinova.core.errors import (
     BuildAbortException,
+    ImageNotFound,
     InstanceNotFound,
     Invalid,
     NoMoreFixedIps,
@@ -25,7 +26,7 @@ LOG = logging.getLogger(__name__)
 
 EVENT = "compute__do_build_and_run_instance"
 # A bad request stays bad on every host: image, flavor, addresses (Nova's list; all of `Invalid` is of that kind).
-ABORTING = (BuildAbortException, NoMoreFixedIps, Invalid)
+ABORTING = (BuildAbortException, NoMoreFixedIps, ImageNotFound, Invalid)
 
 
 def build(compute: Compute, order: WorkOrder) -> None:

@@ -15,7 +15,7 @@ from tuinova.core.compute_manager import pause
 from tuinova.core.compute_manager.build import EVENT as BUILD_EVENT
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.methods import BUILD_METHOD, WORKS
-from tuinova.core.compute_manager.work import fault_of, message_of
+from tuinova.core.compute_manager.work import RESUMED, fault_of, message_of
 from tuinova.core.conductor.errors import UnexpectedTaskState
 from tuinova.core.context import service_context
 from tuinova.core.drafts import EventFinish, FaultDraft, OrderDraft
@@ -312,7 +312,7 @@ def again(compute: Compute, scene: Scene, method: str, args: Mapping[str, Any], 
         check=lambda instance: None,
         updates={"task_state": task} if task else {},
         record=None,
-        order=OrderDraft(method, compute.host, dict(args)),
+        order=OrderDraft(method, compute.host, {**args, RESUMED: True}),
         system_metadata=None,
     )
     close_order(compute, scene)

@@ -22,6 +22,8 @@ LOG = logging.getLogger(__name__)
 
 Updates = Mapping[str, Any]
 ERROR, SUCCESS = "Error", "Success"
+# The argument of an order that recovery wrote in place of one that had begun.
+RESUMED = "resumed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +106,18 @@ def begin(compute: Compute, order: WorkOrder, *, event: str, tasks: ExpectedTask
             order.instance_uuid,
             updates=updates,
             expect_task=tasks,
-            event_start=EventStart(event, order.ctx.request_id, compute.host),
+            event_start=None if is_repeated(order) else EventStart(event, order.ctx.request_id, compute.host),
         )
     except InstanceNotFound:
         compute.conductor.order_done(order.id)
     except UnexpectedTaskState as error:
         overtaken(compute, order, event, error)
     return None
+
+
+def is_repeated(order: WorkOrder) -> bool:
+    """Whether the order was begun before a restart: its event is open already."""
+    return order.started_at is not None or bool(order.args.get(RESUMED))
 
 
 def end(compute: Compute, order: WorkOrder, work: Work, updates: Updates) -> Instance:
