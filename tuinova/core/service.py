@@ -125,7 +125,7 @@ class Engine:
         self._conductor_manager = ConductorManager(
             conductor, self.hosts, max_attempts=self.options.compute.max_attempts
         )
-        self._managers = [self._manager(driver) for driver in drivers]
+        self.managers: Mapping[str, ComputeManager] = {driver.host: self._manager(driver) for driver in drivers}
         self._warm: threading.Thread | None = None
         self.started_at = now()
 
@@ -156,10 +156,10 @@ class Engine:
         name = socket.gethostname()
         for binary, topic in _INTERNAL_SERVICES:
             self.conductor.register_service(name, binary, topic)
-        for manager in self._managers:
+        for manager in self.managers.values():
             self.conductor.register_service(manager.host)
         self._board.forget()
-        for manager in self._managers:
+        for manager in self.managers.values():
             manager.start()
         self._conductor_manager.recover(self.bus.ring)
         self.duties.every(self.options.report_interval, "heartbeat", self._beat)
@@ -177,7 +177,7 @@ class Engine:
     def _after_start(self) -> None:
         """What nobody waits for: the scheduler's import, the first power sync, leftovers."""
         steps: list[tuple[str, Callable[[], object]]] = [("scheduler", self.hosts.feed)]
-        steps += [(f"first look at {manager.host}", manager.first_look) for manager in self._managers]
+        steps += [(f"first look at {manager.host}", manager.first_look) for manager in self.managers.values()]
         for what, step in steps:
             try:
                 step()
@@ -194,7 +194,7 @@ class Engine:
         self.duties.stop()
         if not self.bus.stop(self.options.stop_timeout):
             LOG.warning("some work did not end in time; the next start takes it up")
-        for manager in self._managers:
+        for manager in self.managers.values():
             manager.close()
         self.join_start(5.0)
         self.conductor.close()
@@ -211,7 +211,7 @@ class Engine:
         name = socket.gethostname()
         for binary, _topic in _INTERNAL_SERVICES:
             self.conductor.heartbeat(name, binary)
-        for manager in self._managers:
+        for manager in self.managers.values():
             self.conductor.heartbeat(manager.host)
             self.hosts.heartbeat(manager.host)
 

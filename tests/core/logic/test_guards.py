@@ -126,7 +126,7 @@ def test_actions_of_later_versions_are_501_and_change_nothing(house: House, key:
 
 
 def test_unknown_server_and_unknown_action(house: House) -> None:
-    with pytest.raises(InstanceNotFound, match="Instance nope could not be found."):
+    with pytest.raises(InstanceNotFound, match="Instance nope could not be found"):
         house.act("nope", "stop")
     server = house.create()
     with pytest.raises(Invalid, match="There is no such action: explode"):

@@ -34,17 +34,14 @@ class LifecycleEvents:
     of a stop and a start is not taken for a shutdown. `on_started` hears of every guest that began to run.
     """
 
-    def __init__(self, compute: Compute, later: Later, on_started: Callable[[str], None] = lambda uuid: None) -> None:
+    def __init__(self, compute: Compute, later: Later) -> None:
         self._compute = compute
         self._later = later
-        self._on_started = on_started
         self._lock = threading.Lock()
         self._stopped: dict[str, Callable[[], None]] = {}
 
     def heard(self, node: str, uuid: str, event: LifecycleEvent) -> None:
         """An event of a guest; called in a thread of the driver, does not block."""
-        if event is LifecycleEvent.STARTED:
-            self._on_started(uuid)
         with self._lock:
             cancel = self._stopped.pop(uuid, None)
             if cancel is not None:

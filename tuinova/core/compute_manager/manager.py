@@ -27,8 +27,10 @@ class ComputeManager:
     def __init__(self, compute: Compute, duties: Duties, on_started: Callable[[str], None] = lambda uuid: None) -> None:
         self.compute = compute
         self._duties = duties
-        self._events = LifecycleEvents(compute, duties, on_started)
+        self._events = LifecycleEvents(compute, duties)
         self._connected = False
+        # Hears of every guest that began to run (the console hub).
+        self.on_started = on_started
 
     @property
     def host(self) -> str:
@@ -78,7 +80,7 @@ class ComputeManager:
     def _connect(self) -> None:
         compute = self.compute
         try:
-            compute.driver.init_host(self._heard, self._connection_changed)
+            compute.driver.init_host(self.heard, self.connection_changed)
             self._connected = True
             resources.update_available_resource(compute)
             resources.save_networks(compute)
@@ -94,10 +96,14 @@ class ComputeManager:
         powersync.sync_all(self.compute)
         resources.reap_leftovers(self.compute)
 
-    def _heard(self, node: str, uuid: str, event: LifecycleEvent) -> None:
+    def heard(self, node: str, uuid: str, event: LifecycleEvent) -> None:
+        """An event of a guest; called in a thread of the driver, does not block."""
+        if event is LifecycleEvent.STARTED:
+            self.on_started(uuid)
         self._events.heard(node, uuid, event)
 
-    def _connection_changed(self, available: bool, reason: str) -> None:
+    def connection_changed(self, available: bool, reason: str) -> None:
+        """The connection to the hypervisor was lost or is back; does not block."""
         # Called in a thread of the driver: what follows asks the hypervisor, so another thread must do it.
         if available:
             self._duties.after(0.0, self._connection_is_back)
