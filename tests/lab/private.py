@@ -40,6 +40,10 @@ NEEDED_BY_ROOT = {
     "nsenter": "util-linux",
     "setsid": "util-linux",
 }
+NETWORK = """<network><name>default</name><bridge name='virbr0'/><forward/>
+<ip address='192.168.122.1' netmask='255.255.255.0'><dhcp>
+<range start='192.168.122.2' end='192.168.122.254'/></dhcp></ip></network>
+"""
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -118,11 +122,13 @@ class PrivateLibvirt:
             raise
 
     def _make_namespaces(self) -> None:
-        for part in ("etc/qemu", "varlib", "cache", "log", "run"):
+        for part in ("etc/qemu/networks", "varlib", "cache", "log", "run"):
             (self.directory / part).mkdir(parents=True, exist_ok=True)
         (self.directory / "etc/libvirtd.conf").write_text(f'host_uuid = "{uuid.uuid4()}"\nauth_unix_rw = "none"\n')
         # No AppArmor or SELinux labels: the profiles of the host know only the host's directories.
         (self.directory / "etc/qemu.conf").write_text('security_driver = "none"\n')
+        # As a distribution's package leaves it: defined, and off.
+        (self.directory / "etc/qemu/networks/default.xml").write_text(NETWORK)
         ready = self.directory / "ready"
         ready.unlink(missing_ok=True)
         kvm = "keep" if probe_kvm().works else "hide"

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import libvirt
 
-from tuinova.core.errors import HypervisorUnavailable
+from tuinova.core.errors import HypervisorUnavailable, NovaError
 from tuinova.virt.driver import ConnectionListener
 from tuinova.virt.libvirt.errors import words
 
@@ -146,7 +146,7 @@ class Connection:
             if self._setup is not None:
                 self._setup(conn)
         except BaseException:
-            conn.close()
+            _leave(conn, self.uri)
             raise
         with self._lock:
             self._conn = conn
@@ -192,7 +192,7 @@ class Connection:
                 return
             except libvirt.libvirtError as error:
                 self._reason = words(error)
-            except HypervisorUnavailable as error:
+            except NovaError as error:
                 self._reason = error.message
             if self._wake.wait(pause) and not self._closing:
                 self._wake.clear()

@@ -276,7 +276,7 @@ class GuestXml:
 
     def _display(self, devices: ET.Element) -> None:
         model = self.properties.get("hw_video_model") or "virtio"
-        if self.facts.video_models and model not in self.facts.video_models:
+        if model != "none" and self.facts.video_models and model not in self.facts.video_models:
             model = "vga"
         has_graphics = self.options.vnc_enabled and model != "none"
         needs_usb = any(disk.bus == "usb" for disk in self.disks)

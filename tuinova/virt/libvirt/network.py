@@ -17,7 +17,6 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 
-from tuinova.core.errors import HypervisorUnavailable
 from tuinova.virt.driver import DriverError, HostNetwork, Nic
 from tuinova.virt.libvirt.connection import Connection
 from tuinova.virt.libvirt.errors import translated, words
@@ -111,16 +110,12 @@ class Networks:
             if error.get_error_code() != libvirt.VIR_ERR_NO_NETWORK:
                 raise
             if not self._options.create_network:
-                raise HypervisorUnavailable(
-                    host=self._connection.host, reason=f"libvirt has no network {name!r}, and create_network is off"
-                ) from error
+                raise DriverError(reason=f"libvirt has no network {name!r}, and create_network is off") from error
             network = conn.networkDefineXML(network_xml(name, free_subnet(conn)))
             network.setAutostart(1)
         if not network.isActive():
             if not self._options.create_network:
-                raise HypervisorUnavailable(
-                    host=self._connection.host, reason=f"libvirt's network {name!r} is off, and create_network is off"
-                )
+                raise DriverError(reason=f"libvirt's network {name!r} is off, and create_network is off")
             network.create()
 
     def list(self) -> Sequence[HostNetwork]:
@@ -146,7 +141,10 @@ class Networks:
             network = self._lookup(nic.network)
             if not network.isActive():
                 network.create()
-            for mac, address in _hosts(network):
+            root = ET.fromstring(network.XMLDesc(0))  # noqa: S314 - libvirt's own XML
+            if not _holds(root, nic.address):
+                raise DriverError(reason=f"address {nic.address} is not of network {nic.network}")
+            for mac, address in _hosts(root):
                 if mac == nic.mac.lower() and address == nic.address:
                     return
                 if mac == nic.mac.lower():
@@ -176,7 +174,8 @@ class Networks:
                 except DriverError as error:
                     LOG.info("network of port %s: %s", item.mac, error)
                 else:
-                    for mac, address in _hosts(network):
+                    root = ET.fromstring(network.XMLDesc(0))  # noqa: S314 - libvirt's own XML
+                    for mac, address in _hosts(root):
                         if mac == item.mac:
                             self._update(network, libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE, mac, address)
             self.reservations.remove(item.mac)
@@ -198,8 +197,20 @@ class Networks:
         network.update(command, section, -1, ET.tostring(host, encoding="unicode"), flags)
 
 
-def _hosts(network: libvirt.virNetwork) -> list[tuple[str, str]]:
-    root = ET.fromstring(network.XMLDesc(0))  # noqa: S314 - libvirt's own XML
+def _interface_of(ip: ET.Element) -> ipaddress.IPv4Interface | None:
+    """Address and subnet of an <ip> element, None when it is not IPv4."""
+    if ip.get("family", "ipv4") != "ipv4" or not ip.get("address"):
+        return None
+    return ipaddress.IPv4Interface(f"{ip.get('address')}/{ip.get('prefix') or ip.get('netmask') or '24'}")
+
+
+def _holds(root: ET.Element, address: str) -> bool:
+    """Whether an address belongs to one of a network's subnets; libvirt itself takes any."""
+    subnets = (_interface_of(ip) for ip in root.findall("ip"))
+    return any(ipaddress.IPv4Address(address) in subnet.network for subnet in subnets if subnet is not None)
+
+
+def _hosts(root: ET.Element) -> list[tuple[str, str]]:
     return [
         (host.get("mac", "").lower(), host.get("ip", ""))
         for host in root.findall("./ip/dhcp/host")
@@ -225,10 +236,9 @@ def parse_network(xml: str, mine: set[str], leases: list[dict[str, Any]]) -> Hos
     root = ET.fromstring(xml)  # noqa: S314 - libvirt's own XML
     for ip in root.findall("ip"):
         span = ip.find("./dhcp/range")
-        if ip.get("family", "ipv4") != "ipv4" or span is None or not ip.get("address"):
+        interface = _interface_of(ip)
+        if interface is None or span is None:
             continue
-        prefix = ip.get("prefix") or ip.get("netmask") or "24"
-        interface = ipaddress.ip_interface(f"{ip.get('address')}/{prefix}")
         hosts = ((host.get("mac", "").lower(), host.get("ip")) for host in ip.findall("./dhcp/host"))
         held = ((str(lease.get("mac", "")).lower(), lease.get("ipaddr")) for lease in leases)
         reserved = {str(address) for mac, address in (*hosts, *held) if address and mac not in mine}
@@ -269,9 +279,9 @@ def free_subnet(conn: libvirt.virConnect) -> ipaddress.IPv4Network:
     taken = _routes()
     for network in conn.listAllNetworks(0):
         for ip in ET.fromstring(network.XMLDesc(0)).findall("ip"):  # noqa: S314 - libvirt's own XML
-            if ip.get("family", "ipv4") == "ipv4" and ip.get("address"):
-                prefix = ip.get("prefix") or ip.get("netmask") or "24"
-                taken.append(ipaddress.IPv4Network(f"{ip.get('address')}/{prefix}", strict=False))
+            interface = _interface_of(ip)
+            if interface is not None:
+                taken.append(interface.network)
     for third in _THIRD_BYTES:
         subnet = ipaddress.IPv4Network(f"192.168.{third}.0/24")
         if not any(subnet.overlaps(other) for other in taken):
