@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from tuinova.console.viewer import Viewer
 from tuinova.core.errors import ConsoleNotAvailable, NovaError
 from tuinova.core.states import PowerState
 from tuinova.virt.driver import ConsoleBusy, ConsoleSink, ConsoleStream, GuestNotFound
+
+LOG = logging.getLogger(__name__)
 
 _TAIL = 1024  # bytes by which the log is fitted to what the viewers have seen
 _ANCHOR = 64
@@ -251,6 +254,9 @@ class Channel:
             if self._is_off():
                 return None, b"", {"event": "off"}
             return None, b"", {"event": "error", "reason": error.message}
+        except Exception as error:  # a fault of ours must reach the viewers, who else would wait for ever
+            LOG.exception("the console of %s could not be opened", self.uuid)
+            return None, b"", {"event": "error", "reason": f"{type(error).__name__}: {error}"}
         log = b""
         if self._doors.read_log is not None:
             with contextlib.suppress(NovaError):
