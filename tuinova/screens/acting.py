@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 from tuinova.core.states import Confirm
 from tuinova.i18n import _
 from tuinova.screens.actions import TuiAction, refusal
-from tuinova.screens.outcome import Outcome, perform
 from tuinova.screens.rows import Row
 from tuinova.text import clean
 
 if TYPE_CHECKING:
     from tuinova.screens.app import TuinovaApp
+    from tuinova.screens.outcome import Outcome
 
 PAGE_TABS = {"open": "overview", "console": "console", "log": "log", "events": "actions", "schedule": "schedule"}
 
@@ -101,6 +101,8 @@ class ActingMixin:
         self._tui.push_screen(ConfirmScreen(action, rows, self._tui.roles), answered)
 
     def _do(self, action: TuiAction, rows: Sequence[Row]) -> None:
+        from tuinova.screens.outcome import perform
+
         roles = self._tui.roles
         # The rows as they are now: a dialog may have stood open while they changed.
         known = self._tui.servers.rows
@@ -148,6 +150,27 @@ class ActingMixin:
                 self.act(action, rows)
 
         self._tui.push_screen(ActionMenu(rows, self._tui.roles, self._tui.read_only), chosen)
+
+    def chosen_rows(self) -> list[Row]:
+        """The servers that an action would take: the page's, else the marked ones, else the one under the cursor."""
+        from tuinova.screens.server_page import ServerPage
+
+        for screen in reversed(self._tui.screen_stack):
+            if isinstance(screen, ServerPage):
+                return [screen.row]
+        return self._tui.instances.chosen_rows()
+
+    def run_place(self, action: TuiAction) -> None:
+        """Run a row of the registry that is no server action, from the palette."""
+        name = action.id.replace("-", "_")
+        target: Any = self._tui if action.scope == "app" else self._tui.instances
+        self._tui.run_worker(target.run_action(name))
+
+    def go_to_room(self, room: str) -> None:
+        """Open a room, from wherever it is asked."""
+        while self._tui.screen is not self._tui.main:
+            self._tui.pop_screen()
+        self._tui.run_worker(self._tui.main.action_room(room))
 
     def open_launch(self) -> None:
         """The launch form."""

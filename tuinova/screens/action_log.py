@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding
 
-from tuinova.i18n import _
+from tuinova.i18n import N_, _
 from tuinova.screens import rows
 from tuinova.screens.actions import TuiAction
 from tuinova.screens.columns import Cell, Column, natural
@@ -20,7 +20,6 @@ from tuinova.screens.server_page import TabView
 from tuinova.screens.table_model import TableModel
 from tuinova.screens.widgets.line_table import LineTable, fit
 from tuinova.screens.widgets.text_panel import Line, TextPanel
-from tuinova.screens.words import N_
 
 if TYPE_CHECKING:
     from textual.binding import BindingType
@@ -200,6 +199,8 @@ def request_lines(entry: Entry, decisions: Sequence[Mapping[str, Any]], width: i
 
 class RequestScreen(Dialog[None]):
     """The path of one request."""
+
+    DEFAULT_CSS = "RequestScreen > #frame { width: 94%; height: 92%; }"
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("q,enter", "cancel", show=False)]
 

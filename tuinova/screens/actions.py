@@ -8,9 +8,8 @@ from shlex import join
 from typing import Any
 
 from tuinova.core.states import ACTION_BY_NAME, Action, Confirm, GuardFacts, Refusal, Why, guard
-from tuinova.i18n import _
+from tuinova.i18n import N_, _
 from tuinova.screens.rows import Row
-from tuinova.screens.words import N_
 
 Arguments = Callable[..., list[str]]
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rich.style import Style
 from textual.app import App
 from textual.binding import Binding
 from textual.message import Message
@@ -23,8 +23,7 @@ from tuinova.i18n import _
 from tuinova.screens.acting import ActingMixin
 from tuinova.screens.actions import PLACE_ACTIONS, bindings
 from tuinova.screens.columns import SERVER_COLUMNS
-from tuinova.screens.feed import Acting, Changes, ClientFactory, Connecting, Feed, Gone, Loaded
-from tuinova.screens.identity import Identity, identity_of
+from tuinova.screens.identity import Acting, Identity, identity_of
 from tuinova.screens.main import MainScreen
 from tuinova.screens.rooms import ROOMS, footer_pieces
 from tuinova.screens.rows import Row
@@ -33,10 +32,12 @@ from tuinova.screens.themes import ANSI, DARK, DEFAULT_VARIABLES, themes
 from tuinova.screens.title import acting_pieces, count_pieces, title_pieces
 from tuinova.screens.widgets.bars import Bar, Piece
 from tuinova.screens.widgets.server_table import server_model
+from tuinova.screens.widgets.tones import tone_styles
 
 if TYPE_CHECKING:
     from textual.binding import BindingType
 
+    from tuinova.screens.feed import ClientFactory, Connecting, Feed, Gone, Loaded
     from tuinova.screens.instances import InstancesRoom
 
 
@@ -47,12 +48,20 @@ class Wake(Message):
     """The feed has events; at most one of these is under way."""
 
 
+def _palette() -> Any:
+    """The palette's provider, imported when the palette is opened."""
+    from tuinova.screens.palette import RegistryProvider
+
+    return RegistryProvider
+
+
 class TuinovaApp(ActingMixin, App[None]):
     """tuinova on a terminal."""
 
     TITLE = "tuinova"
-    CSS_PATH = "app.tcss"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
     ENABLE_COMMAND_PALETTE = True
+    COMMANDS: ClassVar[set[Any]] = {_palette}
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(keys, f"app.{action}", text, show=False, priority=keys.startswith("ctrl+"))
@@ -71,7 +80,8 @@ class TuinovaApp(ActingMixin, App[None]):
         clock: Callable[[], float] = time,
         command_env: dict[str, str] | None = None,
     ) -> None:
-        no_color = bool(os.environ.get("NO_COLOR"))
+        no_color = "NO_COLOR" in os.environ
+        self._tones: dict[str, Style] | None = None
         super().__init__(ansi_color=True if no_color else None)
         self.client_factory = client_factory
         self.read_only = read_only
@@ -88,6 +98,7 @@ class TuinovaApp(ActingMixin, App[None]):
         self.feed_changes: Signal[Sequence[dict[str, Any]]] = Signal(self, "feed-changes")
         self._feed: Feed | None = None
         self._gone: Gone | None = None
+        self.animation_level = "none"
         self._take_settings(no_color)
 
     def _take_settings(self, no_color: bool) -> None:
@@ -104,6 +115,18 @@ class TuinovaApp(ActingMixin, App[None]):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our own variables for themes that do not have them (Textual's)."""
         return DEFAULT_VARIABLES
+
+    def get_css_variables(self) -> dict[str, str]:
+        """Textual asks again when the theme changes: then the tones are made anew too."""
+        self._tones = None
+        return super().get_css_variables()
+
+    @property
+    def tone_styles(self) -> dict[str, Style]:
+        """The tones under the theme in force."""
+        if self._tones is None:
+            self._tones = tone_styles(self.theme_variables, self.no_color)
+        return self._tones
 
     def get_default_screen(self) -> Screen[Any]:
         """The rooms."""
@@ -135,6 +158,8 @@ class TuinovaApp(ActingMixin, App[None]):
         if self._feed is not None:
             self._feed.stop()
         self.acting = acting
+        from tuinova.screens.feed import Feed
+
         self._feed = Feed(self.client_factory, acting, self._wake)
         self._feed.start()
 
@@ -148,7 +173,7 @@ class TuinovaApp(ActingMixin, App[None]):
         if "admin" not in self.roles:
             self.notify(_("Only an admin sees the servers of all projects."), severity="warning", markup=False)
             return
-        self.connect_as(replace(self.acting, all_projects=not self.acting.all_projects))
+        self.connect_as(self.acting._replace(all_projects=not self.acting.all_projects))
         if not self.settings.columns:
             self.instances.table.set_columns(self.instances.usual_columns())
 
@@ -160,6 +185,8 @@ class TuinovaApp(ActingMixin, App[None]):
         feed = self._feed
         if feed is None:
             return
+        from tuinova.screens.feed import Changes
+
         waiting: list[dict[str, Any]] = []
         for event in feed.drain():
             if isinstance(event, Changes):
@@ -172,6 +199,8 @@ class TuinovaApp(ActingMixin, App[None]):
         self._show_title()
 
     def _take(self, event: Connecting | Loaded | Gone) -> None:
+        from tuinova.screens.feed import Gone, Loaded
+
         if isinstance(event, Loaded):
             self.client = event.client
             self.identity = identity_of(event.info)

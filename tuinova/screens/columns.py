@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from tuinova.core.states import POWER_STATE_TEXT
-from tuinova.i18n import _
+from tuinova.i18n import N_, _
 from tuinova.screens import rows
-from tuinova.screens.words import N_
 
 Cell = tuple[str, str]  # text (not cleaned yet), tone
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """One column: `minimum` and `ideal` are widths in cells; `cell(row, now)` gives text and tone.
 
     `live` marks a cell whose text depends on the clock; `sort` gives a comparable value or None (None sorts last).
@@ -154,8 +151,7 @@ SERVER_FIELDS: dict[str, Callable[[rows.Row], Any]] = {
 GAP = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """A column with its place: `start` and `width` in cells."""
 
     column: Column

@@ -50,6 +50,12 @@ def output_lines(text: str, tone: str = "") -> list[Line]:
 class CommandLine(Dialog[None]):
     """Type, Enter, read; the arrows bring back earlier commands."""
 
+    DEFAULT_CSS = """
+    CommandLine { align: center top; }
+    CommandLine > #frame { margin-top: 2; }
+    CommandLine #output { margin-top: 1; }
+    """
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "history(-1)", show=False, priority=True),
         Binding("down", "history(1)", show=False, priority=True),

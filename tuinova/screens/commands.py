@@ -44,6 +44,8 @@ def command_lines(rows: Sequence[Row], known: Sequence[Row], roles: Sequence[str
 class CommandsScreen(Dialog[None]):
     """Show command: what to type for what the keys do."""
 
+    DEFAULT_CSS = "CommandsScreen > #frame { width: 90; }"
+
     BINDINGS: ClassVar[list[BindingType]] = [Binding("q,enter", "cancel", show=False)]
 
     def __init__(self, rows: Sequence[Row]) -> None:

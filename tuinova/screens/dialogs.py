@@ -27,6 +27,21 @@ T = TypeVar("T")
 class FlatButton(Button):
     """A button of one line."""
 
+    DEFAULT_CSS = """
+    FlatButton.flat {
+        height: 1; min-width: 12; border: none; padding: 0 2;
+        background: $field-bg; color: $foreground; text-style: none; tint: transparent 0%;
+        background-tint: transparent 0%;
+        &:focus { background: $brand-bg; color: $brand-fg; text-style: bold; border: none; }
+        &:hover { background: $cursor-bg; color: $foreground; border: none; }
+        &.-active { border: none; tint: transparent 0%; }
+        &.danger { color: $tone-error; }
+        &.danger:focus { background: $tone-error; color: $brand-fg; }
+        &:disabled { color: $tone-dim; opacity: 100%; text-opacity: 100%; }
+        &:nocolor:focus { text-style: reverse; }
+    }
+    """
+
     def __init__(self, label: str, *, id: str | None = None, danger: bool = False, disabled: bool = False) -> None:
         super().__init__(Content(clean(label)), id=id, classes="flat danger" if danger else "flat", disabled=disabled)
 
@@ -64,6 +79,36 @@ class TextLine(Static):
 
 class Dialog(ModalScreen[T], Generic[T]):
     """A modal screen with a frame; subclasses give `body` and `buttons`, and dismiss with their result."""
+
+    DEFAULT_CSS = """
+    Dialog > #frame {
+        width: 76; max-width: 94%; height: auto; max-height: 92%;
+        border: round $dialog-border; background: $surface; padding: 0 1;
+        border-title-color: $key-fg; border-title-style: bold; border-subtitle-color: $tone-dim;
+    }
+    Dialog.-danger > #frame { border: round $tone-error; border-title-color: $tone-error; }
+    Dialog .line { height: auto; width: 1fr; }
+    Dialog #buttons { height: 1; margin-top: 1; align-horizontal: right; width: 1fr; }
+    Dialog #buttons Button { margin-left: 2; }
+    Dialog Input {
+        height: 1; border: none; padding: 0 1; background: $field-bg; color: $foreground;
+        &:focus { border: none; background: $cursor-blur-bg; }
+    }
+    Dialog OptionList {
+        height: auto; max-height: 100%; border: none; padding: 0; background: $surface; scrollbar-size-vertical: 1;
+        &:focus { border: none; background-tint: transparent 0%; }
+        & > .option-list--option-highlighted { background: $cursor-bg; color: $foreground; text-style: bold; }
+        &:nocolor > .option-list--option-highlighted { text-style: reverse; }
+        & > .option-list--option-disabled { color: $tone-dim; text-style: none; }
+        & > .option-list--separator { color: $border-blurred; }
+    }
+    Dialog TextPanel { height: auto; max-height: 30; background: $surface; }
+    Dialog TextPanel.tall { height: 1fr; max-height: 100%; }
+    Dialog TextArea {
+        height: 6; border: none; padding: 0 1; background: $field-bg; color: $foreground;
+        &:focus { border: none; background: $cursor-blur-bg; }
+    }
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", show=False),

@@ -10,10 +10,10 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from tuinova.screens.words import N_
+from tuinova.i18n import N_
+from tuinova.screens.identity import Acting
 
 
 class ClientFactory(Protocol):
@@ -22,22 +22,11 @@ class ClientFactory(Protocol):
     def __call__(self, *, username: str | None = None, project: str | None = None) -> Any: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Acting:
-    """As whom, in which project, and whether every project's servers are shown."""
-
-    username: str | None = None
-    project: str | None = None
-    all_projects: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Connecting:
+class Connecting(NamedTuple):
     """A connection is being made."""
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """Connected, with all rows; from here on the changes follow."""
 
     client: Any
@@ -45,15 +34,13 @@ class Loaded:
     rows: list[dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(NamedTuple):
     """One batch of the feed."""
 
-    changes: list[dict[str, Any]] = field(default_factory=list)
+    changes: list[dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(NamedTuple):
     """No service; `retry_in` seconds until the next try."""
 
     reason: str

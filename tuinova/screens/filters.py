@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 Getter = Callable[[Any], Any]
 Predicate = Callable[[Any], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(NamedTuple):
     """One term: `field` is empty for a plain word; `value` is lower case; an empty value asks for "has none"."""
 
     field: str
@@ -19,8 +17,7 @@ class Term:
     negated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(NamedTuple):
     """A filter's terms, and the fields that no column has (shown to the operator, matched as plain words)."""
 
     terms: tuple[Term, ...]

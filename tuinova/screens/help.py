@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding
 
-from tuinova.i18n import _
+from tuinova.i18n import N_, _
 from tuinova.screens.actions import PLACE_ACTIONS, SERVER_ACTIONS, TuiAction, key_text
 from tuinova.screens.dialogs import Dialog
 from tuinova.screens.rows import STATUS_LOOK
 from tuinova.screens.widgets.line_table import fit
 from tuinova.screens.widgets.text_panel import Line, TextPanel
-from tuinova.screens.words import N_
 
 if TYPE_CHECKING:
     from textual.binding import BindingType
@@ -59,7 +58,11 @@ def help_lines(room_actions: Sequence[TuiAction]) -> list[Line]:
     listed = [(title, [action for action in PLACE_ACTIONS if action.scope == scope]) for scope, title in SCOPES]
     own = [action for action in room_actions if action.scope not in dict(SCOPES)]
     for title, actions in [(N_("This room"), own), *listed]:
-        rows = [_row(_keys(action), _(action.label), _(action.help) if action.help else "") for action in actions]
+        rows = [
+            _row(_keys(action), _(action.label), _(action.help) if action.help else "")
+            for action in actions
+            if action.key
+        ]
         if rows and title not in shown:
             shown.add(title)
             lines += [*_title(_(title)), *rows]
@@ -79,6 +82,8 @@ def help_lines(room_actions: Sequence[TuiAction]) -> list[Line]:
 
 class HelpScreen(Dialog[None]):
     """The help of the place from which it was called."""
+
+    DEFAULT_CSS = "HelpScreen > #frame { width: 100; height: 92%; }"
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("q,question_mark,enter", "cancel", show=False)]
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Acting(NamedTuple):
+    """As whom, in which project, and whether every project's servers are shown."""
+
+    username: str | None = None
+    project: str | None = None
+    all_projects: bool = False
+
+
+class Identity(NamedTuple):
     """The connection and who acts over it."""
 
     version: str = ""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.widgets import Input
 
 from tuinova.i18n import _
 from tuinova.screens.actions import BY_ID, PLACE_ACTIONS, TuiAction, bindings, likely_label, server_bindings
@@ -23,43 +22,24 @@ from tuinova.screens.widgets.summary import Summary
 
 if TYPE_CHECKING:
     from textual.binding import BindingType
+    from textual.widgets import Input
+
+    from tuinova.screens.widgets.filter_line import FilterInput
 
 
-class FilterInput(Input):
-    """The filter line: Enter keeps it, Esc clears it, the arrows move the table's cursor."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave(True)", show=False),
-        Binding("up", "table(-1)", show=False),
-        Binding("down", "table(1)", show=False),
-    ]
-
-    def action_leave(self, clear: bool) -> None:
-        """Back to the table."""
-        room = self.query_ancestor(InstancesRoom)
-        room.leave_filter(clear)
-
-    def action_table(self, lines: int) -> None:
-        """Move the table's cursor while typing."""
-        self.query_ancestor(InstancesRoom).table.move_by(lines)
+TALL = 32  # lines of the terminal from which the selected server's facts have room
+TABLE_KEYS = ("enter", "space")  # the table's own
 
 
 class InstancesRoom(RoomView):
     """Servers of the project, or of all projects."""
 
-    DEFAULT_CSS = """
-    InstancesRoom {
-        #filter-line { height: 1; display: none; }
-        #filter-line.-shown { display: block; }
-        FilterInput { height: 1; border: none; padding: 0 1; background: $bar-bg; color: $foreground; display: none; }
-        FilterInput:focus { border: none; background: $surface; }
-        FilterInput.-shown { display: block; }
-        Summary { display: none; }
-        &.-tall Summary { display: block; }
-    }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(keys, action, text, show=False) for keys, action, text in bindings("table") if keys != "enter"),
+        *(
+            Binding(keys, action, text, show=False)
+            for keys, action, text in bindings("table")
+            if keys not in TABLE_KEYS
+        ),
         *(Binding(keys, action, text, show=False) for keys, action, text in server_bindings()),
         Binding("delete", "act('delete')", show=False),
         Binding("escape", "escape", show=False),
@@ -69,9 +49,8 @@ class InstancesRoom(RoomView):
         settings = self.tui.settings
         chosen = [column for column in SERVER_COLUMNS if column.key in settings.columns]
         yield ServerTable(self.tui.servers, chosen or self.usual_columns(), clock=self.tui.clock, id="servers")
-        yield Summary(self.tui.clock)
-        yield Bar(id="filter-line")
-        yield FilterInput(placeholder=_("name, or status:active !name:web ip:10.0"), id="filter")
+        if self.app.size.height >= TALL:
+            yield Summary(self.tui.clock)
 
     def on_mount(self) -> None:
         self.table.fit_columns = not self.tui.settings.columns
@@ -128,29 +107,86 @@ class InstancesRoom(RoomView):
         """The table."""
         self.table.focus()
 
-    def on_resize(self, event: events.Resize) -> None:
-        self.set_class(event.size.height >= 28, "-tall")
+    async def on_resize(self, event: events.Resize) -> None:
+        """The summary comes and goes with the terminal's height."""
+        summary = next(iter(self.query(Summary)), None)
+        if self.app.size.height >= TALL and summary is None:
+            summary = Summary(self.tui.clock)
+            await self.mount(summary, after=self.table)
+            summary.show(self.tui.servers.cursor_row)
+        elif summary is not None:
+            summary.display = self.app.size.height >= TALL
 
-    def _show_filter(self) -> None:
+    # filter ----------------------------------------------------------------------------------------------------------
+    async def _filter_bar(self) -> Bar:
+        """The bar that says what is filtered, made when it is first needed."""
+        found = self.query("#filter-bar")
+        if found:
+            return found.only_one(Bar)
+        bar = Bar(id="filter-bar")
+        await self.mount(bar)
+        return bar
+
+    async def set_filter(self, text: str) -> None:
+        """Show the rows that the text lets through, and say so."""
         model = self.tui.servers
-        text = model.filter_text
-        line = self.query_one("#filter-line", Bar)
-        field = self.query_one(FilterInput)
-        line.set_class(bool(text) or field.has_class("-shown"), "-shown")
+        if text != model.filter_text:
+            model.filter(text)
+            self.table.reload()
+        bar = await self._filter_bar()
+        typing = bool(self.query("#filter"))
+        bar.display = bool(text) or typing
         unknown = parse(text, model.fields).unknown
-        pieces = [Piece(f" {_('Filter')} ", "brand"), Piece(f" {text} " if text else " ")]
+        left = [Piece(f" {_('Filter')} ", "brand")]
+        left.append(Piece(" " + ("name: status: task: power: ip: flavor: image: ..." if typing else text), "dim"))
         right = [Piece(_("{shown} of {all}").format(shown=len(model), all=len(model.rows)) + " ", "strong")]
         if unknown:
-            names = ", ".join(unknown)
-            right.insert(0, Piece(_("no field {names}").format(names=names) + "  ", "warn"))
-        line.show(pieces, right)
+            right.insert(0, Piece(_("no field {names}").format(names=", ".join(unknown)) + "  ", "warn"))
+        bar.show(left, right)
+
+    async def action_filter(self) -> None:
+        """Type a filter."""
+        from tuinova.screens.widgets.filter_line import FilterInput
+
+        bar = await self._filter_bar()
+        field = FilterInput(self.tui.servers.filter_text, id="filter")
+        await self.mount(field, after=bar)
+        field.focus()
+        await self.set_filter(self.tui.servers.filter_text)
+
+    async def on_input_changed(self, event: Input.Changed) -> None:
+        """Every key of the filter narrows or widens the table."""
+        event.stop()
+        await self.set_filter(event.value)
+
+    async def on_filter_input_left(self, event: FilterInput.Left) -> None:
+        """From the filter line to the table."""
+        event.stop()
+        await self.query("#filter").remove()
+        self.table.focus()
+        await self.set_filter("" if event.clear else self.tui.servers.filter_text)
+
+    def on_filter_input_moved(self, event: FilterInput.Moved) -> None:
+        """The arrows while typing."""
+        event.stop()
+        self.table.move_by(event.lines)
+
+    async def filter_by(self, text: str) -> None:
+        """Show only what a filter lets through; the same again shows all."""
+        await self.set_filter("" if self.tui.servers.filter_text == text else text)
+
+    async def action_escape(self) -> None:
+        """Clear the filter, then the marks."""
+        if self.tui.servers.filter_text:
+            await self.set_filter("")
+        elif self.tui.servers.marks:
+            self.table.clear_marks()
 
     # messages --------------------------------------------------------------------------------------------------------
     def on_line_table_cursor_moved(self, event: LineTable.CursorMoved) -> None:
         event.stop()
-        self.query_one(Summary).show(self.tui.servers.cursor_row)
-        if self.tui.servers.filter_text:
-            self._show_filter()
+        for summary in self.query(Summary):
+            summary.show(self.tui.servers.cursor_row)
         self.tui.refresh_footer()
 
     def on_line_table_opened(self, event: LineTable.Opened) -> None:
@@ -165,25 +201,6 @@ class InstancesRoom(RoomView):
         event.stop()
         model = self.tui.servers
         self.tui.remember(sort_by=model.sort_by, descending=model.descending)
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        event.stop()
-        self.tui.servers.filter(event.value)
-        self.table.reload()
-        self._show_filter()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.leave_filter(False)
-
-    def leave_filter(self, clear: bool) -> None:
-        """From the filter line to the table; `clear` shows all rows again."""
-        field = self.query_one(FilterInput)
-        if clear:
-            field.value = ""
-        field.remove_class("-shown")
-        self.table.focus()
-        self._show_filter()
 
     # actions ---------------------------------------------------------------------------------------------------------
     def chosen_rows(self) -> list[Row]:
@@ -216,26 +233,6 @@ class InstancesRoom(RoomView):
     def action_launch(self) -> None:
         """The launch form."""
         self.tui.open_launch()
-
-    def action_filter(self) -> None:
-        """Type a filter."""
-        field = self.query_one(FilterInput)
-        field.add_class("-shown")
-        field.focus()
-        self._show_filter()
-
-    def filter_by(self, text: str) -> None:
-        """Show only what a filter lets through; the same again shows all."""
-        field = self.query_one(FilterInput)
-        field.value = "" if field.value == text else text
-        self._show_filter()
-
-    def action_escape(self) -> None:
-        """Clear the filter, then the marks."""
-        if self.tui.servers.filter_text:
-            self.leave_filter(True)
-        elif self.tui.servers.marks:
-            self.table.clear_marks()
 
     def action_mark(self) -> None:
         """Mark the row under the cursor."""

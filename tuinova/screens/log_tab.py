@@ -11,12 +11,11 @@ from textual.binding import Binding
 from textual.timer import Timer
 from textual.widgets import Input
 
-from tuinova.i18n import _
+from tuinova.i18n import N_, _
 from tuinova.screens.actions import TuiAction
 from tuinova.screens.server_page import TabView
 from tuinova.screens.widgets.bars import Bar, Piece
 from tuinova.screens.widgets.text_panel import Line, TextPanel
-from tuinova.screens.words import N_
 
 if TYPE_CHECKING:
     from textual.binding import BindingType

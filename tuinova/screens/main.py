@@ -123,6 +123,6 @@ class MainScreen(Screen[None]):
         elif kind == "key":
             self.app.simulate_key(value)
         elif kind == "filter":
-            self.instances.filter_by(value)
+            await self.instances.filter_by(value)
         else:
             await self.run_action(f"app.{value}")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from tuinova.screens.actions import TuiAction, refusal
 from tuinova.screens.rows import Row
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one server's request: `text` is the service's error with its request id, or our reason."""
 
     server_id: str

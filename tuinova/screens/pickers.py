@@ -13,12 +13,11 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from tuinova.i18n import _
+from tuinova.i18n import N_, _
 from tuinova.screens.columns import SERVER_COLUMNS, Column
 from tuinova.screens.dialogs import Dialog
-from tuinova.screens.feed import Acting
+from tuinova.screens.identity import Acting
 from tuinova.screens.themes import ANSI, DARK, LIGHT
-from tuinova.screens.words import N_
 from tuinova.text import clean
 
 if TYPE_CHECKING:

@@ -29,6 +29,8 @@ def outcome_line(outcome: Outcome) -> Line:
 class ResultsScreen(Dialog[None]):
     """A result per server, the failed ones first."""
 
+    DEFAULT_CSS = "ResultsScreen > #frame { width: 100; }"
+
     BINDINGS: ClassVar[list[BindingType]] = [Binding("q", "cancel", show=False)]
 
     def __init__(self, label: str, outcomes: Sequence[Outcome]) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from textual.widget import Widget
 
+from tuinova.i18n import N_
 from tuinova.screens.actions import TuiAction, key_text
 from tuinova.screens.widgets.bars import Piece
-from tuinova.screens.words import N_
 
 if TYPE_CHECKING:
     from tuinova.screens.app import TuinovaApp
@@ -65,8 +64,7 @@ def footer_pieces(actions: Sequence[TuiAction]) -> list[Piece]:
     return pieces
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(NamedTuple):
     """A room: the digit that opens it, its name, and the class `module:Class` that is imported when it is opened."""
 
     key: str

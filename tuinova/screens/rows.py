@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from tuinova.core.states import POWER_STATE_TEXT
-from tuinova.screens.words import N_
+from tuinova.i18n import N_
 
 Row = Mapping[str, Any]
 

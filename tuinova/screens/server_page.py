@@ -13,12 +13,11 @@ from textual.containers import Container
 from textual.screen import Screen
 from textual.widget import Widget
 
-from tuinova.i18n import _
+from tuinova.i18n import N_, _
 from tuinova.screens.actions import BY_ID, PLACE_ACTIONS, TuiAction, bindings, server_bindings
 from tuinova.screens.rooms import footer_pieces
 from tuinova.screens.rows import Row, status_look
 from tuinova.screens.widgets.bars import Bar, Piece
-from tuinova.screens.words import N_
 
 if TYPE_CHECKING:
     from textual.binding import BindingType

@@ -6,8 +6,7 @@ Ten thousand rows are usual: sort keys are kept per row, one batch of changes co
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from tuinova.screens.columns import Column
 from tuinova.screens.filters import Getter, Predicate, predicate
@@ -15,8 +14,7 @@ from tuinova.screens.filters import Getter, Predicate, predicate
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(NamedTuple):
     """What a batch did: `moved` when rows came, went or changed places, else only `dirty` rows look different."""
 
     moved: bool

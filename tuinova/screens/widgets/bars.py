@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import NamedTuple
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -14,12 +13,11 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tuinova.screens.widgets.tones import TONE_CLASSES, Toned
+from tuinova.screens.widgets.tones import Toned
 from tuinova.text import clean
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """A run of text in a bar; `target` is what a click on it means."""
 
     text: str
@@ -35,7 +33,6 @@ class Piece:
 class Bar(Toned, Widget):
     """One line: pieces from the left, pieces from the right; the left ones give way when it gets narrow."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = set(TONE_CLASSES)
     DEFAULT_CSS = """
     Bar {
         height: 1; width: 1fr; background: $bar-bg; color: $bar-fg;

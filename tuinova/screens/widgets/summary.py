@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
 
 from rich.segment import Segment
 from textual.strip import Strip
@@ -13,7 +12,7 @@ from tuinova.i18n import _
 from tuinova.screens import rows
 from tuinova.screens.rows import Row
 from tuinova.screens.widgets.line_table import fit
-from tuinova.screens.widgets.tones import TONE_CLASSES, Toned
+from tuinova.screens.widgets.tones import Toned
 from tuinova.text import clean
 
 Fact = tuple[str, str, str]  # label, text, tone
@@ -22,7 +21,6 @@ Fact = tuple[str, str, str]  # label, text, tone
 class Summary(Toned, Widget):
     """The selected server's facts that the table has no room for; the fault where there is one."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = set(TONE_CLASSES)
     DEFAULT_CSS = """
     Summary {
         height: 6; width: 1fr; background: $background; color: $foreground;

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from time import time
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -22,7 +22,7 @@ from textual.strip import Strip
 from tuinova.i18n import _
 from tuinova.screens.columns import GAP, SHORT_LABELS, Column, Placed, place
 from tuinova.screens.table_model import Applied, TableModel
-from tuinova.screens.widgets.tones import TONE_CLASSES, Toned
+from tuinova.screens.widgets.tones import Toned
 from tuinova.text import clean
 
 R = TypeVar("R")
@@ -38,10 +38,9 @@ def fit(text: str, width: int, right: bool = False) -> str:
     return pad + text if right else text + pad
 
 
-class TableCore(Toned, ScrollView, Generic[R], can_focus=True):
+class TableCore(Toned, ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
     """The drawing half of a line table: columns, rows, cursor, strips."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = set(TONE_CLASSES)
     DEFAULT_CSS = """
     TableCore {
         height: 1fr; background: $background; color: $foreground;
@@ -81,6 +80,7 @@ class TableCore(Toned, ScrollView, Generic[R], can_focus=True):
         self._placed: list[Placed] = []
         self._strips: dict[str, tuple[Any, tuple[Any, ...], Strip]] = {}
         self._hover: str | None = None
+        self._drawn_with: dict[str, Style] = {}
         self._generation = 0
         self._ages: dict[str, str] = {}
 
@@ -122,10 +122,6 @@ class TableCore(Toned, ScrollView, Generic[R], can_focus=True):
     def on_resize(self, _event: events.Resize) -> None:
         self._lay_out()
         self._show_cursor()
-
-    def notify_style_update(self) -> None:
-        self._strips.clear()
-        super().notify_style_update()
 
     # data ------------------------------------------------------------------------------------------------------------
     def reload(self) -> None:
@@ -282,8 +278,11 @@ class TableCore(Toned, ScrollView, Generic[R], can_focus=True):
             base = base + self.tone("marked")
         if row_id == self._hover:
             base = base + self.tone("hover")
-        over = self.tone("cursor") if cursor else Style.null()
+        over = self.tone("cursor" if self.has_focus else "cursor-blur") if cursor else Style.null()
         look = (self._generation, marked, cursor, row_id == self._hover, self.has_focus, live)
+        if self._drawn_with is not self.tones:
+            self._drawn_with = self.tones
+            self._strips.clear()
         kept = self._strips.get(row_id)
         if kept is not None and kept[0] is row and kept[1] == look:
             return kept[2], base + over

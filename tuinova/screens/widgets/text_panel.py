@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -13,7 +12,7 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tuinova.screens.widgets.tones import TONE_CLASSES, Toned
+from tuinova.screens.widgets.tones import Toned
 from tuinova.text import clean
 
 Part = tuple[str, str]
@@ -78,7 +77,6 @@ def _fitting(text: str, room: int) -> int:
 class TextPanel(Toned, ScrollView, can_focus=True):
     """Lines to read: scrolls, wraps if told, searches, follows the end."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = set(TONE_CLASSES)
     DEFAULT_CSS = """
     TextPanel {
         height: 1fr; background: $background; color: $foreground; scrollbar-gutter: stable;
