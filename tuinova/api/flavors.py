@@ -75,14 +75,15 @@ def _listed(call: Call, path: str) -> tuple[list[Flavor], dict[str, Any]]:
 
 def _filter(call: Call, limit: int) -> FlavorFilter:
     query, ctx = call.query, call.ctx
+    [(sort_key, sort_dir)] = params.sort_pairs(query, default="asc")[:1] or (("flavorid", "asc"),)
     return FlavorFilter(
         is_public=_is_public(call) if ctx.is_admin else True,
         project_id=ctx.project_id,
         disabled=None if ctx.is_admin else False,
         min_ram=params.integer(query, "minRam"),
         min_disk=params.integer(query, "minDisk"),
-        sort_key=query.get("sort_key", "flavorid"),
-        sort_dir=query.get("sort_dir", "asc"),
+        sort_key=sort_key,
+        sort_dir=sort_dir,
         limit=limit,
         marker=query.get("marker"),
     )

@@ -196,12 +196,9 @@ def _unexpected(error: Any) -> str:
 def _format_reason(value: str, name: str) -> str:
     if match := _INTEGER_FORMAT.fullmatch(name):
         low, high = int(match[1]), int(match[2])
-        number = int(value)
-        return (
-            f"{number} is less than the minimum of {low}"
-            if number < low
-            else (f"{number} is greater than the maximum of {high}")
-        )
+        if _number(value) < low:
+            return f"{_cut(value)} is less than the minimum of {low}"
+        return f"{_cut(value)} is greater than the maximum of {high}"
     words = {"ipv4-or-empty": "ipv4", "ipv6-or-empty": "ipv6"}
     return f"{_cut(repr(value))} is not a {words.get(name, name)!r}"
 

@@ -97,14 +97,26 @@ class Connection:
     ) -> http.client.HTTPResponse:
         for attempt in (1, 2):
             try:
-                connection = self._connection(timeout)
-                connection.request(method, path, payload, headers, encode_chunked=not _has_length(payload, headers))
-                return connection.getresponse()
+                return self._send(self._connection(timeout), method, path, payload, headers)
             except (http.client.HTTPException, OSError) as error:
                 self._forget()
                 if attempt == 2 or not _may_repeat(method, payload, error):
                     raise ServiceUnreachable(self._gone(error), request_id) from error
         raise AssertionError("unreachable")
+
+    @staticmethod
+    def _send(
+        connection: http.client.HTTPConnection, method: str, path: str, payload: Any, headers: dict[str, str]
+    ) -> http.client.HTTPResponse:
+        try:
+            connection.request(method, path, payload, headers, encode_chunked=not _has_length(payload, headers))
+        except (BrokenPipeError, ConnectionResetError) as error:
+            # A refusal may come before all of a long body was taken: the answer is there to be read.
+            try:
+                return connection.getresponse()
+            except (http.client.HTTPException, OSError):
+                raise error from None
+        return connection.getresponse()
 
     def _gone(self, error: Exception) -> str:
         if isinstance(error, TimeoutError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -29,10 +30,11 @@ class Console:
         self.log_size: int | None = grant["log_size"]
         path = f"{grant['path']}{'&' if '?' in grant['path'] else '?'}token={quote(grant['token'], safe='')}"
         target = connection.target
+        self._held = ExitStack()
         try:
             sock = target.open(10.0)
             sock.settimeout(None)
-            self._socket = connect(
+            dialogue = connect(
                 f"ws://localhost{path}",
                 sock=sock,
                 subprotocols=[Subprotocol("binary")],
@@ -43,6 +45,7 @@ class Console:
                 close_timeout=1,
                 proxy=None,
             )
+            self._socket = self._held.enter_context(dialogue)
         except (OSError, WebSocketException) as error:
             raise ServiceUnreachable(f"The console at {target} can't be opened: {error}") from error
 
@@ -76,7 +79,7 @@ class Console:
 
     def close(self) -> None:
         """Leave; a waiting `recv` raises ConsoleClosed."""
-        self._socket.close()
+        self._held.close()
 
     def __enter__(self) -> Console:
         return self

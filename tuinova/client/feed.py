@@ -50,14 +50,20 @@ class ChangeStream:
         self._stream.close()
 
     def __iter__(self) -> Iterator[list[dict[str, Any]]]:
+        return self
+
+    def __next__(self) -> list[dict[str, Any]]:
         try:
             while not self._closed.is_set():
                 batch = self._next_batch()
                 if batch:
                     self.last_id = batch[-1]["id"]
-                    yield batch
-        finally:
+                    return batch
+        except BaseException:
             self._stream.close()
+            raise
+        self._stream.close()
+        raise StopIteration
 
     def _next_batch(self) -> list[dict[str, Any]]:
         """The events of one read; empty after a comment or a closed stream."""
