@@ -74,9 +74,6 @@ class ActionLogTab(TabView):
     def compose(self) -> ComposeResult:
         yield EntryTable(self.tui.clock)
 
-    def on_mount(self) -> None:
-        self._names: dict[str, str] = {}
-
     @property
     def table(self) -> EntryTable:
         """The table."""
@@ -87,26 +84,20 @@ class ActionLogTab(TabView):
         return LOG_TAB_ACTIONS
 
     def opened(self) -> None:
-        """Read the log, and once the users' names."""
-        server_id, named = self.page.server_id, bool(self._names)
-
-        def read(client: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-            return client.servers.events(server_id), [] if named else client.users.list()
-
-        self.tui.call_service(read, self._take, title=_("Action Log"))
+        """Read the log."""
+        server_id = self.page.server_id
+        self.tui.call_service(lambda client: client.servers.events(server_id), self._take, title=_("Action Log"))
 
     def row_changed(self, old: Row | None) -> None:
         """A task began or ended: there is more to read."""
         if not self.page.gone and (old is None or old.get("task_state") != self.page.row.get("task_state")):
             self.opened()
 
-    def _take(self, found: tuple[list[dict[str, Any]], list[dict[str, Any]]]) -> None:
-        entries, users = found
-        self._names |= {str(user["id"]): str(user["name"]) for user in users}
-        named = {}
-        for entry in entries:
-            user = entry.get("user_id")
-            named[entry["request_id"] + entry["action"]] = {**entry, "user": self._names.get(str(user), user)}
+    def _take(self, entries: list[dict[str, Any]]) -> None:
+        named = {
+            entry["request_id"] + entry["action"]: {**entry, "user": rows.named(entry.get("user_id"))}
+            for entry in entries
+        }
         if self.is_mounted:
             self.table.model.load(named)
             self.table.reload()

@@ -24,9 +24,9 @@ from tuinova.screens.acting import ActingMixin
 from tuinova.screens.actions import PLACE_ACTIONS, bindings
 from tuinova.screens.columns import SERVER_COLUMNS
 from tuinova.screens.identity import Acting, Identity, identity_of
-from tuinova.screens.main import MainScreen
+from tuinova.screens.main_screen import MainScreen
 from tuinova.screens.rooms import ROOMS, footer_pieces
-from tuinova.screens.rows import Row
+from tuinova.screens.rows import NAMES, Row
 from tuinova.screens.settings import load_settings, save_settings, settings_file
 from tuinova.screens.themes import ANSI, DARK, DEFAULT_VARIABLES, themes
 from tuinova.screens.title import acting_pieces, count_pieces, title_pieces
@@ -53,6 +53,11 @@ def _palette() -> Any:
     from tuinova.screens.palette import RegistryProvider
 
     return RegistryProvider
+
+
+def _names(client: Any) -> dict[str, str]:
+    """The names of projects and users; only ids are in the rows."""
+    return {str(one["id"]): str(one["name"]) for one in (*client.projects.list(), *client.users.list())}
 
 
 class TuinovaApp(ActingMixin, App[None]):
@@ -210,6 +215,7 @@ class TuinovaApp(ActingMixin, App[None]):
             for view in self.main.views:
                 view.connected(event.client)
             self._notice(None)
+            self.call_service(_names, self._take_names, failed=lambda _error: None)
         elif isinstance(event, Gone):
             self.state = "gone"
             self.instances.set_state("gone")
@@ -217,6 +223,10 @@ class TuinovaApp(ActingMixin, App[None]):
         elif self.state != "ready":
             self.state = "connecting"
             self.instances.set_state("connecting")
+
+    def _take_names(self, names: dict[str, str]) -> None:
+        NAMES.update(names)
+        self.instances.table.refresh()
 
     def _take_changes(self, changes: list[dict[str, Any]]) -> None:
         if not changes:

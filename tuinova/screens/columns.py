@@ -118,7 +118,7 @@ SERVER_COLUMNS: tuple[Column, ...] = (
     _column("zone", N_("Availability Zone"), _field("az"), 6, 17),
     _column("host", N_("Host"), _field("host"), 10, 18),
     _column("key", N_("Key Pair"), _field("key_name"), 8, 14),
-    _column("project", N_("Project"), _field("project_id"), 8, 16),
+    _column("project", N_("Project"), lambda row: rows.named(row.get("project_id")), 8, 16),
 )
 SHORT_LABELS: dict[str, str] = {
     "Instance Name": N_("Name"),
@@ -140,8 +140,8 @@ SERVER_FIELDS: dict[str, Callable[[rows.Row], Any]] = {
     "zone": _field("az"),
     "host": _field("host"),
     "key": _field("key_name"),
-    "project": _field("project_id"),
-    "user": _field("user_id"),
+    "project": lambda row: rows.named(row.get("project_id")),
+    "user": lambda row: rows.named(row.get("user_id")),
     "locked": lambda row: "yes" if row.get("locked") else "no",
     "fault": lambda row: (row.get("fault") or {}).get("message", ""),
     "description": _field("description"),

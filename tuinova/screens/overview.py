@@ -58,8 +58,8 @@ def instance_section(row: Row, detail: Mapping[str, Any]) -> Section:
     section.add(_("Description"), row.get("description"))
     section.add(_("Host name"), detail.get("OS-EXT-SRV-ATTR:hostname"))
     section.add(_("Domain"), row.get("instance_name"))
-    section.add(_("Project"), row.get("project_id"))
-    section.add(_("User"), row.get("user_id"))
+    section.add(_("Project"), rows.named(row.get("project_id")))
+    section.add(_("User"), rows.named(row.get("user_id")))
     section.add(_("Key Pair"), row.get("key_name"))
     return section
 

@@ -116,6 +116,15 @@ def addresses(row: Row) -> str:
     return ", ".join(sorted(row.get("addresses") or (), key=lambda address: ":" in address))
 
 
+# Names of projects and users by id, filled when the service told them.
+NAMES: dict[str, str] = {}
+
+
+def named(ident: object) -> str:
+    """The name of a project or user, its id while that is unknown."""
+    return NAMES.get(str(ident), str(ident)) if ident else ""
+
+
 def haystack(row: Row) -> str:
     """Everything that a plain word of the filter looks at, in lower case."""
     parts = (
