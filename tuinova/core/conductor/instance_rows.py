@@ -108,7 +108,7 @@ def save(tx: Tx, old: Instance, updates: Mapping[str, Any]) -> Instance:
     values = _derived({**values, "updated_at": tx.now, "version": version})
     params = {f"v_{name}": value for name, value in values.items()}
     tx.run(_update_of(frozenset(values)), {**params, "_id": old.id})
-    return replace(new, version=version)
+    return _with_version(new, version)
 
 
 def create(tx: Tx, values: Mapping[str, Any]) -> Instance:
@@ -118,4 +118,10 @@ def create(tx: Tx, values: Mapping[str, Any]) -> Instance:
     instance = Instance(id=number, **plain)
     version = announce(tx, instance)
     tx.run(_update_of(frozenset({"version"})), {"_id": number, "v_version": version})
-    return replace(instance, version=version)
+    return _with_version(instance, version)
+
+
+def _with_version(instance: Instance, version: int) -> Instance:
+    """The record, which nobody else has seen yet, with its number: copying its fifty fields would cost more."""
+    object.__setattr__(instance, "version", version)
+    return instance

@@ -43,6 +43,7 @@ class Writer:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._gate = threading.Lock()
         self._closed = False
+        self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._run, name="conductor-writer", daemon=True)
 
     def start(self) -> None:
@@ -72,6 +73,7 @@ class Writer:
             self._closed = True
             self._jobs.put(None)
         self._thread.join()
+        self._disconnect()
 
     # the thread ------------------------------------------------------------------------------------------------------
     def _run(self) -> None:
@@ -80,6 +82,21 @@ class Writer:
             self._commit(batch)
             if last:
                 return
+
+    def _connected(self) -> Connection:
+        """The one connection, kept from batch to batch."""
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return self._connection
+
+    def _disconnect(self) -> None:
+        """Let go of the connection; the next batch gets a fresh one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except DBAPIError as error:
+                LOG.warning("Closing a broken database connection: %s", error)
 
     def _gather(self, first: _Job) -> tuple[list[_Job], bool]:
         """The jobs that wait now, at most one batch, and whether the end was among them."""
@@ -98,13 +115,15 @@ class Writer:
         done: list[tuple[Tx, Future[Any], Any]] = []
         failed: list[tuple[Future[Any], BaseException]] = []
         try:
-            with self._engine.connect() as connection, connection.begin():
+            connection = self._connected()
+            with connection.begin():
                 for job, future in batch:
                     self._one(connection, job, future, done, failed, alone=len(batch) == 1)
         except _Refused:
             pass  # the only job of the batch: its error is in `failed`, its transaction rolled back
         except BaseException as error:  # noqa: BLE001 - the thread must survive anything; the waiting callers get it
             LOG.warning("A batch of %d writes was rolled back: %s", len(batch), error)
+            self._disconnect()
             reason = DatabaseUnavailable(reason=_reason(error))
             for _, future in batch:
                 if not future.done():
