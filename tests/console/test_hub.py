@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from tuinova.console.channel import missed
 from tuinova.console.hub import ConsoleHub, HubOptions, Viewer
 
 UUID = "6a0d2b1e-7b8c-4b67-9d7a-3f1f5c0e4a11"
@@ -286,18 +285,3 @@ async def test_another_failure_is_an_error_with_its_reason(hub: ConsoleHub, gues
     viewer = await hub.attach(UUID)
     found, _ = await events(viewer, "error")
     assert found[-1]["reason"] == "Failed to connect socket to virtlogd"
-
-
-def test_the_log_is_fitted_between_what_was_seen_and_what_comes() -> None:
-    assert missed(b"", b"boot\nlogin: ", b"") == b"boot\nlogin: "
-    assert missed(b"", b"boot\nlogin: ", b"gin: ci") == b"boot\nlo"
-    assert missed(b"", b"boot\nlogin: ci", b"ci") == b"boot\nlogin: "
-    assert missed(b"boot\n", b"boot\nlogin: ", b"") == b"login: "
-    assert missed(b"older boot", b"new boot", b"") == b"new boot"
-    assert missed(b"boot\nlogin: ", b"boot\nlogin: ", b"x") == b""
-    assert missed(b"", b"", b"x") == b""
-
-
-def test_fitting_repetitive_output_takes_no_time() -> None:
-    line = b"y\r\n" * 35_000
-    assert missed(b"", line, line[:90_000] + b"z") in (line, line[: len(line) - 90_000])

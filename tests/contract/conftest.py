@@ -1,7 +1,7 @@
 """`env`: a driver and what a test of the contract needs around it, once with the fake, once with a real libvirt.
 
-The libvirt half needs the demo guest's image (`TUINOVA_GUEST_CACHE`, else `.cache/guest` in the repository) and starts
-a libvirt of its own; without either it fails, it never skips.
+The libvirt half boots the demo guest (built first where it is missing) on a libvirt of its own; where there can't be
+one it fails, it never skips.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import os
 import sys
 import threading
 import time
@@ -262,15 +261,8 @@ def _fake(path: Path) -> Env:
     )
 
 
-def _demo_images() -> dict[str, ImageFile]:
-    cache = Path(os.environ.get("TUINOVA_GUEST_CACHE") or REPOSITORY / ".cache" / "guest")
-    disk = cache / "tuinova-demo.qcow2"
-    if not disk.exists():
-        pytest.fail(f"the demo guest is not built: {disk} is missing (python guest/build.py)", pytrace=False)
-    return {"disk": ImageFile("22222222-2222-4222-8222-222222222222", disk, "qcow2", disk.stat().st_size)}
-
-
 def _libvirt(lab: Any) -> Env:
+    from tests.lab.guests import demo_image
     from tuinova.virt.libvirt.driver import LibvirtDriver
     from tuinova.virt.libvirt.options import LibvirtOptions
 
@@ -295,7 +287,7 @@ def _libvirt(lab: Any) -> Env:
         make_driver=make,
         files_of=lambda guest: [path for path in Path(lab.instances).rglob("*") if guest in str(path)],
         plant_foreign=plant,
-        images=_demo_images(),
+        images={"disk": demo_image()},
     )
 
 

@@ -96,6 +96,7 @@ def test_a_lost_connection_fails_every_call_ends_consoles_and_is_told(
     guest = spec()
     driver.spawn(guest)
     driver.open_console(guest.uuid, sink)
+    wait_until(lambda: told)
     told.clear()
     order_faults(driver.directory, {"connection": {"error": "Cannot recv data: Connection reset by peer"}})
     with pytest.raises(HypervisorUnavailable, match="Connection reset"):

@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from tuinova.console.history import before_stream, missed
 from tuinova.console.viewer import Viewer
 from tuinova.core.errors import ConsoleNotAvailable, NovaError
 from tuinova.core.states import PowerState
@@ -17,9 +18,7 @@ from tuinova.virt.driver import ConsoleBusy, ConsoleSink, ConsoleStream, GuestNo
 
 LOG = logging.getLogger(__name__)
 
-_TAIL = 1024  # bytes by which the log is fitted to what the viewers have seen
-_ANCHOR = 64
-_CANDIDATES = 1000  # repetitive output has many places to fit; a few repeated bytes are no loss then
+_BEGINNING = 4096  # bytes of a new stream by which its place in the log is found
 _WRITE_CHUNK = 1024
 _OUTBOX = 64 * 1024
 
@@ -74,7 +73,7 @@ class _Sink(ConsoleSink):
     def __init__(self, channel: Channel, loop: asyncio.AbstractEventLoop) -> None:
         self._channel = channel
         self._loop = loop
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._gathered = bytearray()
         self._told = False
 
@@ -82,6 +81,7 @@ class _Sink(ConsoleSink):
         with self._lock:
             self._gathered += chunk
             tell, self._told = not self._told, True
+            self._lock.notify_all()
         if tell:
             self._call(self._channel.sink_has_data, self)
 
@@ -93,6 +93,12 @@ class _Sink(ConsoleSink):
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(method, *args)
 
+    def heard(self, size: int, seconds: float) -> bytes:
+        """The beginning of what waits, once it is so much or the time is over."""
+        with self._lock:
+            self._lock.wait_for(lambda: len(self._gathered) >= size, seconds)
+            return bytes(self._gathered[:_BEGINNING])
+
     def take(self) -> bytes:
         """All that was gathered since the last call."""
         with self._lock:
@@ -100,32 +106,6 @@ class _Sink(ConsoleSink):
             self._gathered.clear()
             self._told = False
         return data
-
-
-def missed(seen: bytes, log: bytes, coming: bytes) -> bytes:
-    """What of the guest's log the viewers have neither seen nor are about to get.
-
-    `seen` is the end of what was shown, `log` the log of this boot, `coming` what the new stream has brought already.
-    A log that does not contain the end of `seen` is of a later boot: all of it is new.
-    """
-    tail = seen[-_TAIL:]
-    found = log.rfind(tail) if tail else -1
-    fresh = log[found + len(tail) :] if found >= 0 else log
-    return fresh[: len(fresh) - _overlap(fresh, coming)]
-
-
-def _overlap(first: bytes, second: bytes) -> int:
-    """The length of the longest end of `first` that begins `second`: the log may be level with the stream or behind."""
-    anchor = second[:_ANCHOR]
-    start = max(0, len(first) - len(second))
-    for _ in range(_CANDIDATES):
-        start = first.find(anchor, start)
-        if start < 0 or not anchor:
-            break
-        if second.startswith(first[start:]):
-            return len(first) - start
-        start += 1
-    return next((n for n in range(min(len(first), len(anchor)), 0, -1) if anchor.startswith(first[-n:])), 0)
 
 
 class Channel:
@@ -233,7 +213,7 @@ class Channel:
             return
         self._stream = stream
         coming = sink.take()
-        self._show(missed(bytes(self._ring), log, coming) + coming)
+        self._show(missed(bytes(self._ring), log) + coming)
         self._tell("on")
         if self._ended_early is not None:
             self.sink_ended(sink, self._ended_early[0])
@@ -241,7 +221,8 @@ class Channel:
             self._start_timer(self._options.linger, self._unused)
 
     def _open_blocking(self, sink: _Sink, force: bool) -> tuple[ConsoleStream | None, bytes, dict[str, Any] | None]:
-        """In a thread: the stream with the log of this boot, or the event that says why there is none."""
+        """In a thread: the stream with what the log has from before it, or the event that says why there is none."""
+        earlier = self._log()
         try:
             stream = self._doors.open_console(self.uuid, sink, force=force)
         except ConsoleBusy as error:
@@ -257,11 +238,16 @@ class Channel:
         except Exception as error:  # a fault of ours must reach the viewers, who else would wait for ever
             LOG.exception("the console of %s could not be opened", self.uuid)
             return None, b"", {"event": "error", "reason": f"{type(error).__name__}: {error}"}
-        log = b""
-        if self._doors.read_log is not None:
-            with contextlib.suppress(NovaError):
-                log = self._doors.read_log(self.uuid)
-        return stream, log, None
+        return stream, before_stream(self._log, earlier, sink), None
+
+    def _log(self) -> bytes:
+        """The console log of this boot; without one there is no history, which is no reason to have no console."""
+        if self._doors.read_log is None:
+            return b""
+        try:
+            return self._doors.read_log(self.uuid)
+        except NovaError:
+            return b""
 
     def _is_off(self) -> bool:
         if self._doors.power_of is None:

@@ -28,7 +28,7 @@ def take_console(store: GuestStore, uuid: str, *, force: bool) -> str:
     """Become the holder of a guest's console, under its lock; returns the token that says so. Raises ConsoleBusy."""
     held = _holder(store, uuid)
     if held is not None and not force and held.get("start") and _started(int(held.get("pid", 0))) == held["start"]:
-        raise ConsoleBusy(uuid=uuid)
+        raise ConsoleBusy(uuid=uuid, who=f"process {held['pid']}")
     token = uuids.uuid4().hex
     path = store.path(uuid, HOLDER)
     with open(path + ".new", "w") as file:

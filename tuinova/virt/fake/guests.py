@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import time
 from collections.abc import Callable
@@ -43,7 +42,7 @@ class GuestKeeper:
     def begin(self, uuid: str, method: str) -> None:
         """The faults that were ordered for the start of a call; never under a lock, since one may hang."""
         try:
-            record = self.store.load(uuid)
+            record = self.store.peek(uuid)
         except GuestNotFound:
             self.faults.strike(method, "before", uuid)
             return
@@ -61,7 +60,7 @@ class GuestKeeper:
         """Change a guest under its lock and tell the listeners."""
         with self.store.locked(uuid):
             record, now = self.ours(uuid), time.time()
-            before = copy.copy(record)
+            before = record.clone()
             _, events = machine.settle(self.store, record, now)
             events += change(record, now)
             if record != before:

@@ -99,6 +99,13 @@ class GuestRecord:
         self.boot_lines = due
         return text.encode()
 
+    def clone(self) -> GuestRecord:
+        """A copy; the variables are replaced, never changed, so they may be shared."""
+        made = object.__new__(GuestRecord)
+        for name in _FIELDS:
+            setattr(made, name, getattr(self, name))
+        return made
+
     def to_json(self) -> str:
         """The file's text."""
         return json.dumps({name: getattr(self, name) for name in _FIELDS}, separators=(",", ":"))

@@ -8,7 +8,6 @@ between processes, and free at once when a process dies.
 from __future__ import annotations
 
 import contextlib
-import copy
 import fcntl
 import os
 import shutil
@@ -70,6 +69,10 @@ class GuestStore:
 
     def load(self, uuid: str) -> GuestRecord:
         """The guest as it is now, a copy that the caller may change; raises GuestNotFound."""
+        return self.peek(uuid).clone()
+
+    def peek(self, uuid: str) -> GuestRecord:
+        """The guest as it is now, not to be changed; raises GuestNotFound."""
         path = self.path(uuid, "guest.json")
         try:
             status = os.stat(path)
@@ -82,7 +85,7 @@ class GuestStore:
         except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
             self._cache.pop(uuid, None)
             raise GuestNotFound(uuid=uuid) from None
-        return copy.copy(kept[1])
+        return kept[1]
 
     def save(self, record: GuestRecord) -> None:
         """Write the guest's file."""
@@ -92,7 +95,7 @@ class GuestStore:
             file.flush()
             status = os.fstat(file.fileno())
         os.replace(path + ".new", path)
-        self._cache[record.uuid] = ((status.st_ino, status.st_mtime_ns, status.st_size), copy.copy(record))
+        self._cache[record.uuid] = ((status.st_ino, status.st_mtime_ns, status.st_size), record.clone())
 
     def remove(self, uuid: str) -> None:
         """Remove all files of a guest; harmless when there are none."""
@@ -116,7 +119,7 @@ class GuestStore:
     def exists(self, uuid: str) -> bool:
         """Whether the guest is there."""
         try:
-            self.load(uuid)
+            self.peek(uuid)
         except GuestNotFound:
             return False
         return True
@@ -137,11 +140,11 @@ class GuestStore:
             return []
 
     def records(self) -> Iterator[GuestRecord]:
-        """All guests, foreign ones too."""
+        """All guests, foreign ones too; not to be changed."""
         for name in self._names():
             if not name.endswith(_DELETED):
                 with contextlib.suppress(GuestNotFound):
-                    yield self.load(name)
+                    yield self.peek(name)
 
     def half_made(self) -> list[str]:
         """uuids with a directory but no readable guest: builds and removals that a crash cut short."""
