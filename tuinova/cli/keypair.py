@@ -12,6 +12,7 @@ from tuinova.cli.commands import each, exclusive, lister, new_app, session, show
 from tuinova.cli.diagnostics import CommandError
 from tuinova.cli.output import Listing, Record, write
 from tuinova.cli.server_create import read_file
+from tuinova.client.keys import generate_ed25519
 from tuinova.i18n import _
 
 app = new_app(_("Key pairs"))
@@ -21,19 +22,6 @@ _User = Annotated[str | None, typer.Option(metavar="<user>", help=_("Whose (admi
 
 def _user_id(user: str | None) -> str | None:
     return session.client.users.find(user)["id"] if user else None
-
-
-def _generate() -> tuple[str, str]:
-    """A new ED25519 pair: (private key in OpenSSH's format, public key line)."""
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    key = Ed25519PrivateKey.generate()
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-    )
-    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    return private.decode(), public.decode()
 
 
 @app.command("create", help=_("Create or import a key pair"))
@@ -60,7 +48,7 @@ def create_keypair(
     elif type_ == "x509":
         raise CommandError(_("An x509 key pair is imported: use --public-key with a certificate"))
     else:
-        private, public = _generate()
+        private, public = generate_ed25519()
     if private_key and Path(private_key).exists():
         raise CommandError(_("'{path}' exists already: choose another file").format(path=private_key))
     body: dict[str, Any] = {"name": name, "public_key": public, "type": type_}
