@@ -113,7 +113,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     base: Path = tmp_path_factory.mktemp("svc")
     (base / "run").mkdir()
     config = base / "tuinova.toml"
-    config.write_text("[tuinova]\nfake_boot_seconds = 0.0\n")
+    config.write_text("[tuinova]\nfake_boot_seconds = 0.1\n")
     service = Running(Paths(base, base / "run", config))
     yield service
     service.stop()

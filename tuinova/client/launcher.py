@@ -19,7 +19,6 @@ from tuinova.core.paths import Paths
 from tuinova.core.sockets import connect_unix
 
 START_LOCK = "start.lock"
-IDLE_EXIT_SECONDS = 600
 _LOG_KEPT_BYTES = 4 << 20
 _TAIL_LINES = 15
 
@@ -57,7 +56,7 @@ def _spawn(places: Paths) -> None:
     environment = dict(os.environ)
     if moved := environment.get("TUINOVA_STATE_DIR"):
         environment["TUINOVA_STATE_DIR"] = os.path.abspath(moved)  # the service's working directory is /
-    command = [sys.executable, "-P", "-m", "tuinova.core.serve", "--idle-exit", str(IDLE_EXIT_SECONDS)]
+    command = [sys.executable, "-P", "-m", "tuinova.core.serve", "--on-demand"]
     fd = os.open(places.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         process = subprocess.Popen(

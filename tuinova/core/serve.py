@@ -46,6 +46,7 @@ class Options:
     driver: str | None = None
     fake_hosts: int | None = None
     config_file: Path | None = None
+    on_demand: bool = False
     idle_exit: float | None = None
     log_level: str = "info"
 
@@ -56,6 +57,9 @@ def parse_arguments(arguments: Sequence[str]) -> Options:
     parser.add_argument("--driver", choices=("libvirt", "fake"), help="the hypervisor driver")
     parser.add_argument("--fake-hosts", type=_positive, metavar="N", help="simulate N hosts (driver fake)")
     parser.add_argument("--config", dest="config_file", type=Path, metavar="FILE", help="the configuration file")
+    parser.add_argument(
+        "--on-demand", action="store_true", help="started by a client: leave after [tuinova] idle_exit_seconds"
+    )
     parser.add_argument(
         "--idle-exit", type=float, metavar="SECONDS", help="leave when nothing runs and nobody asks for so long"
     )
@@ -215,13 +219,16 @@ class Service:
             await app.state.api.close()
 
     def _watch(self, engine: Engine, activity: Activity, stop: Any) -> asyncio.Task[None] | None:
-        if self._options.idle_exit is None:
+        seconds = self._options.idle_exit
+        if seconds is None and self._options.on_demand and engine.config is not None:
+            seconds = engine.config.tuinova.idle_exit_seconds
+        if not seconds:
             return None
         import asyncio
 
         from tuinova.core.idle import IdleExit
 
-        idle = IdleExit(self._places.socket, self._options.idle_exit, activity, engine.busy, stop)
+        idle = IdleExit(self._places.socket, seconds, activity, engine.busy, stop)
         return asyncio.get_running_loop().create_task(idle.run())
 
 
