@@ -46,6 +46,7 @@ class HostFeed:
         self._since = 0
         self._zones: dict[str, str] = {}
         self._default_zone = options.default_availability_zone
+        self._failing: set[tuple[str, str]] = set()
         self.table = HostTable()
         self._scheduler = FilterScheduler(options, self.table, clock)
         self.load()
@@ -62,6 +63,7 @@ class HostFeed:
                 )
                 held.setdefault((allocation.host, allocation.node), {})[allocation.consumer] = amounts
             nodes = self._conductor.nodes()
+            self._failing = {(node.host, node.hypervisor_hostname) for node in nodes if node.failed_builds}
             self._load_services()
             self.table.load(record_of(node, held.get((node.host, node.hypervisor_hostname), {})) for node in nodes)
             present = {(node.host, node.hypervisor_hostname) for node in nodes}
@@ -169,8 +171,16 @@ class HostFeed:
         self.table.release(None, uuid)
 
     def build_ended(self, host: str, node: str, uuid: str, succeeded: bool) -> None:
-        """A build ended: its I/O is over, and failures weigh against the host."""
+        """A build ended: its I/O is over; failures weigh against the host until a build succeeds again."""
         self.table.build_finished((host, node), uuid, succeeded=succeeded)
+        place = (host, node)
+        if succeeded and place not in self._failing:
+            return  # the ordinary case costs no write
+        self._conductor.note_build(host, node, failed=not succeeded)
+        if succeeded:
+            self._failing.discard(place)
+        else:
+            self._failing.add(place)
 
 
 def record_of(node: ComputeNode, held: Mapping[str, Amounts] | None) -> HostRecord:
@@ -193,6 +203,7 @@ def record_of(node: ComputeNode, held: Mapping[str, Amounts] | None) -> HostReco
         reserved_host_disk_gb=node.reserved_host_disk_gb,
         cpu_info=node.cpu_info,
         supported_instances=tuple((arch, kind, mode) for arch, kind, mode in node.supported_instances),
+        failed_builds=None if held is None else node.failed_builds,
         instances=held,
         foreign=Amounts(node.foreign_vcpus, node.foreign_memory_mb, node.foreign_disk_gb),
     )

@@ -158,7 +158,6 @@ class Engine:
             self.conductor.register_service(name, binary, topic)
         for manager in self.managers.values():
             self.conductor.register_service(manager.host)
-        self._board.forget()
         for manager in self.managers.values():
             manager.start()
         self._conductor_manager.recover(self.bus.ring)
@@ -192,7 +191,7 @@ class Engine:
     def stop(self) -> None:
         """Take no more orders, let what runs end, leave the hypervisors; guests go on."""
         self.duties.stop()
-        if not self.bus.stop(self.options.stop_timeout):
+        if not self.bus.stop(self.options.stop_timeout, builds=self.options.build_stop_timeout):
             LOG.warning("some work did not end in time; the next start takes it up")
         for manager in self.managers.values():
             manager.close()
@@ -219,10 +218,6 @@ class Engine:
     def host_statuses(self) -> dict[str, str]:
         """The API's host_status of every compute host."""
         return self._board.statuses()
-
-    def services_changed(self) -> None:
-        """Somebody changed a service: look again."""
-        self._board.forget()
 
     def warnings(self) -> list[str]:
         """What an operator should read, from every hypervisor."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -84,18 +83,22 @@ class LaneExecutor:
         with self._cond:
             return self._cond.wait_for(lambda: self._open_jobs == 0, timeout)
 
-    def close(self, timeout: float) -> bool:
-        """Drop what has not begun, wait `timeout` seconds for what runs; True when everything is over."""
-        end = time.monotonic() + timeout
+    def close(self, timeout: float, **longer: float) -> bool:
+        """Drop what has not begun, wait `timeout` seconds for what runs; True when everything is over.
+
+        `longer` names kinds that get more seconds than the others.
+        """
         with self._cond:
             self._closed = True
             self._drop_waiting()
             self._cond.notify_all()
-            threads = list(self._threads)
-        for thread in threads:
-            if thread is not threading.current_thread():
-                thread.join(max(0.0, end - time.monotonic()))
-        return not any(thread.is_alive() for thread in threads)
+            for kind, seconds in {"": timeout, **longer}.items():
+                self._cond.wait_for(lambda kind=kind: not self._running(kind), seconds)  # type: ignore[misc]
+            return not self._running("")
+
+    def _running(self, kind: str) -> int:
+        """How many jobs of a kind run; all of them for an empty name."""
+        return sum(slot.running for (_group, of_kind), slot in self._slots.items() if kind in ("", of_kind))
 
     def _drop_waiting(self) -> None:
         for slot in self._slots.values():
@@ -162,5 +165,5 @@ class LaneExecutor:
             else:
                 lane.active = False
                 self._lanes.pop(lane.key, None)
-            if self._open_jobs == 0:
+            if self._open_jobs == 0 or self._closed:
                 self._cond.notify_all()

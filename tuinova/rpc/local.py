@@ -77,9 +77,12 @@ class LocalBus:
                 with self._lock:
                     self._known.discard(order.id)
 
-    def submit(self, host: str | None, lane: Hashable, job: Callable[[], None]) -> bool:
-        """Run something else in turn with the orders of the lane (power sync, lifecycle events)."""
-        return self._executor.submit(host, lane, job)
+    def submit(self, host: str | None, lane: Hashable, job: Callable[[], None], *, heavy: bool = False) -> bool:
+        """Run something else in turn with the orders of the lane (power sync, lifecycle events, recovery).
+
+        What is `heavy` shares the limit of builds.
+        """
+        return self._executor.submit(host, lane, job, kind=BUILD if heavy else WORK)
 
     def open_jobs(self) -> int:
         """Orders and jobs that wait or run."""
@@ -89,9 +92,12 @@ class LocalBus:
         """Wait until nothing waits or runs."""
         return self._executor.wait_idle(timeout)
 
-    def stop(self, timeout: float) -> bool:
-        """Take no more, let what runs end within `timeout` seconds; what has not begun stays a row."""
-        return self._executor.close(timeout)
+    def stop(self, timeout: float, *, builds: float = 0.0) -> bool:
+        """Take no more, let what runs end within `timeout` seconds, builds within `builds` more.
+
+        What has not begun stays a row.
+        """
+        return self._executor.close(timeout, **{BUILD: builds})
 
     def _carry_out(self, handler: Handler, order: Order) -> None:
         try:

@@ -8,7 +8,10 @@ from dataclasses import replace
 import pytest
 
 from tuinova.core.compute_api import ApiOptions
+from tuinova.core.drafts import OrderDraft, new_uuid
 from tuinova.core.errors import InstanceNotFound
+from tuinova.core.records import ServerGroup
+from tuinova.scheduler import Amounts
 from tuinova.virt.fake import FakeOptions
 
 from .conftest import House, quick_options
@@ -213,9 +216,53 @@ def test_delete_of_a_server_whose_host_is_down_is_local_and_cleaned_up_later(mak
     house = make_house("node1", "node2")
     server = house.create(availability_zone="nova:node2")
     house.conductor.set_service("node2", forced_down=True)
-    house.engine.services_changed()
     assert house.act(server.uuid, "delete").deleted
     assert house.newest_action(server.uuid).events == ()
     assert house.drivers["node2"].guest_info(server.uuid)
     house.pass_time(1801)
     assert house.nothing_left(server.uuid)
+
+
+def test_a_failed_build_counts_against_its_host_until_one_succeeds(make_house: MakeHouse) -> None:
+    house = make_house("node1", "node2")
+    house.drivers["node1"].faults.order("spawn", {"error": "no space", "times": 1})
+    house.drivers["node2"].faults.order("spawn", {"error": "no space", "times": 1})
+    house.create()
+    assert {node.host: node.failed_builds for node in house.conductor.nodes()} == {"node1": 1, "node2": 1}
+    first = house.create(name="vm2")
+    second = house.create(name="vm3")
+    assert first.host == second.host  # the other one still has its failure
+    failures = {node.host: node.failed_builds for node in house.conductor.nodes()}
+    assert failures[first.host or ""] == 0
+    assert sorted(failures.values()) == [0, 1]
+
+
+def test_anti_affinity_holds_when_two_builds_were_scheduled_at_once(make_house: MakeHouse) -> None:
+    house = make_house("node1", "node2")
+    ctx = house.ctx()
+    group = house.conductor.create_server_group(
+        ServerGroup(new_uuid(), "apart", ctx.project_id or "", ctx.user_id or "", "anti-affinity")
+    )
+    hints = {"group": group.uuid}
+    first = house.create(scheduler_hints=hints)
+    house.engine.bus.stop(5)
+    second = house.create(name="vm2", scheduler_hints=hints, settle=False)
+    amounts = Amounts(1, 128, 0)
+    # The scheduler had not seen the first: both are on their way to one host.
+    order = house.conductor.open_orders(host=None)[0]
+    house.conductor.claim(
+        second.uuid,
+        first.host or "",
+        first.node or "",
+        amounts,
+        updates={"task_state": None},
+        order=OrderDraft("build_instance", first.host, {}),
+        ctx=order.ctx,
+        order_done=order.id,
+    )
+    house.crash()
+    house.restart()
+    after = house.server(second.uuid)
+    assert after.vm_state == "active"
+    assert {first.host, after.host} == {"node1", "node2"}
+    assert sum(node.failed_builds for node in house.conductor.nodes()) == 0

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -302,3 +303,18 @@ def test_after_kill_9_nothing_is_stuck_or_left_over(
     assert {port.instance_uuid for port in house.conductor.ports()} == living
     assert json.dumps(sorted(house.driver.leftovers())) == "[]"
     assert len(living) == (1 if action == "create" else 0)
+
+
+def test_a_stop_of_the_service_waits_for_a_build_and_leaves_the_rest_to_the_next_start(house: House) -> None:
+    house.engine.options = replace(house.engine.options, stop_timeout=0.05, build_stop_timeout=20)
+    other = house.create()
+    house.driver.faults.order("power_off", {"kind": "hang"})
+    house.driver.faults.order("spawn", {"kind": "slow", "delay": 0.5})
+    house.act(other.uuid, "stop", settle=False)
+    server = house.create(name="vm2", settle=False)
+    wait_for_task(house, server.uuid, "spawning")
+    wait_until_begun(house, other.uuid)
+    house.engine.stop()
+    house.restart()
+    assert house.server(server.uuid).vm_state == "active"
+    assert house.server(other.uuid).vm_state == "stopped"

@@ -160,7 +160,8 @@ def _order(plan: _Plan, drafts: list[InstanceDraft], options: ApiOptions) -> Ord
             "force_nodes": [place.force_node] if place.force_node else [],
             "destination": list(place.destination) if place.destination else None,
             "networks": plan.networks,
-            "admin_password": plan.request.admin_password,
+            # Only the config drive has it; it is kept nowhere else.
+            **({"admin_password": plan.request.admin_password} if plan.config_drive else {}),
             # Exactly one forced host or node, or one attempt, means no other try (scheduler/utils.py populate_retry).
             "retry": options.max_attempts > 1 and not forced_one,
         },

@@ -12,6 +12,7 @@ from tuinova.core.conductor.errors import UnexpectedTaskState
 from tuinova.core.drafts import EventFinish, OrderDraft
 from tuinova.core.errors import (
     BuildAbortException,
+    ComputeResourcesUnavailable,
     ImageNotFound,
     InstanceNotFound,
     Invalid,
@@ -48,13 +49,16 @@ def build(compute: Compute, order: WorkOrder) -> None:
     except Exception as error:
         LOG.warning("build of %s failed: %s", instance.uuid, error, exc_info=True)
         _failed(compute, order, instance, error)
-        compute.build_ended(compute.host, instance.node or compute.host, instance.uuid, False)
+        # A group's policy says nothing against the host.
+        blameless = isinstance(error, ComputeResourcesUnavailable)
+        compute.build_ended(compute.host, instance.node or compute.host, instance.uuid, blameless)
         return
     compute.build_ended(compute.host, instance.node or compute.host, instance.uuid, True)
 
 
 def _build(compute: Compute, order: WorkOrder, instance: Instance) -> None:
     conductor, uuid = compute.conductor, instance.uuid
+    check_group(compute, instance)
     networks = chosen_networks(compute.driver.list_networks(), order.args.get("networks", "auto"))
     conductor.allocate_ports(uuid, networks)
     conductor.step(uuid, updates={"task_state": TaskState.BLOCK_DEVICE_MAPPING}, expect_task=TaskState.NETWORKING)
@@ -76,6 +80,27 @@ def _build(compute: Compute, order: WorkOrder, instance: Instance) -> None:
         event_finish=EventFinish(EVENT, order.ctx.request_id, host=compute.host),
         order_done=order.id,
     )
+
+
+def check_group(compute: Compute, instance: Instance) -> None:
+    """Nova's late check: two builds may have been scheduled before either was seen; the later one must go.
+
+    Raises ComputeResourcesUnavailable, which sends the build to another host.
+    """
+    if instance.server_group_id is None:
+        return
+    group = compute.conductor.server_group(instance.server_group_id)
+    others = [compute.conductor.instance(uuid) for uuid in group.members if uuid != instance.uuid]
+    here = [other for other in others if other.host == compute.host]
+    if group.policy == "anti-affinity":
+        most = int(group.rules.get("max_server_per_host", 1))
+        # Both look at each other: the younger row gives way, so that exactly one does.
+        if len([other for other in here if other.id < instance.id or other.launched]) >= most:
+            raise ComputeResourcesUnavailable(reason="Anti-affinity instance group policy was violated")
+    elif group.policy == "affinity":
+        elsewhere = [other for other in others if other.host not in (None, compute.host)]
+        if any(other.id < instance.id or other.launched for other in elsewhere):
+            raise ComputeResourcesUnavailable(reason="Affinity instance group policy was violated")
 
 
 def chosen_networks(present: Sequence[HostNetwork], asked: str | Sequence[str] | None) -> list[HostNetwork]:

@@ -343,7 +343,14 @@ def recover_host(compute: Compute) -> None:
             overtaken_at_crash(compute, scene)
             continue
         if needs_care(compute, scene):
-            compute.bus.submit(compute.host, instance.uuid, lambda scene=scene: recover(compute, scene))  # type: ignore[misc]
+            # After a power cut of the host all its guests start here: not all at once.
+            heavy = slept(compute, scene)
+            compute.bus.submit(
+                compute.host,
+                instance.uuid,
+                lambda scene=scene: recover(compute, scene),  # type: ignore[misc]
+                heavy=heavy,
+            )
     for order in begun.values():
         compute.conductor.order_done(order.id)
     compute.bus.ring(waiting)
