@@ -37,7 +37,7 @@ class ScriptedGuest:
         self.log = b""
         self.typed = b""
         self.holder: str | None = None
-        self.failure: str | None = None
+        self.failure: str | Exception | None = None
         self.stream: ScriptedStream | None = None
         self.opens = 0
         self.gate = threading.Event()
@@ -46,6 +46,8 @@ class ScriptedGuest:
     def open_console(self, uuid: str, sink: ConsoleSink, *, force: bool = False) -> ConsoleStream:
         self.opens += 1
         self.gate.wait(5)
+        if isinstance(self.failure, Exception):
+            raise self.failure
         if self.failure is not None:
             raise DriverError(reason=self.failure)
         if self.power is PowerState.SHUTDOWN:

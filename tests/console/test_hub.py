@@ -270,6 +270,27 @@ async def test_a_stop_tells_every_viewer_and_closes_the_streams(hub: ConsoleHub,
     assert [frame async for frame in late] == [{"event": "service-stopping"}]
 
 
+async def test_a_stop_while_a_console_is_being_opened_leaves_nothing_open(hub: ConsoleHub, guest: Any) -> None:
+    guest.gate.clear()
+    await hub.attach(UUID)
+    await asyncio.sleep(0.01)
+    stopping = asyncio.create_task(hub.stop())
+    await asyncio.sleep(0.01)
+    guest.gate.set()
+    await stopping
+    assert guest.opens == 1
+    assert guest.stream is None
+
+
+async def test_a_fault_of_ours_is_told_and_tried_again(hub: ConsoleHub, guest: Any) -> None:
+    guest.failure = KeyError("slot")
+    viewer = await hub.attach(UUID)
+    found, _ = await events(viewer, "error")
+    assert found[-1]["reason"] == "KeyError: 'slot'"
+    guest.failure = None
+    await events(viewer, "on")
+
+
 async def test_commands_that_nobody_knows_are_answered_and_a_resize_is_not_sent_on(hub: ConsoleHub, guest: Any) -> None:
     viewer = await hub.attach(UUID)
     await events(viewer, "on")

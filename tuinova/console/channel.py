@@ -21,6 +21,7 @@ LOG = logging.getLogger(__name__)
 _BEGINNING = 4096  # bytes of a new stream by which its place in the log is found
 _WRITE_CHUNK = 1024
 _OUTBOX = 64 * 1024
+_CLOSE_SECONDS = 1.0
 
 
 class OpenConsole(Protocol):
@@ -204,7 +205,9 @@ class Channel:
             self._opening = None
         if self._closed:
             if stream is not None:
-                await self._loop.run_in_executor(self._doors.openers, stream.close)
+                # Its threads may be gone when the opening outlasted the stop.
+                with contextlib.suppress(RuntimeError):
+                    await self._loop.run_in_executor(self._doors.openers, stream.close)
             return
         if stream is None:
             assert refusal is not None
@@ -247,6 +250,9 @@ class Channel:
         try:
             return self._doors.read_log(self.uuid)
         except NovaError:
+            return b""
+        except Exception:  # nor is a fault of ours in it
+            LOG.exception("the console log of %s could not be read", self.uuid)
             return b""
 
     def _is_off(self) -> bool:
@@ -337,6 +343,9 @@ class Channel:
         for viewer in list(self._viewers):
             viewer.finish(reason or "closed")
         self._outbox.clear()
+        if self._opening is not None:
+            # It lets go of its stream when it sees that we are closed; a hypervisor that hangs is not waited for.
+            await asyncio.wait({self._opening}, timeout=_CLOSE_SECONDS)
         stream, self._stream = self._stream, None
         if stream is not None:
             await self._loop.run_in_executor(self._doors.openers, stream.close)
