@@ -25,7 +25,9 @@ def test_anti_affinity_lets_max_server_per_host_members_share(cloud, request_for
     cloud.add("two", instances={"second": Amounts(), "third": Amounts()})
     members = frozenset({"member", "second", "third"})
     spec = request_for(group=group("anti-affinity", max_server_per_host=2, members=members))
-    assert cloud.passing("ServerGroupAntiAffinityFilter", spec) == ["one"]
+    assert cloud.refusals("ServerGroupAntiAffinityFilter", spec) == {
+        "two": "has 2 of anti-affinity group group, limit 2"
+    }
 
 
 def test_anti_affinity_counts_members_that_only_the_group_knows_of(cloud, request_for) -> None:

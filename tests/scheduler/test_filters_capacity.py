@@ -26,6 +26,9 @@ def test_ram_filter_counts_reserved_memory_as_used_and_overcommits_by_the_ratio(
     assert cloud.refusals("RamFilter", request_for(memory_mb=501)) == {
         "a": "needs 501 MB of RAM, 500 usable (allocation ratio 1.5)"
     }
+    assert cloud.refusals("RamFilter", request_for(memory_mb=1000)) == {
+        "a": "needs 1000 MB of RAM, 500 usable (allocation ratio 1.5)"
+    }
     assert cloud.refusals("RamFilter", request_for(memory_mb=1001)) == {
         "a": "needs 1001 MB of RAM, the whole host has 1000"
     }
@@ -65,7 +68,7 @@ def test_aggregates_set_ratios_and_the_least_wins(cloud, request_for, aggregate)
 
 
 def test_exact_filters_want_all_that_is_free(cloud, request_for) -> None:
-    cloud.add("exact", vcpus=2, memory_mb=200, local_gb=4)
+    cloud.add("exact", vcpus=5, memory_mb=1200, local_gb=8, instances={"x": Amounts(3, 1000, 4)})
     cloud.add("more", vcpus=4, memory_mb=300, local_gb=8)
     spec = request_for(vcpus=2, memory_mb=200, root_gb=3, swap_mb=1024)
     for name in ("ExactCoreFilter", "ExactRamFilter", "ExactDiskFilter"):

@@ -35,12 +35,35 @@ def test_service_down_time_is_an_option(cloud, request_for, now) -> None:
     assert cloud.passing("ComputeFilter", request_for(), service_down_time=89) == []
 
 
+def test_a_clock_that_is_ahead_is_forgiven_as_far_as_one_behind(cloud, request_for, now) -> None:
+    cloud.add("a", service=ServiceInfo(last_seen=now + 60))
+    cloud.add("b", service=ServiceInfo(last_seen=now + 61))
+    assert cloud.passing("ComputeFilter", request_for()) == ["a"]
+
+
 def test_an_unscoped_spec_counts_only_if_the_host_has_such_an_attribute(cloud, request_for) -> None:
     cloud.add("a", stats={"node_color": "blue"})
     cloud.add("b", stats={"node_color": "red"})
     cloud.add("c")
     spec = request_for(extra_specs={"node_color": "blue", "unheard_of": "1"})
-    assert cloud.passing("ComputeCapabilitiesFilter", spec) == ["a", "c"]
+    assert cloud.refusals("ComputeCapabilitiesFilter", spec) == {
+        "b": "extra spec node_color = 'blue': the host has 'red'"
+    }
+
+
+def test_a_refusal_names_the_spec_that_failed_and_not_one_that_did_not_count(cloud, request_for) -> None:
+    cloud.add("a", stats={"colour": "red"}, vcpus=2)
+    cloud.add("b", vcpus=2)
+    cloud.add("c", vcpus=4, stats={"colour": "blue"})
+    spec = request_for(extra_specs={"colour": "blue", "vcpus_total": ">= 4", "capabilities:colour": "blue"})
+    assert cloud.refusals("ComputeCapabilitiesFilter", spec) == {
+        "a": "extra spec colour = 'blue': the host has 'red'",
+        "b": "extra spec vcpus_total = '>= 4': the host has '2'",
+    }
+    cloud.add("b", vcpus=4)
+    assert cloud.refusals("ComputeCapabilitiesFilter", spec)["b"] == (
+        "extra spec capabilities:colour = 'blue': the host has no such capability"
+    )
 
 
 def test_a_capability_that_can_not_be_found_fails(cloud, request_for) -> None:

@@ -51,8 +51,15 @@ def test_a_hypervisor_version_asked_for_must_be_met(cloud, request_for) -> None:
     }
 
 
+def test_a_hypervisor_version_is_judged_only_beside_other_properties(cloud, request_for) -> None:
+    cloud.add("old", supported_instances=KVM, hypervisor_version=7_000_000)
+    assert cloud.passing("ImagePropertiesFilter", request_for(image_properties={"img_hv_type": "kvm"})) == ["old"]
+    alone = request_for(image_properties={"img_hv_requested_version": ">=8.0"})
+    assert cloud.passing("ImagePropertiesFilter", alone) == ["old"]
+
+
 def test_physical_address_bits_of_the_image_need_as_many_of_the_host(cloud, request_for) -> None:
-    cloud.add("wide", cpu_info={"maxphysaddr": {"bits": 46}})
+    cloud.add("wide", cpu_info={"maxphysaddr": {"bits": 42}})
     cloud.add("narrow", cpu_info={"maxphysaddr": 40})
     cloud.add("unknown")
     spec = request_for(image_properties={"hw_maxphysaddr_bits": "42"})
