@@ -106,7 +106,7 @@ async def test_guest_output_is_drawn_and_typing_reaches_the_guest() -> None:
     console = FakeConsole()
     app = PaneApp(FakeClient(console))
     async with app.run_test(size=(80, 24)) as pilot:
-        app.pane.focus_console()
+        app.pane.focus()
         console.frames.put({"event": "on"})
         console.frames.put(b"Welcome\r\n\x1b[31mvm1 login:\x1b[0m ")
         await settle(pilot, lambda: "vm1 login:" in app.picture())
@@ -120,7 +120,7 @@ async def test_the_detach_key_makes_keys_commands_again() -> None:
     client = FakeClient(console)
     app = PaneApp(client)
     async with app.run_test(size=(80, 24)) as pilot:
-        app.pane.focus_console()
+        app.pane.focus()
         console.frames.put({"event": "on"})
         await settle(pilot, lambda: app.pane._line is not None and app.pane._line.state == "on")
         await pilot.press("ctrl+right_square_bracket", "d")
@@ -175,7 +175,7 @@ async def test_a_console_held_elsewhere_is_taken_over_only_when_asked() -> None:
     console = FakeConsole()
     app = PaneApp(FakeClient(console))
     async with app.run_test(size=(100, 24)) as pilot:
-        app.pane.focus_console()
+        app.pane.focus()
         console.frames.put({"event": "busy", "who": "virsh"})
         await settle(pilot, lambda: "virsh" in app.picture())
         assert "takes it over" in app.picture()
@@ -202,7 +202,7 @@ async def test_search_finds_older_matches() -> None:
     console = FakeConsole()
     app = PaneApp(FakeClient(console))
     async with app.run_test(size=(80, 24)) as pilot:
-        app.pane.focus_console()
+        app.pane.focus()
         console.frames.put({"event": "on"})
         console.frames.put(b"".join(b"row %d\r\n" % number for number in range(60)) + b"needle one\r\n" + b"x\r\n" * 60)
         await settle(pilot, lambda: app.picture().endswith("x") or "x" in app.picture())
@@ -220,7 +220,7 @@ async def test_only_a_focused_pane_answers_the_guest_s_terminal_queries() -> Non
         console.frames.put(b"\x1b[6nseen")
         await settle(pilot, lambda: "seen" in app.picture())
         assert console.typed == b""
-        app.pane.focus_console()
+        app.pane.focus()
         await pilot.pause()
         console.frames.put(b"\x1b[6nagain")
         await settle(pilot, lambda: bool(console.typed))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -30,7 +30,6 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("pageup", N_("Back"), "up"),
     ("pagedown", N_("Forward"), "down"),
     ("end", N_("Live"), "live"),
-    ("q", N_("Leave"), "leave"),
 )
 _KEY_TEXT = {"slash": "/", "enter": "⏎", "pageup": "PgUp", "pagedown": "PgDn", "end": "End"}
 # What a person can do about each state, by vm_state where that says more.
@@ -87,6 +86,7 @@ class ConsolePane(Vertical):
     def on_mount(self) -> None:
         view = self.view
         self._line = view.line = ConsoleLine(self.client, self.server_id, view.wake)
+        view.is_command = self._is_command
         self._line.answers_wanted = view.has_focus
         self._line.start()
         self.tui.feed_changes.subscribe(self, self._changed)
@@ -96,9 +96,10 @@ class ConsolePane(Vertical):
         if self._line is not None:
             self._line.stop()
 
-    def focus_console(self) -> None:
-        """Type into the guest."""
-        self.view.focus()
+    def focus(self, scroll_visible: bool = True, *, from_app_focus: bool = False) -> Self:
+        """The guest gets the keys."""
+        self.view.focus(scroll_visible, from_app_focus=from_app_focus)
+        return self
 
     def _changed(self, changes: Sequence[dict[str, Any]]) -> None:
         if any(change["kind"] == "server" and change["key"] == self.server_id for change in changes):
@@ -189,6 +190,21 @@ class ConsolePane(Vertical):
         else:
             self._command_key(message.key, message.character)
 
+    def _is_command(self, key: str) -> bool:
+        """Whether a key is the pane's while keys don't go to the guest; Esc is while there is something to leave."""
+        if self._query is not None or key in ("up", "down") or any(key == name for name, _word, _do in COMMANDS):
+            return True
+        if key in ("n", "N"):
+            return bool(self.view.matches)
+        return key == "escape" and (bool(self.view.matches) or self.screen.maximized is not None)
+
+    def _leave_something(self) -> None:
+        """Esc: the marks of a search, then the full screen."""
+        if self.view.matches:
+            self._forget_search()
+        else:
+            self.screen.minimize()
+
     def _command_key(self, key: str, character: str | None) -> None:
         for name, _word, method in COMMANDS:
             if key == name:
@@ -199,11 +215,7 @@ class ConsolePane(Vertical):
         elif key in ("n", "N"):
             self._next(1 if key == "n" else -1)
         elif key == "escape":
-            self._do("leave")
-        elif key == "tab":
-            self.screen.focus_next()
-        elif key == "shift+tab":
-            self.screen.focus_previous()
+            self._leave_something()
 
     def _do(self, method: str) -> None:
         getattr(self, f"do_{method}")()
@@ -268,14 +280,6 @@ class ConsolePane(Vertical):
     def do_live(self) -> None:
         """Back to what the guest prints now."""
         self.view.scroll_lines(-self.view.back)
-
-    def do_leave(self) -> None:
-        """Give the focus away; in full screen, leave that first."""
-        if self.screen.maximized is not None:
-            self.screen.minimize()
-            return
-        self._forget_search()
-        self.screen.focus_previous()
 
     # search ----------------------------------------------------------------------------------------------------------
     def do_search(self) -> None:

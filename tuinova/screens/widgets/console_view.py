@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import ClassVar
 
@@ -69,6 +70,7 @@ class ConsoleView(Toned, Widget, can_focus=True):
         self.matches: list[Match] = []
         self.current: Match | None = None
         self.sentence = ""
+        self.is_command: Callable[[str], bool] = lambda _key: True
         self._scrolled = 0
         self._cursor_row = 0
         self._strips: dict[int, Strip] = {}
@@ -201,6 +203,8 @@ class ConsoleView(Toned, Widget, can_focus=True):
 
     # keys ------------------------------------------------------------------------------------------------------------
     async def _on_key(self, event: events.Key) -> None:
+        if not self.typing and event.key != self.detach_key and not self.is_command(event.key):
+            return  # the page's: Esc, the tabs' digits, the action menu
         event.stop()
         event.prevent_default()
         if not self.typing or event.key == self.detach_key:
