@@ -270,7 +270,8 @@ class PrivateLibvirt:
     # the hand-driven kind --------------------------------------------------------------------------------------------
     def _save(self) -> None:
         owner = os.getpid() if self.own_directory else 0
-        state = {"pids": self.pids, "hostname": self.hostname, "owner": owner, "ticks": processes.start_ticks(owner)}
+        state = {"pids": self.pids, "root": self.root, "hostname": self.hostname}
+        state |= {"owner": owner, "ticks": processes.start_ticks(owner)}
         (self.directory / "lab.json").write_text(json.dumps(state))
 
     @classmethod
@@ -281,7 +282,7 @@ class PrivateLibvirt:
         except (OSError, ValueError) as error:
             raise LabError(f"{directory} holds no lab: {error}") from None
         lab = cls(directory, hostname=state["hostname"])
-        lab.pids = state["pids"]
+        lab.pids, lab.root = state["pids"], state["root"]
         return lab
 
 

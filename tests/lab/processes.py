@@ -60,7 +60,16 @@ def end(pids: Iterable[int], grace: float = 3.0) -> None:
             left = {pid for pid in left if alive(pid)}
             if left:
                 time.sleep(0.02)
-    reap(asked)
+    for pid in asked:
+        _reap_one(pid)
+
+
+def _reap_one(pid: int, seconds: float = 5.0) -> None:
+    """Collect a child of ours for good: one whose threads still end looks dead before it can be collected."""
+    deadline = time.monotonic() + seconds
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(pid, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
+            time.sleep(0.01)
 
 
 def reap(pids: Iterable[int]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from tuinova.virt.driver import DriverError
 from tuinova.virt.libvirt import qemu_img
+from tuinova.virt.libvirt.layout import FILE_MODE
 
 LABEL = "config-2"
 PUBLISHER = "tuinova"
@@ -27,7 +28,7 @@ def write(target: Path, contents: Mapping[str, bytes], drive_format: str) -> Non
                 _make_vfat(tree, part)
             else:
                 _make_iso(tree, part)
-        part.chmod(0o644)
+        part.chmod(FILE_MODE)
         part.rename(target)
     except OSError as error:
         raise qemu_img.os_error(error, target) from error

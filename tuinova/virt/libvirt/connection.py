@@ -115,7 +115,7 @@ class Connection:
     def get(self) -> libvirt.virConnect:
         """The calling thread's connection."""
         main = self.main()
-        if getattr(self._local, "main", None) is not main:
+        if getattr(self._local, "main", None) is not main or not self._local.conn.isAlive():
             try:
                 self._local.conn = self._open_one()
             except libvirt.libvirtError as error:

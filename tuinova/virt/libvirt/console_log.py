@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tuinova.virt.libvirt.layout import InstanceFiles
+from tuinova.virt.libvirt.layout import FILE_MODE, InstanceFiles
 
 MAX_BYTES = 100 * 1024  # nova/virt/libvirt/driver.py MAX_CONSOLE_BYTES
 MAX_BOOT_BYTES = 1 << 20  # kept of an earlier boot
@@ -81,4 +81,4 @@ def _empty(files: InstanceFiles) -> None:
     for path in _this_boot(files):
         path.unlink(missing_ok=True)
     # Nova makes the file, so that it is there and ours before virtlogd (root) opens it.
-    files.console_log.touch(mode=0o644)
+    files.console_log.touch(mode=FILE_MODE)

@@ -16,8 +16,8 @@ from pathlib import Path
 from tuinova.core.errors import FlavorDiskSmallerThanImage
 from tuinova.virt.driver import DriverError, GuestSpec
 from tuinova.virt.libvirt import qemu_img
-from tuinova.virt.libvirt.images import Base, ImageCache
-from tuinova.virt.libvirt.layout import InstanceFiles
+from tuinova.virt.libvirt.images import BASE_MODE, Base, ImageCache
+from tuinova.virt.libvirt.layout import FILE_MODE, InstanceFiles
 from tuinova.virt.libvirt.options import LibvirtOptions
 
 GIB = 1 << 30
@@ -147,8 +147,10 @@ class GuestDisks:
         timeout = self._options.qemu_img_timeout
         if disk_format(self._options) == "qcow2":
             qemu_img.create_overlay(path, base.path, base.format, size, timeout)
+            path.chmod(FILE_MODE)
             return
         qemu_img.convert(base.path, base.format, path, "raw", timeout)
+        path.chmod(FILE_MODE)
         with path.open("r+b") as file:
             file.truncate(size)
 
@@ -158,6 +160,7 @@ class GuestDisks:
                 target = files.path(name)
                 try:
                     shutil.copyfile(self._cache.base(image).path, target)
+                    target.chmod(FILE_MODE)
                 except OSError as error:
                     target.unlink(missing_ok=True)
                     raise qemu_img.os_error(error, target) from error
@@ -182,7 +185,7 @@ class GuestDisks:
                 try:
                     qemu_img.create_raw(part, size)
                     _format(part, command)
-                    part.chmod(0o644)
+                    part.chmod(BASE_MODE)
                     part.rename(target)
                 finally:
                     part.unlink(missing_ok=True)

@@ -44,7 +44,7 @@ class LibvirtDriver(ComputeDriver):
         self.host = host
         self.connection_name = uri
         self.options = options or LibvirtOptions()
-        self.instances = instances_path.absolute()
+        self.instances = instances_path.resolve()
         self._connection = Connection(uri, host)
         self._host = Host(host, self._connection, self.instances, self.options)
         self._networks = Networks(self._connection, self.instances, self.options, self._host.user_mode)

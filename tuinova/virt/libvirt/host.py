@@ -166,7 +166,7 @@ class Host:
     # health ----------------------------------------------------------------------------------------------------------
     def warnings(self) -> Iterator[str]:
         """What an operator should know."""
-        if self.kvm.exists and not self.kvm.works and not self.kvm.denied:
+        if self.kvm.exists and not self.kvm.works and not self.kvm.denied and self.capabilities.offers_kvm():
             yield (
                 f"KVM does not work here: {self.kvm.reason}. Guests are emulated, and libvirt probes every QEMU again "
                 "at each start as long as it sees the device; take /dev/kvm away from libvirtd to make starts fast."

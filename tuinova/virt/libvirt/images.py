@@ -11,13 +11,14 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tuinova.core.errors import ImageUnacceptable
 from tuinova.virt.driver import DriverError, ImageFile
 from tuinova.virt.libvirt import qemu_img
+from tuinova.virt.libvirt.layout import DIRECTORY_MODE
 from tuinova.virt.libvirt.options import LibvirtOptions
 
 # disk_format -> (what the inspector must find, QEMU's name of the format)
@@ -37,6 +38,7 @@ FORMATS: dict[str, tuple[frozenset[str], str]] = {
 # Formats of which `qemu-img check` knows whether the tables are sound and the file is whole.
 _CHECKABLE = frozenset({"qcow2", "vdi", "vhdx"})
 READ_SIZE = 64 * 1024
+BASE_MODE = 0o644  # many guests read one base, and libvirt may take it back from its user while others need it
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +99,16 @@ class ImageCache:
         """Make the directories, and drop what interrupted conversions left."""
         for directory in (self.directory, self._locks):
             directory.mkdir(exist_ok=True)
-            directory.chmod(0o755)
+            directory.chmod(DIRECTORY_MODE)
         for part in self.directory.glob("*.part"):
-            with self.locked(part.name.removesuffix(".part")):
+            with suppress(BlockingIOError), self.locked(part.name.removesuffix(".part"), fcntl.LOCK_NB):
                 part.unlink(missing_ok=True)
 
     @contextmanager
-    def locked(self, name: str) -> Iterator[None]:
+    def locked(self, name: str, flags: int = 0) -> Iterator[None]:
         """One maker of a base at a time; the kernel frees the lock of a process that died."""
         with (self._locks / f"{name}.lock").open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.flock(file, fcntl.LOCK_EX | flags)
             yield
 
     def base_name(self, image: ImageFile) -> str:
@@ -138,7 +140,7 @@ class ImageCache:
                 shutil.copyfile(image.path, part)
             else:
                 qemu_img.convert(image.path, source_format, part, "raw", self._options.qemu_img_timeout)
-            part.chmod(0o644)
+            part.chmod(BASE_MODE)
             part.rename(target)
         except OSError as error:
             raise qemu_img.os_error(error, target) from error

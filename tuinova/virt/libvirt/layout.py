@@ -16,7 +16,9 @@ from tuinova.virt.driver import DriverError
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # What Nova appends to a guest's directory while it deletes or resizes it.
 _LEFTOVER = re.compile(rf"({UUID.pattern})(_del|_resize)?")
-DIRECTORY_MODE = 0o755
+# QEMU's user must pass, nobody else need look around: disks and config drives hold secrets.
+DIRECTORY_MODE = 0o711
+FILE_MODE = 0o600  # libvirt hands a file to QEMU's user when the guest starts
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class ReservationFiles:
 
     def prepare(self) -> None:
         """Make the directory."""
-        self.directory.mkdir(exist_ok=True)
+        self.directory.mkdir(mode=0o700, exist_ok=True)
 
     def _path(self, mac: str) -> Path:
         return self.directory / f"{mac.replace(':', '-')}.json"
