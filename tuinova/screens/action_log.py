@@ -142,8 +142,11 @@ def event_lines(events: Sequence[Entry], width: int) -> list[Line]:
     ends = [rows.parse_time(event.get("finish_time")) for event in ordered]
     known = [moment for moment in (*starts, *ends) if moment is not None]
     first, last = (min(known), max(known)) if known else (0.0, 0.0)
-    bar = max(0, min(40, width - 100))
-    head = f"  {fit(_('Event'), 36)} {fit(_('Host'), 14)} {fit(_('After'), 9, True)} {fit(_('Took'), 10, True)}"
+    name_width = min(38, max([len(str(event.get("event"))) for event in ordered], default=8))
+    host_width = min(20, max([5, *(len(str(event.get("host") or "-")) for event in ordered)]))
+    bar = max(0, min(40, width - name_width - host_width - 40))
+    columns = (fit(_("Event"), name_width), fit(_("Host"), host_width), fit(_("After"), 8, True))
+    head = "  " + " ".join((*columns, fit(_("Took"), 10, True)))
     lines: list[Line] = [[(f"{head}  {_('Result')}", "label")]]
     for event, start, end in zip(ordered, starts, ends, strict=True):
         result = event.get("result")
@@ -151,9 +154,9 @@ def event_lines(events: Sequence[Entry], width: int) -> list[Line]:
         after = f"+{start - first:.3f}" if start is not None else "-"
         duration = seconds_text(took(event.get("start_time"), event.get("finish_time")))
         line = [
-            ("  " + fit(str(event.get("event")), 36) + " ", "strong"),
-            (fit(str(event.get("host") or "-"), 14) + " ", ""),
-            (fit(after, 9, True) + " ", "dim"),
+            ("  " + fit(str(event.get("event")), name_width) + " ", "strong"),
+            (fit(str(event.get("host") or "-"), host_width) + " ", ""),
+            (fit(after, 8, True) + " ", "dim"),
             (fit(duration, 10, True) + "  ", ""),
             (fit(_(str(result)) if result else _("running"), 8), tone),
         ]

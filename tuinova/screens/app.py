@@ -5,7 +5,10 @@ The first frame is painted before anything is asked of the service: the connecti
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -112,10 +115,12 @@ class TuinovaApp(ActingMixin, App[None]):
             os.environ["TUINOVA_LANG"] = settings.language
         if any(column.key == settings.sort_by for column in SERVER_COLUMNS):
             self.servers.sort(settings.sort_by, settings.descending)
-        for theme in themes():
+        colors = self.console.color_system
+        for theme in themes(few_colors=colors == "256"):
             self.register_theme(theme)
         known = settings.theme in self.available_themes
-        self.theme = ANSI if no_color else settings.theme if known else DARK
+        usual = ANSI if colors == "standard" else DARK
+        self.theme = ANSI if no_color else settings.theme if known else usual
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our own variables for themes that do not have them (Textual's)."""
@@ -140,8 +145,16 @@ class TuinovaApp(ActingMixin, App[None]):
 
     def on_mount(self) -> None:
         self._show_title()
+        self._heed_signals()
         # After the first paint: what the feed imports and asks would only delay it.
         self.call_after_refresh(self.connect_as, self.acting)
+
+    def _heed_signals(self) -> None:
+        """A closed terminal or a plain kill ends the screens in order: what they started is stopped, too."""
+        if threading.current_thread() is threading.main_thread():
+            loop = asyncio.get_running_loop()
+            for one in (signal.SIGHUP, signal.SIGTERM):
+                loop.add_signal_handler(one, self.exit)
 
     def on_unmount(self) -> None:
         if self._feed is not None:

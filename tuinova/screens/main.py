@@ -29,7 +29,8 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 def main(arguments: Sequence[str] = ()) -> int:
     """Open the TUI; 2 where there is no terminal."""
     options = parse_arguments(arguments) if arguments else None
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    # Textual draws on stderr.
+    if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
         print("tuinova: the TUI needs a terminal; see tuinova --help for the commands.", file=sys.stderr)
         return 2
     if options is not None and options.demo:

@@ -38,9 +38,9 @@ def head_lines(decision: Mapping[str, Any], trace: Mapping[str, Any]) -> list[Li
     lines.append([("  " + times, "dim")])
     lines.append([("  " + _("request {id}").format(id=decision.get("request_id") or "-"), "dim")])
     asked = trace.get("request") or {}
-    parts = [f"{key}={_value(value)}" for key, value in asked.items()]
-    if parts:
-        lines.append([("  " + _("asked: "), "label"), ("  ".join(parts), "")])
+    for key, value in asked.items():
+        if key not in ("project_id", "image_id"):
+            lines.append([("  " + fit(str(key), 22), "label"), (_value(value), "")])
     return [*lines, []]
 
 

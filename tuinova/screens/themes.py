@@ -107,12 +107,54 @@ _ANSI = {
     "screen-selection-background": "ansi_bright_blue",
     "screen-selection-foreground": "ansi_black",
 }
+# Where the terminal has 256 colours, the nearest of them to a dark blue is a glaring one: greys of the palette instead.
+_DARK_256 = _DARK | {
+    "header-bg": "#1c1c1c",
+    "bar-bg": "#262626",
+    "brand-fg": "#121212",
+    "brand-bg": "#5fd7d7",
+    "key-fg": "#5fd7d7",
+    "cursor-bg": "#005f87",
+    "cursor-blur-bg": "#303030",
+    "hover-bg": "#1c1c1c",
+    "field-bg": "#303030",
+    "marked-bg": "#3a3a3a",
+    "tone-dim": "#767676",
+    "tone-off": "#949494",
+    "tone-label": "#9e9e9e",
+    "header-fg": "#a8a8a8",
+    "tab-fg": "#9e9e9e",
+    "dialog-border": "#5f87af",
+    "block-cursor-background": "#005f87",
+    "border": "#5f87af",
+    "border-blurred": "#444444",
+    "scrollbar": "#4e4e4e",
+    "scrollbar-background": "#121212",
+    "scrollbar-corner-color": "#121212",
+}
+_DARK_BASE = {"background": "#0e1420", "surface": "#141c2a", "panel": "#1b2536", "boost": "#202c40"}
+_DARK_BASE_256 = {"background": "#121212", "surface": "#1c1c1c", "panel": "#262626", "boost": "#303030"}
+_LIGHT_256 = _LIGHT | {
+    "header-bg": "#e4e4e4",
+    "bar-bg": "#dadada",
+    "cursor-bg": "#afd7ff",
+    "cursor-blur-bg": "#e4e4e4",
+    "hover-bg": "#eeeeee",
+    "field-bg": "#e4e4e4",
+    "marked-bg": "#ffffd7",
+    "tone-dim": "#8a8a8a",
+    "tone-off": "#6c6c6c",
+    "tone-label": "#585858",
+    "border-blurred": "#c6c6c6",
+    "scrollbar": "#bcbcbc",
+}
 DEFAULT_VARIABLES = _DARK
 DARK, LIGHT, ANSI = "tuinova-dark", "tuinova-light", "tuinova-ansi"
 
 
-def themes() -> tuple[Theme, ...]:
-    """Our themes, the default first."""
+def themes(*, few_colors: bool = False) -> tuple[Theme, ...]:
+    """Our themes, the default first; `few_colors` for a terminal of 256."""
+    base = _DARK_BASE_256 if few_colors else _DARK_BASE
     return (
         Theme(
             name=DARK,
@@ -123,11 +165,11 @@ def themes() -> tuple[Theme, ...]:
             error="#ff6b81",
             success="#7bd88f",
             foreground="#dbe4f0",
-            background="#0e1420",
-            surface="#141c2a",
-            panel="#1b2536",
-            boost="#202c40",
-            variables=_DARK,
+            variables=_DARK_256 if few_colors else _DARK,
+            background=base["background"],
+            surface=base["surface"],
+            panel=base["panel"],
+            boost=base["boost"],
         ),
         Theme(
             name=LIGHT,
@@ -143,7 +185,7 @@ def themes() -> tuple[Theme, ...]:
             panel="#e4e9f1",
             boost="#d9e1ec",
             dark=False,
-            variables=_LIGHT,
+            variables=_LIGHT_256 if few_colors else _LIGHT,
         ),
         Theme(
             name=ANSI,
