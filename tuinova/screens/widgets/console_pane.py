@@ -96,9 +96,9 @@ class ConsolePane(Vertical):
         if self._line is not None:
             self._line.stop()
 
-    def focus(self, scroll_visible: bool = True, *, from_app_focus: bool = False) -> Self:
+    def focus(self, scroll_visible: bool = True) -> Self:
         """The guest gets the keys."""
-        self.view.focus(scroll_visible, from_app_focus=from_app_focus)
+        self.view.focus(scroll_visible)
         return self
 
     def _changed(self, changes: Sequence[dict[str, Any]]) -> None:
