@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 
 import pytest
@@ -168,3 +169,33 @@ def test_saving_a_node_keeps_what_servers_hold(conductor, make, amounts, resourc
     conductor.claim(make().uuid, "h1", "node1", amounts())
     conductor.save_node("h1", resources(memory_mb=8192))
     assert held(conductor) == (1, 128, 0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_whatever_happens_the_nodes_hold_the_sum_of_their_allocations(conductor, make, amounts, resources, seed):
+    chooser = random.Random(seed)
+    for number in (1, 2):
+        conductor.save_node(f"h{number}", resources(node=f"node{number}"))
+    servers = [make(f"vm{n}").uuid for n in range(8)]
+    for _ in range(60):
+        uuid, number = chooser.choice(servers), chooser.choice((1, 2))
+        match chooser.randrange(5):
+            case 0 | 1:
+                wanted = amounts(chooser.randrange(4), chooser.randrange(3000), chooser.randrange(40))
+                conductor.claim(uuid, f"h{number}", f"node{number}", wanted)
+            case 2:
+                conductor.release(uuid)
+            case 3:
+                conductor.step(uuid, updates={"progress": 1}, release_allocation=True)
+            case 4 if len(servers) > 3:
+                conductor.step(uuid, delete_row=True)
+                servers.remove(uuid)
+    for node in conductor.nodes():
+        held = conductor.allocations(node.host)
+        assert (node.vcpus_allocated, node.memory_mb_allocated, node.local_gb_allocated) == (
+            sum(entry.vcpus for entry in held),
+            sum(entry.memory_mb for entry in held),
+            sum(entry.disk_gb for entry in held),
+        )
+        assert node.memory_mb_used <= node.memory_mb
+        assert node.local_gb_used <= node.local_gb

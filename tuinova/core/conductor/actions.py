@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
+from tuinova.core.conductor.statements import InsertStatement, Statement
 from tuinova.core.conductor.transaction import Tx
 from tuinova.core.context import RequestContext
 from tuinova.core.drafts import EventFinish, EventStart, FaultDraft
@@ -19,30 +20,33 @@ _A = ActionTable.__table__  # type: ignore[attr-defined]
 _E = EventTable.__table__  # type: ignore[attr-defined]
 _F = FaultTable.__table__  # type: ignore[attr-defined]
 
-_INSERT_ACTION = insert(_A)
-_INSERT_EVENT = insert(_E)
-_INSERT_FAULT = insert(_F)
-_ACTION_OF_REQUEST = (
+_INSERT_ACTION = InsertStatement(_A)
+_INSERT_EVENT = InsertStatement(_E)
+_INSERT_FAULT = InsertStatement(_F)
+_ACTION_OF_REQUEST = Statement(
     select(_A.c.id)
     .where(_A.c.instance_uuid == bindparam("uuid"), _A.c.request_id == bindparam("request_id"))
     .order_by(_A.c.id.desc())
     .limit(1)
 )
-_NEWEST_ACTION = select(_A.c.id).where(_A.c.instance_uuid == bindparam("uuid")).order_by(_A.c.id.desc()).limit(1)
-_OPEN_EVENT = (
+_NEWEST_ACTION = Statement(
+    select(_A.c.id).where(_A.c.instance_uuid == bindparam("uuid")).order_by(_A.c.id.desc()).limit(1)
+)
+_OPEN_EVENT = Statement(
     select(_E.c.id)
     .where(_E.c.action_id == bindparam("action_id"), _E.c.event == bindparam("event"), _E.c.finish_time.is_(None))
     .order_by(_E.c.id.desc())
     .limit(1)
 )
-_FINISH_EVENT = (
+_FINISH_EVENT = Statement(
     update(_E)
     .where(_E.c.id == bindparam("_id"))
     .values({name: bindparam(f"v_{name}") for name in ("finish_time", "result", "traceback", "details")})
 )
-_TOUCH_ACTION = update(_A).where(_A.c.id == bindparam("_id")).values(updated_at=bindparam("v_updated_at"))
-_FAIL_ACTION = _TOUCH_ACTION.values(message="Error")
-_FINISH_ACTION = _TOUCH_ACTION.values(finish_time=bindparam("v_finish_time"), message=bindparam("v_message"))
+_touch = update(_A).where(_A.c.id == bindparam("_id")).values(updated_at=bindparam("v_updated_at"))
+_TOUCH_ACTION = Statement(_touch)
+_FAIL_ACTION = Statement(_touch.values(message="Error"))
+_FINISH_ACTION = Statement(_touch.values(finish_time=bindparam("v_finish_time"), message=bindparam("v_message")))
 
 _ACTION_COLUMNS = tuple(
     _A.c[name]
@@ -92,16 +96,16 @@ def record_action(tx: Tx, ctx: RequestContext, uuid: str, action: str) -> int:
 
 def finish_action(tx: Tx, action_id: int, message: str | None = None) -> None:
     """Close a line of the action log; Nova does so only for resetState."""
-    tx.run(_FINISH_ACTION, {"_id": action_id, "v_updated_at": tx.now, "v_finish_time": tx.now, "v_message": message})
+    tx.do(_FINISH_ACTION, {"_id": action_id, "v_updated_at": tx.now, "v_finish_time": tx.now, "v_message": message})
 
 
 def _action_id(tx: Tx, uuid: str, request_id: str | None) -> int | None:
     """The action that an event belongs to: that of the request, else the newest of the server."""
     if request_id is not None:
-        row = tx.first(_ACTION_OF_REQUEST, {"uuid": uuid, "request_id": request_id})
+        row = tx.one(_ACTION_OF_REQUEST, {"uuid": uuid, "request_id": request_id})
         if row:
             return int(row[0])
-    row = tx.first(_NEWEST_ACTION, {"uuid": uuid})
+    row = tx.one(_NEWEST_ACTION, {"uuid": uuid})
     return int(row[0]) if row else None
 
 
@@ -111,7 +115,7 @@ def start_event(tx: Tx, uuid: str, draft: EventStart | str) -> None:
     action_id = _action_id(tx, uuid, event.request_id)
     if action_id is None:
         return
-    tx.run(_INSERT_EVENT, {"action_id": action_id, "event": event.event, "start_time": tx.now, "host": event.host})
+    tx.insert(_INSERT_EVENT, {"action_id": action_id, "event": event.event, "start_time": tx.now, "host": event.host})
 
 
 def finish_event(tx: Tx, uuid: str, draft: EventFinish | str) -> None:
@@ -120,16 +124,16 @@ def finish_event(tx: Tx, uuid: str, draft: EventFinish | str) -> None:
     action_id = _action_id(tx, uuid, event.request_id)
     if action_id is None:
         return
-    found = tx.first(_OPEN_EVENT, {"action_id": action_id, "event": event.event})
+    found = tx.one(_OPEN_EVENT, {"action_id": action_id, "event": event.event})
     end = {"finish_time": tx.now, "result": event.result, "traceback": event.traceback, "details": event.details}
     if found:
-        tx.run(_FINISH_EVENT, {"_id": found[0], **{f"v_{name}": value for name, value in end.items()}})
+        tx.do(_FINISH_EVENT, {"_id": found[0], **{f"v_{name}": value for name, value in end.items()}})
     else:
-        tx.run(
+        tx.insert(
             _INSERT_EVENT,
             {"action_id": action_id, "event": event.event, "start_time": tx.now, "host": event.host, **end},
         )
-    tx.run(_FAIL_ACTION if event.result == "Error" else _TOUCH_ACTION, {"_id": action_id, "v_updated_at": tx.now})
+    tx.do(_FAIL_ACTION if event.result == "Error" else _TOUCH_ACTION, {"_id": action_id, "v_updated_at": tx.now})
 
 
 def cut_to_bytes(text: str, limit: int) -> str:
@@ -145,7 +149,7 @@ def record_fault(tx: Tx, uuid: str, draft: FaultDraft) -> dict[str, Any]:
         "details": draft.details if draft.code == 500 else None,
         "host": draft.host,
     }
-    tx.run(_INSERT_FAULT, {"instance_uuid": uuid, "created": tx.now, **fault})
+    tx.insert(_INSERT_FAULT, {"instance_uuid": uuid, "created": tx.now, **fault})
     return {**fault, "created": tx.now.strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 

@@ -23,6 +23,7 @@ class Base:
 
     _writer: Writer | None
     _readers: Engine | None
+    _driver_error: type[Exception]  # the database driver's own base class
     _clock: Callable[[], datetime]
     _feed: Feed
     _rows: RowCache
@@ -41,5 +42,5 @@ class Base:
         try:
             with self._readers.connect() as connection, connection.begin():
                 yield connection
-        except (DBAPIError, TimeoutError) as error:
+        except (DBAPIError, TimeoutError, self._driver_error) as error:
             raise DatabaseUnavailable(reason=str(getattr(error, "orig", None) or error)) from error

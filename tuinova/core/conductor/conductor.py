@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from tuinova.core.conductor import schema
 from tuinova.core.conductor.database import open_engines
@@ -64,11 +64,20 @@ class Conductor(Servers, Listing, Orders, Placement, Addresses, Hosts, Flavors, 
         """Make or upgrade the database and begin to write; raises DatabaseTooNew, DatabaseUnavailable."""
         try:
             writer, readers = open_engines(self.database_url)
+        except (ArgumentError, NoSuchModuleError, ImportError, OSError) as error:
+            raise DatabaseUnavailable(reason=str(error)) from error
+        try:
             schema.prepare(writer, self._clock())
             with readers.connect() as connection:
                 self._feed.start(connection)
-        except (DBAPIError, OSError) as error:
-            raise DatabaseUnavailable(reason=str(getattr(error, "orig", None) or error)) from error
+        except DBAPIError as error:
+            raise DatabaseUnavailable(reason=str(error.orig or error)) from error
+        finally:
+            if self._feed.started is False:
+                writer.dispose()
+                readers.dispose()
+        driver: Any = readers.dialect.loaded_dbapi
+        self._driver_error = driver.Error
         self._readers = readers
         self._engine = writer
         self._writer = Writer(writer, self._clock, self._committed, self._announce)

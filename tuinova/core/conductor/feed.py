@@ -34,10 +34,12 @@ class Feed:
         self._tail: deque[Change] = deque(maxlen=_TAIL)
         self._last = 0
         self._trimmed_at = 0
+        self.started = False
 
     def start(self, connection: Connection) -> None:
         """Learn the last number."""
         self._last = self._trimmed_at = connection.execute(_LAST).scalar() or 0
+        self.started = True
 
     @property
     def last(self) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from tuinova.core.conductor.base import Base
+from tuinova.core.conductor.statements import InsertStatement, Statement
 from tuinova.core.conductor.transaction import Tx
 from tuinova.core.context import RequestContext
 from tuinova.core.drafts import ANY, Any_, OrderDraft
@@ -15,7 +16,7 @@ from tuinova.core.models import WorkOrder as OrderTable
 from tuinova.core.records import WorkOrder
 
 _T = OrderTable.__table__  # type: ignore[attr-defined]
-_INSERT = insert(_T)
+_INSERT = InsertStatement(_T)
 _COLUMNS = tuple(
     _T.c[name]
     for name in (
@@ -34,13 +35,13 @@ _ALL = select(*_COLUMNS).order_by(_T.c.id)
 _OF_HOST = _ALL.where(_T.c.host == bindparam("host"))
 _OWN = _ALL.where(_T.c.host.is_(None))
 _OF_INSTANCE = _ALL.where(_T.c.instance_uuid == bindparam("uuid"))
-_ONE = _ALL.where(_T.c.id == bindparam("id"))
-_START = (
+_ONE = Statement(_ALL.where(_T.c.id == bindparam("id")))
+_START = Statement(
     update(_T)
     .where(_T.c.id == bindparam("_id"))
     .values(started_at=bindparam("v_started_at"), attempts=bindparam("v_attempts"))
 )
-_DELETE = delete(_T).where(_T.c.id == bindparam("_id"))
+_DELETE = Statement(delete(_T).where(_T.c.id == bindparam("_id")))
 _DELETE_OF_INSTANCE = delete(_T).where(_T.c.instance_uuid == bindparam("uuid"))
 
 
@@ -63,7 +64,7 @@ def write_order(tx: Tx, ctx: RequestContext, uuid: str, draft: OrderDraft) -> Wo
 
 def finish_order(tx: Tx, order_id: int) -> None:
     """Take a finished order out; one that is gone already is fine."""
-    tx.run(_DELETE, {"_id": order_id})
+    tx.do(_DELETE, {"_id": order_id})
 
 
 def drop_orders_of(tx: Tx, uuid: str) -> None:
@@ -96,11 +97,11 @@ class Orders(Base):
         """Note that a driver call begins; returns the order as it is now, None when it was finished meanwhile."""
 
         def job(tx: Tx) -> WorkOrder | None:
-            row = tx.first(_ONE, {"id": order_id})
+            row = tx.one(_ONE, {"id": order_id})
             if row is None:
                 return None
             order = _order(row).begun(tx.now)
-            tx.run(_START, {"_id": order_id, "v_started_at": order.started_at, "v_attempts": order.attempts})
+            tx.do(_START, {"_id": order_id, "v_started_at": order.started_at, "v_attempts": order.attempts})
             return order
 
         return self._write(job)

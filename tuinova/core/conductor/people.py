@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select
 
 from tuinova.core.conductor.base import Base
+from tuinova.core.conductor.statements import InsertStatement
 from tuinova.core.conductor.transaction import Tx
 from tuinova.core.context import RequestContext
 from tuinova.core.errors import (
@@ -43,6 +44,7 @@ _KEYPAIRS = (
     .order_by(_K.c.name)
 )
 _KEYPAIR = _KEYPAIRS.where(_K.c.name == bindparam("name"))
+_INSERT_KEYPAIR = InsertStatement(_K)
 _COUNT_KEYPAIRS = select(func.count(_K.c.id)).where(_K.c.user_id == bindparam("user_id"))
 _DELETE_KEYPAIR = delete(_K).where(_K.c.user_id == bindparam("user_id"), _K.c.name == bindparam("name"))
 
@@ -205,7 +207,7 @@ class People(Base):
                 "fingerprint": fingerprint,
                 "created_at": tx.now,
             }
-            number = tx.insert(insert(_K), values)
+            number = tx.insert(_INSERT_KEYPAIR, values)
             tx.change("keypair", "update", name)
             return Keypair(id=number, **values)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Integer, bindparam, delete, insert, literal, or_, select, update
+from sqlalchemy import BindParameter, ColumnElement, Integer, bindparam, delete, literal, or_, select, update
 
 from tuinova.core.conductor import actions, instance_rows, orders
 from tuinova.core.conductor.base import Base
+from tuinova.core.conductor.statements import InsertStatement, Statement
 from tuinova.core.conductor.transaction import Tx
 from tuinova.core.context import RequestContext
 from tuinova.core.drafts import ANY, AmountsLike, EventFinish, EventStart, ExpectedTask, OrderDraft
@@ -21,9 +22,9 @@ _N = NodeTable.__table__  # type: ignore[attr-defined]
 
 _FIELDS = ("consumer", "host", "node", "vcpus", "memory_mb", "disk_gb", "others")
 _SELECT = select(*(_A.c[name] for name in _FIELDS))
-_ONE = _SELECT.where(_A.c.consumer == bindparam("consumer"))
-_INSERT = insert(_A)
-_DELETE = delete(_A).where(_A.c.consumer == bindparam("consumer"))
+_ONE = Statement(_SELECT.where(_A.c.consumer == bindparam("consumer")))
+_INSERT = InsertStatement(_A)
+_DELETE = Statement(delete(_A).where(_A.c.consumer == bindparam("consumer")))
 
 
 def _fits(total: Any, allocated: Any, foreign: Any, reserved: Any, ratio: Any, asked: Any) -> ColumnElement[bool]:
@@ -38,7 +39,7 @@ _vcpus: BindParameter[int] = bindparam("v_vcpus", type_=Integer)
 _memory: BindParameter[int] = bindparam("v_memory_mb", type_=Integer)
 _disk: BindParameter[int] = bindparam("v_disk_gb", type_=Integer)
 _here = (_N.c.host == bindparam("_host")) & (_N.c.hypervisor_hostname == bindparam("_node"))
-_TAKE = (
+_TAKE = Statement(
     update(_N)
     .where(
         _here,
@@ -73,7 +74,7 @@ _TAKE = (
         local_gb_allocated=_N.c.local_gb_allocated + _disk,
     )
 )
-_GIVE_BACK = (
+_GIVE_BACK = Statement(
     update(_N)
     .where(_here)
     .values(
@@ -86,15 +87,15 @@ _GIVE_BACK = (
 
 def release(tx: Tx, consumer: str) -> None:
     """Give back what a server holds; nothing where it holds nothing."""
-    row = tx.first(_ONE, {"consumer": consumer})
+    row = tx.one(_ONE, {"consumer": consumer})
     if row is None:
         return
     _give_back(tx, Allocation(*row))
-    tx.run(_DELETE, {"consumer": consumer})
+    tx.do(_DELETE, {"consumer": consumer})
 
 
 def _give_back(tx: Tx, held: Allocation) -> None:
-    tx.run(_GIVE_BACK, _numbers(held.host, held.node, held.vcpus, held.memory_mb, held.disk_gb))
+    tx.do(_GIVE_BACK, _numbers(held.host, held.node, held.vcpus, held.memory_mb, held.disk_gb))
 
 
 def _numbers(host: str, node: str, vcpus: int, memory_mb: int, disk_gb: int) -> dict[str, Any]:
@@ -106,17 +107,17 @@ def take(tx: Tx, consumer: str, host: str, node: str, amounts: AmountsLike) -> b
 
     A second claim of the same node (a repeated order) keeps the first.
     """
-    row = tx.first(_ONE, {"consumer": consumer})
+    row = tx.one(_ONE, {"consumer": consumer})
     held = Allocation(*row) if row else None
     if held and (held.host, held.node) == (host, node):
         return True
     asked = _numbers(host, node, amounts.vcpus, amounts.memory_mb, amounts.disk_gb)
-    if tx.run(_TAKE, asked).rowcount != 1:
+    if tx.do(_TAKE, asked) != 1:
         return False
     if held:
         _give_back(tx, held)
-        tx.run(_DELETE, {"consumer": consumer})
-    tx.run(
+        tx.do(_DELETE, {"consumer": consumer})
+    tx.insert(
         _INSERT,
         {
             "consumer": consumer,

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from tuinova.core.conductor import instance_rows
 from tuinova.core.conductor.base import Base
+from tuinova.core.conductor.statements import InsertStatement, Statement
 from tuinova.core.conductor.transaction import Tx
 from tuinova.core.drafts import HostNetworkLike, new_uuid
 from tuinova.core.errors import NoMoreFixedIps
@@ -22,15 +23,16 @@ _P = PortTable.__table__  # type: ignore[attr-defined]
 _N = NetworkTable.__table__  # type: ignore[attr-defined]
 _FIELDS = ("id", "instance_uuid", "network", "mac", "address", "prefix", "host")
 _SELECT = select(*(_P.c[name] for name in _FIELDS))
-_OF_INSTANCE = _SELECT.where(_P.c.instance_uuid == bindparam("uuid")).order_by(_P.c.created_at, _P.c.id)
+_OF_INSTANCE = Statement(_SELECT.where(_P.c.instance_uuid == bindparam("uuid")).order_by(_P.c.created_at, _P.c.id))
 _ALL = _SELECT.order_by(_P.c.created_at, _P.c.id)
-_INSERT = insert(_P)
-_DELETE = delete(_P).where(_P.c.instance_uuid == bindparam("uuid"))
-_TAKEN = select(_P.c.lease).where(
+_INSERT = InsertStatement(_P)
+_DELETE = Statement(delete(_P).where(_P.c.instance_uuid == bindparam("uuid")))
+_taken = select(_P.c.lease).where(
     _P.c.host == bindparam("host"), _P.c.network == bindparam("network"), _P.c.lease.is_not(None)
 )
-_IS_TAKEN = _TAKEN.where(_P.c.lease == bindparam("address"))
-_HAS_MAC = select(_P.c.id).where(_P.c.mac == bindparam("mac"))
+_TAKEN = Statement(_taken)
+_IS_TAKEN = Statement(_taken.where(_P.c.lease == bindparam("address")))
+_HAS_MAC = Statement(select(_P.c.id).where(_P.c.mac == bindparam("mac")))
 _NETWORK_FIELDS = ("id", "host", "name", "mode", "cidr", "gateway", "first", "last", "dns", "mtu", "reserved")
 _NETWORKS = select(*(_N.c[name] for name in _NETWORK_FIELDS)).order_by(_N.c.host, _N.c.position)
 _DELETE_NETWORKS = delete(_N).where(_N.c.host == bindparam("host"))
@@ -42,19 +44,19 @@ _TRIES = 8
 
 def release(tx: Tx, uuid: str) -> None:
     """Free all ports of a server."""
-    tx.run(_DELETE, {"uuid": uuid})
+    tx.do(_DELETE, {"uuid": uuid})
 
 
 def ports_of(connection: Connection, uuid: str) -> list[Port]:
     """The ports of a server in the order of their making."""
-    return [Port(*row) for row in connection.execute(_OF_INSTANCE, {"uuid": uuid})]
+    return [Port(*row) for row in _OF_INSTANCE.all(connection, {"uuid": uuid})]
 
 
 def _new_mac(tx: Tx) -> str:
     while True:
         tail = secrets.token_bytes(3)
         mac = "fa:16:3e:" + ":".join(f"{byte:02x}" for byte in tail)
-        if tx.first(_HAS_MAC, {"mac": mac}) is None:
+        if tx.one(_HAS_MAC, {"mac": mac}) is None:
             return mac
 
 
@@ -82,9 +84,9 @@ class AddressPool:
             if address in barred:
                 continue
             if tried >= _TRIES and taken is None:
-                taken = set(tx.run(_TAKEN, held).scalars())
+                taken = {row[0] for row in _TAKEN.all(tx.connection, held)}
             used = (
-                address in taken if taken is not None else tx.first(_IS_TAKEN, {**held, "address": address}) is not None
+                address in taken if taken is not None else tx.one(_IS_TAKEN, {**held, "address": address}) is not None
             )
             if not used:
                 self._next[(host, network.name)] = number + 1
@@ -129,7 +131,7 @@ class Addresses(Base):
         prefix = ipaddress.ip_network(network.cidr, strict=False).prefixlen
         port = Port(new_uuid(), uuid, network.name, _new_mac(tx), address, prefix, host)
         values: dict[str, Any] = {name: getattr(port, name) for name in _FIELDS}
-        tx.run(_INSERT, {**values, "lease": None if shared else address, "created_at": tx.now})
+        tx.insert(_INSERT, {**values, "lease": None if shared else address, "created_at": tx.now})
         return port
 
     def release_ports(self, uuid: str) -> None:

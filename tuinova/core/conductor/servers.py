@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from tuinova.core.conductor import actions, instance_rows, orders, placement, ports, quota_counts
 from tuinova.core.conductor.base import Base
+from tuinova.core.conductor.statements import InsertStatement, Statement
 from tuinova.core.conductor.transaction import RowUpdate, Tx
 from tuinova.core.context import RequestContext
 from tuinova.core.drafts import (
@@ -30,9 +31,9 @@ from tuinova.core.states import PowerState, TaskState, VmState
 _I = instance_rows.T
 _TRACE = TraceTable.__table__  # type: ignore[attr-defined]
 _MEMBER = MemberTable.__table__  # type: ignore[attr-defined]
-_INSERT_TRACE = insert(_TRACE)
-_INSERT_MEMBER = insert(_MEMBER)
-_DELETE_MEMBER = delete(_MEMBER).where(_MEMBER.c.instance_uuid == bindparam("uuid"))
+_INSERT_TRACE = InsertStatement(_TRACE)
+_INSERT_MEMBER = InsertStatement(_MEMBER)
+_DELETE_MEMBER = Statement(delete(_MEMBER).where(_MEMBER.c.instance_uuid == bindparam("uuid")))
 _TRACES = (
     select(_TRACE.c.instance_uuid, _TRACE.c.request_id, _TRACE.c.at, _TRACE.c.trace)
     .where(_TRACE.c.instance_uuid == bindparam("uuid"))
@@ -132,7 +133,7 @@ class Servers(Base):
                 instance = instance_rows.create(tx, _draft_values(tx, ctx, draft))
                 actions.record_action(tx, ctx, instance.uuid, action)
                 if draft.server_group_id:
-                    tx.run(_INSERT_MEMBER, {"group_uuid": draft.server_group_id, "instance_uuid": instance.uuid})
+                    tx.insert(_INSERT_MEMBER, {"group_uuid": draft.server_group_id, "instance_uuid": instance.uuid})
                 made.append(instance)
             uuids = [instance.uuid for instance in made]
             args = {**order.args, "instance_uuids": uuids}
@@ -221,7 +222,7 @@ class Servers(Base):
                 values["fault"] = actions.record_fault(tx, uuid, fault)
             if delete_row:
                 values.update(_deletion(tx, old))
-                tx.run(_DELETE_MEMBER, {"uuid": uuid})
+                tx.do(_DELETE_MEMBER, {"uuid": uuid})
             if delete_row or release_allocation:
                 placement.release(tx, uuid)
             if delete_row or release_ports:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Executable, insert
+from sqlalchemy import Connection, CursorResult, Executable
 
+from tuinova.core.conductor.statements import InsertStatement, Statement
 from tuinova.core.models import Change as ChangeTable
 from tuinova.core.records import Change, Instance, WorkOrder
 
-_INSERT_CHANGE = insert(ChangeTable.__table__)  # type: ignore[attr-defined]
+_INSERT_CHANGE = InsertStatement(ChangeTable.__table__)  # type: ignore[attr-defined]
 
 
 @dataclass(slots=True)
@@ -45,11 +46,18 @@ class Tx:
         """The first row, or None."""
         return self.connection.execute(statement, params).first()
 
-    def insert(self, statement: Executable, params: Mapping[str, Any]) -> int:
+    # The same for statements of the hot paths, which are compiled once.
+    def do(self, statement: Statement, params: Mapping[str, Any]) -> int:
+        """Execute; returns the number of rows that it touched."""
+        return statement.run(self.connection, params)
+
+    def one(self, statement: Statement, params: Mapping[str, Any]) -> list[Any] | None:
+        """The first row's values, or None."""
+        return statement.first(self.connection, params)
+
+    def insert(self, statement: InsertStatement, values: Mapping[str, Any]) -> int:
         """Insert one row and return its number."""
-        key = self.run(statement, params).inserted_primary_key
-        assert key is not None
-        return int(key[0])
+        return statement.run(self.connection, values)
 
     def change(self, kind: str, op: str, key: str, project_id: str | None = None, view: str | None = None) -> int:
         """Write an entry of the change feed and return its number."""

@@ -154,16 +154,22 @@ class Writer:
             connection.exec_driver_sql("SAVEPOINT job")
         try:
             result = job(tx)
-        except DBAPIError as error:
-            if error.connection_invalidated or not _harmless(error):
+        except Exception as error:
+            if not self._usable(error):
                 raise
-            self._refuse(connection, future, error, failed, alone=alone)
-        except Exception as error:  # noqa: BLE001 - whatever a job raises belongs to its caller
             self._refuse(connection, future, error, failed, alone=alone)
         else:
             if not alone:
                 connection.exec_driver_sql("RELEASE SAVEPOINT job")
             done.append((tx, future, result))
+
+    def _usable(self, error: Exception) -> bool:
+        """Whether the transaction can go on after an error: not after a full disk or a lost connection."""
+        original = error.orig if isinstance(error, DBAPIError) else error
+        driver: Any = self._engine.dialect.loaded_dbapi
+        if not isinstance(original, driver.Error):
+            return True
+        return isinstance(original, driver.IntegrityError | driver.ProgrammingError | driver.DataError)
 
     @staticmethod
     def _refuse(
@@ -183,13 +189,6 @@ class Writer:
 
 class _Refused(Exception):
     """Rolls the transaction of a single job back."""
-
-
-def _harmless(error: DBAPIError) -> bool:
-    """Whether the transaction is still usable: a broken constraint or a wrong statement, not a lost or full disk."""
-    from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
-
-    return isinstance(error, IntegrityError | ProgrammingError | DataError)
 
 
 def _reason(error: BaseException) -> str:

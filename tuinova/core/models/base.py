@@ -35,7 +35,7 @@ def json_field(default: Any = None, *, nullable: bool = False) -> Any:
 
 def named_json(name: str) -> Any:
     """A JSON object, never NULL, whose column has another name than the attribute."""
-    return Field(default_factory=dict, sa_column=Column(name, JSON_TYPE, nullable=False))
+    return Field(default_factory=dict, sa_column=Column(name, JSON_TYPE, nullable=False, default=dict))
 
 
 def text_field() -> Any:
