@@ -110,8 +110,11 @@ def _broken_server(path: Path, reads: list[bool]) -> threading.Thread:
         with listener:
             for read in reads:
                 connection, _ = listener.accept()
-                if read:
-                    connection.recv(65536)
+                data = b""
+                end = b"\r\n\r\n"
+                while read and not data.endswith(end):
+                    data += connection.recv(65536)
+                    end = b'{"a": 1}' if data.startswith(b"POST") else end
                 connection.close()
 
     thread = threading.Thread(target=run, daemon=True)

@@ -21,13 +21,13 @@ from tuinova.client.errors import (
     WaitFailed,
     WaitTimeout,
 )
-from tuinova.client.feed import ChangeStream
-from tuinova.client.images import Images
 from tuinova.client.servers import Servers
 from tuinova.client.target import find_target
 
 if TYPE_CHECKING:
     from tuinova.client.console import Console
+    from tuinova.client.feed import ChangeStream
+    from tuinova.client.images import Images
 
 __all__ = [
     "Answer",
@@ -45,6 +45,15 @@ __all__ = [
     "WaitTimeout",
     "connect",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # A command that follows nothing does without the module.
+    if name == "ChangeStream":
+        from tuinova.client.feed import ChangeStream
+
+        return ChangeStream
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def connect(
@@ -146,6 +155,8 @@ class Client:
 
     def changes(self, since: int | None = None) -> ChangeStream:
         """The change feed after `since`, from now on when None; raises Trimmed and, while iterating, StreamEnded."""
+        from tuinova.client.feed import ChangeStream
+
         return ChangeStream(self.connection, since)
 
     def console(self, server_id: str) -> Console:
@@ -164,6 +175,8 @@ class Client:
     @cached_property
     def images(self) -> Images:
         """Images."""
+        from tuinova.client.images import Images
+
         return Images(self)
 
     @cached_property

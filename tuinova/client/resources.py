@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 Rows = list[Json]
 Texts = list[str]
-_UUID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
+_UUID = r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}"
 
 
 def looks_like_uuid(text: str) -> bool:
     """Whether the service could know something by this id."""
-    return _UUID.fullmatch(text) is not None
+    return re.fullmatch(_UUID, text) is not None
 
 
 def pick(found: Rows, noun: str, name: str) -> Json:

@@ -8,7 +8,6 @@ import socket
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from tuinova.client import launcher
 from tuinova.client.errors import ServiceUnreachable
 from tuinova.core.paths import Paths, paths, system_paths
 from tuinova.core.sockets import connect_unix
@@ -64,7 +63,7 @@ class Target:
         except NOBODY_LISTENS:
             if self.places is None:
                 raise
-        return launcher.start_and_connect(self.places, timeout)
+        return _start(self.places, timeout)
 
 
 def find_target(url: str | None, start: bool) -> tuple[Target, socket.socket]:
@@ -93,7 +92,13 @@ def find_target(url: str | None, start: bool) -> tuple[Target, socket.socket]:
         raise ServiceUnreachable(f"No tuinova service listens on {own.socket}; 'tuinova serve' starts one.")
     target = Target(socket_path=own.socket)
     target.places = own
-    return target, launcher.start_and_connect(own, REQUEST_TIMEOUT)
+    return target, _start(own, REQUEST_TIMEOUT)
+
+
+def _start(places: Paths, timeout: float | None) -> socket.socket:
+    from tuinova.client.launcher import start_and_connect
+
+    return start_and_connect(places, timeout)
 
 
 def reason_of(error: OSError) -> str:
