@@ -155,39 +155,39 @@ def make(out: Path, packages: Path | None, force: bool) -> str:
     """Build what is not there yet; return one sentence about it."""
     sources = source_hash()
     apt = AptSource()
-    seen = f"directory:{packages.resolve()}" if packages else apt.fingerprint()
+    seen = "" if packages else apt.fingerprint()
     with alone(out):
         old = None if force else read_manifest(out)
-        if old and old["sources"] == sources and old["seen"] == seen and not packages:
+        if old and old["sources"] != sources:
+            old = None
+        if old and not packages and seen in ("", old["seen"]):
             return "nothing to do"
-        if old and old["sources"] == sources and not seen:
-            return "nothing to do (no package lists to compare with)"
-        source: Source = DirectorySource(packages) if packages else apt
-        resolved, kernel_packages = resolve(source)
-        versions = {name: package.version for name, package in sorted(resolved.items())}
-        if old and old["sources"] == sources and old["packages"] == versions:
-            write_manifest(out, {**old, "seen": seen})
-            return "nothing to do (same packages)"
         started = time.monotonic()
-        store = out / ".packages"
-        files = source.fetch(resolved.values(), store)
-        with tempfile.TemporaryDirectory(prefix=".build-", dir=out) as scratch:
-            work = Path(scratch)
-            build(work, files, kernel_packages)
-            manifest = {
-                "version": VERSION,
-                "user": "cirros",
-                "password": "gocubsgo",
-                "min_ram": MIN_RAM,
-                "images": describe(work),
-                "packages": versions,
-                "sources": sources,
-                "seen": seen,
-            }
-            publish(work, out, manifest)
-        for file in set(store.glob("*.deb")) - set(files.values()):
+        source: Source = DirectorySource(packages) if packages else apt
+        try:
+            resolved, kernel_packages = resolve(source)
+            versions = {name: package.version for name, package in sorted(resolved.items())}
+            if old and old["packages"] == versions:
+                write_manifest(out, {**old, "seen": seen})
+                return "nothing to do (same packages)"
+            files = source.fetch(resolved.values(), out / ".packages")
+        except BuildError as error:
+            if old is None or packages:
+                raise
+            return f"kept as it is, newer packages can't be had: {error}"
+        build_and_publish(out, files, kernel_packages, {"packages": versions, "sources": sources, "seen": seen})
+        for file in set((out / ".packages").glob("*.deb")) - set(files.values()):
             file.unlink()
         return f"built in {time.monotonic() - started:.1f} s"
+
+
+def build_and_publish(out: Path, files: dict[str, Path], kernel_packages: list[str], inputs: dict[str, Any]) -> None:
+    """Build beside the old images and put the new ones in their place."""
+    with tempfile.TemporaryDirectory(prefix=".build-", dir=out) as scratch:
+        work = Path(scratch)
+        build(work, files, kernel_packages)
+        facts = {"version": VERSION, "user": "cirros", "password": "gocubsgo", "min_ram": MIN_RAM}
+        publish(work, out, {**facts, "images": describe(work), **inputs})
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,6 +1,7 @@
 """Distribution packages: what they need, where they come from, what is in them."""
 
 import functools
+import os
 import re
 import subprocess
 import tarfile
@@ -77,7 +78,7 @@ class AptSource:
             raise BuildError("apt has no package lists: run `apt-get update` (with sudo when not root) first")
         command = ["apt-cache", "show", "--no-all-versions", *sorted(names)]
         # Its exit code says "one of them is unknown", which is no error here.
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=_plain_environment())
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"})
         found = [_parse_stanza(text) for text in done.stdout.split("\n\n") if "Package: " in text]
         return {package.name: package for package in found}
 
@@ -106,10 +107,6 @@ def _newest(directory: Path, name: str) -> Path:
 
 def _safe(version: str) -> str:
     return version.replace(":", "%3a").replace("/", "_")
-
-
-def _plain_environment() -> dict[str, str]:
-    return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 
 class DirectorySource:

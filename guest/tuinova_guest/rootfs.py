@@ -22,6 +22,12 @@ PROGRAMS = {
     "dropbearkey": "usr/bin/dropbearkey",
     "dbclient": "usr/bin/dbclient",
 }
+# What the boot scripts call; a distribution may build its busybox with less.
+_APPLETS = (
+    *("acpid", "awk", "blockdev", "dd", "df", "findfs", "getty", "grep", "hostname", "init", "ip", "klogd", "login"),
+    *("mkpasswd", "modprobe", "mount", "poweroff", "reboot", "sh", "su", "swapon", "switch_root", "syslogd", "tee"),
+    *("udhcpc", "umount", "usleep"),
+)
 _LIBRARY_DIRECTORIES = ("lib/", "lib64/", "usr/lib/", "usr/lib64/")
 
 
@@ -79,6 +85,9 @@ def _add_busybox(tree: Tree, busybox: bytes, mode: int) -> None:
             listed = subprocess.run([program, "--list-full"], capture_output=True, text=True, check=True).stdout
         except (OSError, subprocess.CalledProcessError) as error:
             raise BuildError(f"the package's busybox does not run here: {error}") from None
+    lacking = set(_APPLETS) - {path.rsplit("/", 1)[-1] for path in listed.split()}
+    if lacking:
+        raise BuildError(f"this distribution's busybox-static lacks {', '.join(sorted(lacking))}")
     for path in sorted(listed.split()):
         if path != "bin/busybox" and path != "linuxrc":
             tree.link(path, os.path.relpath("bin/busybox", os.path.dirname(path)) if "/" in path else "bin/busybox")

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -263,3 +265,56 @@ def test_unusable_package_directory_is_an_error(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("guest/build.py: there is no .deb file in")
     assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+@pytest.fixture
+def builder() -> ModuleType:
+    """The builder's own module, in this process."""
+    specification = importlib.util.spec_from_file_location("tuinova_guest_build", BUILDER)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def pretend_built(builder: ModuleType, out: Path, **changes: Any) -> None:
+    """Leave a manifest as a build with today's sources would."""
+    manifest = {"sources": builder.source_hash(), "seen": "lists of yesterday", "packages": {"a": "1"}, "images": []}
+    (out / "manifest.json").write_text(json.dumps({**manifest, **changes}))
+
+
+def test_build_is_kept_when_newer_packages_are_out_of_reach(
+    builder: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(self: AptSource, names: Iterable[str]) -> dict[str, Package]:
+        raise BuildError("no network")
+
+    monkeypatch.setattr(AptSource, "fingerprint", lambda self: "lists of today")
+    monkeypatch.setattr(AptSource, "lookup", unreachable)
+    pretend_built(builder, tmp_path)
+    assert "no network" in builder.make(tmp_path, None, force=False)
+    with pytest.raises(BuildError, match="no network"):
+        builder.make(tmp_path, None, force=True)
+    pretend_built(builder, tmp_path, sources="others")
+    with pytest.raises(BuildError, match="no network"):
+        builder.make(tmp_path, None, force=False)
+
+
+def test_new_lists_with_the_same_packages_build_nothing(
+    builder: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AptSource, "fingerprint", lambda self: "lists of today")
+    monkeypatch.setattr(builder, "resolve", lambda source: ({"a": Package("a", "1", ())}, []))
+    pretend_built(builder, tmp_path)
+    assert builder.make(tmp_path, None, force=False) == "nothing to do (same packages)"
+    assert json.loads((tmp_path / "manifest.json").read_text())["seen"] == "lists of today"
+    assert builder.make(tmp_path, None, force=False) == "nothing to do"
+
+
+def test_half_a_build_counts_as_none(builder: ModuleType, tmp_path: Path) -> None:
+    pretend_built(builder, tmp_path, images=[{"file": "x", "size": 3}])
+    (tmp_path / "x").write_text("12")
+    assert builder.read_manifest(tmp_path) is None
+    (tmp_path / "x").write_text("123")
+    assert builder.read_manifest(tmp_path) is not None
