@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 
 from sqlalchemy import Connection, bindparam, delete, func, select
 
@@ -75,14 +76,7 @@ class Feed:
             # Numbers have no holes but those of refused jobs, so the place is at or before the guess.
             while skip > 0 and (skip >= len(self._tail) or self._tail[skip - 1].id > since):
                 skip -= 1
-            found: list[Change] = []
-            for index in range(skip, len(self._tail)):
-                change = self._tail[index]
-                if change.id > since:
-                    found.append(change)
-                    if len(found) == limit:
-                        break
-            return found
+            return list(islice((change for change in islice(self._tail, skip, None) if change.id > since), limit))
 
     def stored(self, connection: Connection, since: int, limit: int) -> list[Change]:
         """The same from the database; raises ChangesTrimmed below the oldest kept one."""
