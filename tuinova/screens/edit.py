@@ -115,6 +115,8 @@ class EditScreen(Dialog[bool]):
 
     def on_mount(self) -> None:
         super().on_mount()
+        area = self.query_one("#properties", TextArea)
+        area.move_cursor(area.document.end)
         self.query_one("#name").focus()
 
     def action_pass(self) -> None:

@@ -44,7 +44,7 @@ class TableCore(Toned, ScrollView, Generic[R], can_focus=True, inherit_bindings=
     DEFAULT_CSS = """
     TableCore {
         height: 1fr; background: $background; color: $foreground;
-        scrollbar-size-vertical: 1; scrollbar-size-horizontal: 1;
+        scrollbar-size-vertical: 1; scrollbar-size-horizontal: 1; scrollbar-gutter: stable;
     }
     """
 
@@ -106,7 +106,7 @@ class TableCore(Toned, ScrollView, Generic[R], can_focus=True, inherit_bindings=
         self._lay_out()
 
     def _lay_out(self) -> None:
-        room = self.size.width - MARK_WIDTH
+        room = (self.scrollable_content_region.width or self.size.width) - MARK_WIDTH
         self._placed = place(self._columns, room, MARK_WIDTH, fit=self.fit_columns)
         self._generation += 1
         self._resize_content()
