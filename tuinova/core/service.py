@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tuinova.console.hub import ConsoleHub
+from tuinova.core.catalogue_cache import CatalogueCache
 from tuinova.core.compute_api import ComputeAPI
 from tuinova.core.compute_manager import Compute, ComputeManager, Duties, GuestSpecs
 from tuinova.core.compute_manager.context import utc_now
@@ -114,10 +115,11 @@ class Engine:
         self.duties = duties or Duties()
         self.hosts = LazyHosts(conductor, self.options.scheduler)
         self._now = now
+        self._catalogue = CatalogueCache(conductor)
         self._board = HostBoard(conductor, now, service_down_time=self.options.service_down_time)
         self._uuid_host: dict[str, str] = {}
         self.compute_api = ComputeAPI(
-            conductor, self.options.api, host_up=self._board.up, console_log=self._console_log
+            conductor, self._catalogue, self.options.api, host_up=self._board.up, console_log=self._console_log
         )
         self.console_hub = ConsoleHub(
             self._open_console, read_log=self._read_console_log, power_of=self._power_of_guest
@@ -131,7 +133,9 @@ class Engine:
 
     def _manager(self, driver: ComputeDriver) -> ComputeManager:
         options = self.options.compute
-        specs = GuestSpecs(self.conductor, self.image_store, driver.list_networks, dhcp_domain=options.dhcp_domain)
+        specs = GuestSpecs(
+            self.conductor, self._catalogue, self.image_store, driver.list_networks, dhcp_domain=options.dhcp_domain
+        )
         compute = Compute(
             host=driver.host,
             conductor=self.conductor,

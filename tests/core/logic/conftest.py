@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -93,6 +94,21 @@ class House:
 
     def settle(self) -> None:
         assert self.engine.settle(20), "work is still open"
+
+    def hang(self, method: str, when: str = "before", guest: str | None = None) -> threading.Event:
+        """Let a driver's call hang; the event says that it does. `faults.order(method, None)` ends it with an error."""
+        reached = threading.Event()
+        faults = self.driver.faults
+        strike = faults.strike
+
+        def watched(name: str, moment: str, *names: str) -> None:
+            if (name, moment) == (method, when) and (guest is None or guest in names):
+                reached.set()
+            strike(name, moment, *names)
+
+        faults.strike = watched  # type: ignore[method-assign]
+        faults.order(method, {"kind": "hang", "when": when, **({"guest": guest} if guest else {})})
+        return reached
 
     def add_image(self, **fields: Any) -> Image:
         values = {

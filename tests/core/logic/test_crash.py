@@ -55,10 +55,10 @@ def test_an_action_that_had_begun_is_settled(
     power: PowerState,
 ) -> None:
     server = house.in_state(before)
-    house.driver.faults.order(method, {"kind": "hang", "when": when, "guest": server.uuid})
+    hangs = house.hang(method, when, server.uuid)
     house.act(server.uuid, name, body, settle=False)
-    wait_for_task(house, server.uuid, task)
-    wait_until_begun(house, server.uuid)
+    assert hangs.wait(10)
+    assert house.server(server.uuid).task_state == task
     house.crash()
     house.restart()
     after = house.server(server.uuid)
@@ -69,20 +69,11 @@ def test_an_action_that_had_begun_is_settled(
     assert all(event.finish_time for event in events)
 
 
-def wait_until_begun(house: House, uuid: str) -> None:
-    """Until the order's row says that the driver's call begins."""
-    for _ in range(2000):
-        if any(order.started_at for order in house.conductor.open_orders() if order.instance_uuid == uuid):
-            return
-        house.engine.settle(0.005)
-    raise AssertionError("the order did not begin")
-
-
 @pytest.mark.parametrize("when", ["before", "middle", "after"])
 def test_a_half_built_server_is_an_error_that_says_so_and_holds_nothing(house: House, when: str) -> None:
-    house.driver.faults.order("spawn", {"kind": "hang", "when": when})
+    hangs = house.hang("spawn", when)
     server = house.create(settle=False)
-    wait_for_task(house, server.uuid, "spawning")
+    assert hangs.wait(10)
     house.crash()
     house.restart()
     after = house.server(server.uuid)
@@ -103,9 +94,9 @@ def test_a_half_built_server_is_an_error_that_says_so_and_holds_nothing(house: H
 @pytest.mark.parametrize("when", ["before", "middle", "after"])
 def test_a_delete_that_had_begun_is_completed(house: House, when: str) -> None:
     server = house.create()
-    house.driver.faults.order("destroy", {"kind": "hang", "when": when})
+    hangs = house.hang("destroy", when)
     house.act(server.uuid, "delete", settle=False)
-    wait_until_begun(house, server.uuid)
+    assert hangs.wait(10)
     house.crash()
     house.restart()
     assert house.server(server.uuid).deleted
@@ -127,9 +118,9 @@ def test_orders_that_had_not_begun_are_carried_out(house: House) -> None:
 
 def test_a_delete_accepted_during_another_action_is_carried_out(house: House) -> None:
     server = house.create()
-    house.driver.faults.order("pause", {"kind": "hang"})
+    hangs = house.hang("pause")
     house.act(server.uuid, "pause", settle=False)
-    wait_until_begun(house, server.uuid)
+    assert hangs.wait(10)
     house.act(server.uuid, "delete", settle=False)
     house.crash()
     house.restart()
@@ -247,9 +238,9 @@ def test_guests_of_deleted_servers_are_removed_and_unknown_ones_are_not(house: H
 
 def test_a_reset_in_the_middle_of_an_action_is_not_undone_by_its_end(house: House) -> None:
     server = house.create()
-    house.driver.faults.order("pause", {"kind": "hang"})
+    hangs = house.hang("pause")
     house.act(server.uuid, "pause", settle=False)
-    wait_until_begun(house, server.uuid)
+    assert hangs.wait(10)
     house.act(server.uuid, "resetState", {"state": "error"}, settle=False)
     house.driver.faults.order("pause", None)
     house.settle()
@@ -308,12 +299,12 @@ def test_after_kill_9_nothing_is_stuck_or_left_over(
 def test_a_stop_of_the_service_waits_for_a_build_and_leaves_the_rest_to_the_next_start(house: House) -> None:
     house.engine.options = replace(house.engine.options, stop_timeout=0.05, build_stop_timeout=20)
     other = house.create()
-    house.driver.faults.order("power_off", {"kind": "hang"})
+    hangs = house.hang("power_off")
     house.driver.faults.order("spawn", {"kind": "slow", "delay": 0.5})
     house.act(other.uuid, "stop", settle=False)
     server = house.create(name="vm2", settle=False)
     wait_for_task(house, server.uuid, "spawning")
-    wait_until_begun(house, other.uuid)
+    assert hangs.wait(10)
     house.engine.stop()
     house.restart()
     assert house.server(server.uuid).vm_state == "active"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tuinova.core import policy
+from tuinova.core.catalogue_cache import CatalogueCache
 from tuinova.core.compute_api import metadata
 from tuinova.core.compute_api.actions import Actions
 from tuinova.core.compute_api.create import create
@@ -30,8 +31,17 @@ _FIELDS = frozenset({"name", "description", "hostname", "access_ip_v4", "access_
 class ComputeAPI:
     """Guards in Nova's order, then one transaction; what is to be done on a host is a work order in it."""
 
-    def __init__(self, conductor: Conductor, options: ApiOptions, *, host_up: HostUp, console_log: ConsoleLog) -> None:
+    def __init__(
+        self,
+        conductor: Conductor,
+        catalogue: CatalogueCache,
+        options: ApiOptions,
+        *,
+        host_up: HostUp,
+        console_log: ConsoleLog,
+    ) -> None:
         self._conductor = conductor
+        self._catalogue = catalogue
         self._options = options
         self._host_up = host_up
         self._console_log = console_log
@@ -40,7 +50,7 @@ class ComputeAPI:
     # servers ---------------------------------------------------------------------------------------------------------
     def create(self, ctx: RequestContext, request: CreateRequest) -> list[Instance]:
         """Accept new servers; they are scheduled and built afterwards."""
-        return create(ctx, request, self._conductor, self._options)
+        return create(ctx, request, self._conductor, self._catalogue, self._options)
 
     def get(self, ctx: RequestContext, uuid: str) -> Instance:
         """One server that the caller may see."""
@@ -109,7 +119,7 @@ class ComputeAPI:
             key_type,
             public_key,
             fingerprint,
-            limit=self._conductor.quota_limits(ctx.project_id or "").key_pairs,
+            limit=self._catalogue.limits(ctx.project_id or "").key_pairs,
         )
 
     # what a host asks on its own account -----------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuinova.core import policy
+from tuinova.core.catalogue_cache import CatalogueCache
 from tuinova.core.compute_api.request import CreateRequest
 from tuinova.core.conductor import Conductor
 from tuinova.core.context import RequestContext
@@ -138,10 +139,10 @@ def check_networks(request: CreateRequest, conductor: Conductor) -> str | list[s
     return names or "auto"
 
 
-def asked_flavor(ctx: RequestContext, flavor_id: str, conductor: Conductor) -> Flavor:
+def asked_flavor(ctx: RequestContext, flavor_id: str, catalogue: CatalogueCache) -> Flavor:
     """The flavor, if it is there, enabled, and open to the caller."""
     try:
-        flavor = conductor.flavor(flavor_id)
+        flavor = catalogue.flavor(flavor_id)
     except FlavorNotFound as error:
         raise FlavorNotFoundAsked(flavor_id=flavor_id) from error
     hidden = not flavor.is_public and not ctx.is_admin and ctx.project_id not in flavor.projects
@@ -150,23 +151,23 @@ def asked_flavor(ctx: RequestContext, flavor_id: str, conductor: Conductor) -> F
     return flavor
 
 
-def asked_image(ctx: RequestContext, image_id: str | None, conductor: Conductor) -> Image:
+def asked_image(ctx: RequestContext, image_id: str | None, catalogue: CatalogueCache) -> Image:
     """The image, if it is there, open to the caller, and complete."""
     if not image_id:
         raise MissingImageRef()
-    image = _visible_image(ctx, image_id, conductor)
+    image = _visible_image(ctx, image_id, catalogue)
     if image.status != "active":
         raise ImageNotActive(image_id=image_id)
     for key in ("kernel_id", "ramdisk_id"):
         part = image.properties.get(key)
-        if part and _visible_image(ctx, part, conductor).status != "active":
+        if part and _visible_image(ctx, part, catalogue).status != "active":
             raise ImageNotActive(image_id=part)
     return image
 
 
-def _visible_image(ctx: RequestContext, image_id: str, conductor: Conductor) -> Image:
+def _visible_image(ctx: RequestContext, image_id: str, catalogue: CatalogueCache) -> Image:
     try:
-        image = conductor.image(image_id)
+        image = catalogue.image(image_id)
     except ImageNotFound as error:
         raise ImageNotFoundAsked() from error
     if not policy.sees_project(ctx, image.owner) and image.visibility not in ("public", "community"):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
+from tuinova.core.catalogue_cache import CatalogueCache
 from tuinova.core.conductor import Conductor
 from tuinova.core.errors import ImageNotActive, ImageNotFound
 from tuinova.core.instance_metadata import GuestFacts, GuestPort, config_drive_files
@@ -26,12 +27,14 @@ class GuestSpecs:
     def __init__(
         self,
         conductor: Conductor,
+        catalogue: CatalogueCache,
         images: ImageFiles,
         list_networks: Callable[[], Sequence[HostNetwork]],
         *,
         dhcp_domain: str = "novalocal",
     ) -> None:
         self._conductor = conductor
+        self._catalogue = catalogue
         self._images = images
         self._list_networks = list_networks
         self._dhcp_domain = dhcp_domain
@@ -73,7 +76,7 @@ class GuestSpecs:
         if not image_id:
             return None
         try:
-            image = self._conductor.image(image_id)
+            image = self._catalogue.image(image_id)
         except ImageNotFound:
             if required:
                 raise

@@ -50,7 +50,9 @@ class LifecycleEvents:
                 delay = self._compute.options.stopped_event_delay
                 self._stopped[uuid] = self._later.after(delay, lambda: self._stopped_for_good(uuid))
                 return
-        self._sync(uuid, event)
+        # While an action of ours is at work on the guest its events are our own doing; Nova ignores them as well.
+        if not self._compute.bus.is_active(self._compute.host, uuid):
+            self._sync(uuid, event)
 
     def _stopped_for_good(self, uuid: str) -> None:
         with self._lock:
