@@ -210,6 +210,10 @@ def test_repeat_insert_delete_and_erase() -> None:
     assert lines(screen(b"a\r\nb\r\nc\x1b[2;1H\x1b[J", rows=3)) == ["a", "", ""]
     assert lines(screen(b"a\r\nb\r\nc\x1b[2;1H\x1b[L", rows=3)) == ["a", "", "b"]
     assert lines(screen(b"a\r\nb\r\nc\x1b[1;1H\x1b[M", rows=3)) == ["b", "c", ""]
+    assert lines(screen(b"a\r\nb\r\nc\x1b[1;1H\x1b[99M", rows=3)) == ["", "", ""]
+    assert lines(screen(b"a\x1b[M", rows=3)) == ["", "", ""]
+    assert screen(b"a\x1b[M", rows=3).scrollback == 0
+    assert lines(screen(b"a\r\nb\x1b[1;1H\x1bM", rows=3)) == ["", "a", "b"]
 
 
 def test_dirty_rows_are_those_that_changed() -> None:
@@ -329,6 +333,7 @@ def test_it_does_not_matter_how_the_bytes_are_cut(pieces: list[bytes], cuts: lis
     assert whole.answers == cut.answers
 
 
+# Without "delete lines": pyte's forgets to blank a line where a line that was never written should come.
 ORDINARY = st.lists(
     st.one_of(
         st.text(alphabet="abc XYZ.,", min_size=1, max_size=25).map(str.encode),
@@ -342,7 +347,7 @@ ORDINARY = st.lists(
         st.builds(
             lambda n, f: b"\x1b[%d" % n + f,
             st.integers(0, 6),
-            st.sampled_from([b"A", b"B", b"C", b"D", b"E", b"F", b"G", b"d", b"L", b"M", b"P", b"@", b"X"]),
+            st.sampled_from([b"A", b"B", b"C", b"D", b"E", b"F", b"G", b"d", b"L", b"P", b"@", b"X"]),
         ),
         st.builds(lambda n, f: b"\x1b[%d" % n + f, st.integers(0, 2), st.sampled_from([b"J", b"K"])),
     ),
@@ -350,7 +355,7 @@ ORDINARY = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None, derandomize=True)
 @given(ORDINARY)
 def test_ordinary_output_looks_as_in_pyte(pieces: list[bytes]) -> None:
     reference = pyte.Screen(12, 6)

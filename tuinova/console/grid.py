@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import pyte
@@ -16,6 +17,7 @@ from pyte import modes as mo
 from pyte.screens import Char, Cursor, StaticDefaultDict
 from wcwidth import wcwidth
 
+from tuinova.console.rows import Line, Rows
 from tuinova.console.style import BLANK, Cells
 
 Row = tuple[Char, ...]
@@ -27,15 +29,17 @@ _STYLES = 1024
 class Grid(pyte.Screen):
     """What is on the screen and what has left it; `main` is the first screen while a program uses the second."""
 
+    buffer: Rows  # type: ignore[assignment]  # it has what pyte uses of a dict
     default_char = BLANK  # pyte computes it each time, for a mode that is not honoured here
 
     def __init__(self, columns: int, lines: int, history: int) -> None:
         self.history: deque[Row] = deque(maxlen=history)
         self.scrolled = 0
-        self.main: tuple[dict[int, StaticDefaultDict[int, Char]], Cursor] | None = None
+        self.main: tuple[Rows, Cursor] | None = None
         self.last_drawn = ""
         self._cells: dict[Char, Cells] = {}
         super().__init__(columns, lines)
+        self.buffer = Rows(lines)
 
     # text ------------------------------------------------------------------------------------------------------------
     def _cells_of(self, style: Char) -> Cells:
@@ -76,15 +80,16 @@ class Grid(pyte.Screen):
             chunk = data[position : position + columns - x]
             end = x + len(chunk)
             line = self.buffer[self.cursor.y]
-            self._split_wide(line, x)
-            self._split_wide(line, end)
+            if line:
+                self._split_wide(line, x)
+                self._split_wide(line, end)
             line.update(zip(range(x, end), map(cells, chunk), strict=True))
             self.dirty.add(self.cursor.y)
             self.cursor.x = end
             position += len(chunk)
 
     @staticmethod
-    def _split_wide(line: StaticDefaultDict[int, Char], x: int) -> None:
+    def _split_wide(line: Line, x: int) -> None:
         """Before the left or right edge of new text: a double-width character that is cut in two becomes blanks."""
         if x in line and line[x].data == "":
             line[x] = line[x]._replace(data=" ")
@@ -133,19 +138,49 @@ class Grid(pyte.Screen):
             return
         self.scroll_up(top, bottom)
 
+    def reverse_index(self) -> None:
+        """Up one line; at the top the lines move down."""
+        top, bottom = self.margins or (0, self.lines - 1)
+        if self.cursor.y == top:
+            self.scroll_down(top, bottom)
+        else:
+            self.cursor_up()
+
+    def insert_lines(self, count: int | None = None) -> None:
+        """Blank lines at the cursor; pyte's leaves lines behind where a blank one should have moved."""
+        self._shift(count, self.scroll_down)
+
+    def delete_lines(self, count: int | None = None) -> None:
+        """The lines at the cursor go, and not to the scrollback."""
+        self._shift(count, self._move_up)
+
+    def _shift(self, count: int | None, move: Callable[[int, int], object]) -> None:
+        top, bottom = self.margins or (0, self.lines - 1)
+        if top <= self.cursor.y <= bottom:
+            for _ in range(min(count or 1, bottom - self.cursor.y + 1)):
+                move(self.cursor.y, bottom)
+            self.carriage_return()
+
     def scroll_up(self, top: int, bottom: int) -> None:
-        """Move the lines of a region up by one."""
-        buffer = self.buffer
-        leaving = buffer.pop(top, None)
+        """Move the lines of a region up by one; what leaves at the top of the screen is kept."""
+        leaving = self._move_up(top, bottom)
         if top == 0 and self.main is None:
             self._keep(leaving)
+
+    def _move_up(self, top: int, bottom: int) -> Line | None:
+        buffer = self.buffer
+        if len(self.dirty) < self.lines:
+            self.dirty.update(range(top, bottom + 1))
+        if top == 0 and bottom == self.lines - 1:
+            return buffer.scroll()
+        leaving = buffer.pop(top)
         for y in range(top, bottom):
-            line = buffer.pop(y + 1, None)
+            line = buffer.pop(y + 1)
             if line is not None:
                 buffer[y] = line
-        self.dirty.update(range(top, bottom + 1))
+        return leaving
 
-    def _keep(self, line: StaticDefaultDict[int, Char] | None) -> None:
+    def _keep(self, line: Line | None) -> None:
         self.scrolled += 1
         if line:
             self.history.append(tuple(map(line.__getitem__, range(min(max(line) + 1, self.columns)))))
@@ -170,13 +205,14 @@ class Grid(pyte.Screen):
             if self.cursor.y >= lines:
                 self.scroll_up(0, self.lines - 1)
                 self.cursor.y -= 1
-            self.buffer.pop(self.lines - 1, None)
             self.lines -= 1
+            self.buffer.resize(self.lines)
         while self.lines < lines:
             self.lines += 1
+            self.buffer.resize(self.lines)
             if self.main is None and self.history:
                 self.scroll_down(0, self.lines - 1)
-                line: StaticDefaultDict[int, Char] = StaticDefaultDict(BLANK)
+                line: Line = StaticDefaultDict(BLANK)
                 line.update(enumerate(self.history.pop()))
                 self.buffer[0] = line
                 self.scrolled -= 1
@@ -187,7 +223,7 @@ class Grid(pyte.Screen):
         self.columns = columns
         self.tabstops = set(range(8, columns, 8))
         self.clamp()
-        self.dirty.update(range(lines))
+        self.dirty = set(range(lines))
 
     def clamp(self) -> None:
         """Bring the cursor back onto the screen."""
@@ -205,7 +241,7 @@ class Grid(pyte.Screen):
         self._blank(line, first, last)
         self.dirty.add(self.cursor.y)
 
-    def _blank(self, line: StaticDefaultDict[int, Char], first: int, last: int) -> None:
+    def _blank(self, line: Line, first: int, last: int) -> None:
         if self.cursor.attrs.bg == "default":
             for x in [x for x in line if first <= x < last]:
                 del line[x]

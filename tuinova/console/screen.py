@@ -10,6 +10,7 @@ from pyte import modes as mo
 from pyte.screens import Cursor, Margins
 
 from tuinova.console.grid import Grid
+from tuinova.console.rows import Rows
 from tuinova.console.style import BLANK, restyle
 
 _KNOWN_MODES = frozenset({6, 7, 25})  # origin, wrap, cursor; private ones
@@ -155,15 +156,12 @@ class GuestScreen(Grid):
     def _alternate(self, *, on: bool) -> None:
         """Full-screen programs draw on a second screen, which is not kept."""
         if on and self.main is None:
-            kept = dict(self.buffer)
-            self.main = (kept, self._copy_cursor())
-            self.buffer.clear()
+            self.main = (self.buffer, self._copy_cursor())
+            self.buffer = Rows(self.lines)
         elif not on and self.main is not None:
-            kept, cursor = self.main
+            self.buffer, self.cursor = self.main
             self.main = None
-            self.buffer.clear()
-            self.buffer.update((y, line) for y, line in kept.items() if y < self.lines)
-            self.cursor = cursor
+            self.buffer.resize(self.lines)
             self.margins = None
             self.clamp()
         self.dirty.update(range(self.lines))
