@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Iterable
@@ -98,7 +99,7 @@ def create_app(engine: Engine, activity: CountsRequests | None = None) -> Starle
     app = Starlette(routes=routes, exception_handlers={404: _not_found})
     app.router.redirect_slashes = False
     app.state.api = state
-    app.add_middleware(Door, activity=activity)
+    app.add_middleware(Door, activity=activity, state=state)
     return app
 
 
@@ -148,24 +149,27 @@ class Door:
     `/v2.1/{project_id}/servers` and a closing slash are the old forms that clients still use.
     """
 
-    def __init__(self, app: ASGIApp, activity: CountsRequests | None) -> None:
+    def __init__(self, app: ASGIApp, activity: CountsRequests | None, state: ApiState) -> None:
         self._app = app
         self._activity = activity
+        self._state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request or WebSocket."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        scope = _in_one_form(scope)
-        if self._activity is None:
-            await self._app(scope, receive, send)
-            return
-        self._activity.begin()
+        if self._activity is not None:
+            self._activity.begin()
         try:
-            await self._app(scope, receive, send)
+            await self._app(_in_one_form(scope), receive, send)
+        except asyncio.CancelledError:
+            # The server cancels what a stop does not wait for, and calls that an error of ours.
+            if not self._state.stopping.is_set():
+                raise
         finally:
-            self._activity.end()
+            if self._activity is not None:
+                self._activity.end()
 
 
 def _in_one_form(scope: Scope) -> Scope:

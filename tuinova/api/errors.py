@@ -59,6 +59,13 @@ class MethodNotAllowed(NovaError):
     msg_fmt = "The method specified is not allowed for this resource."
 
 
+class ServiceStopping(NovaError):
+    """A long request that the service can't end any more."""
+
+    code = 503
+    msg_fmt = "The service is stopping."
+
+
 def error_body(face: str, code: int, message: str) -> dict[str, object]:
     """The body of an error in the words of the face: compute (Nova's), image (Glance's), identity (Keystone's)."""
     if face == "identity":

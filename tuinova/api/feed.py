@@ -22,6 +22,7 @@ from tuinova.core.records import Change
 
 QUIET_SECONDS = 15.0
 _BATCH = 1000
+_IN_MEMORY = 2000
 _QUIET = b": quiet\n\n"
 _STOPPING = b"event: stopping\ndata: {}\n\n"
 # What a member's row view does not show (Nova's os-extended-server-attributes).
@@ -148,8 +149,16 @@ def _since(request: Request, last: int) -> int:
 
 
 async def _read(source: HasChanges, since: int) -> list[Change]:
+    """What comes after a position that may be old: from the database, in a thread."""
     if source.last_change() == since:
         return []
+    return await anyio.to_thread.run_sync(source.changes, since, _BATCH)
+
+
+async def _read_on(source: HasChanges, since: int) -> list[Change]:
+    """What comes after a position that this stream has reached: the conductor has the newest in memory."""
+    if source.last_change() - since < _IN_MEMORY:
+        return source.changes(since, _BATCH)
     return await anyio.to_thread.run_sync(source.changes, since, _BATCH)
 
 
@@ -172,7 +181,7 @@ async def _follow(
                     yield _QUIET
             follower.event.clear()
             try:
-                batch = await _read(broadcast.source, since)
+                batch = await _read_on(broadcast.source, since)
             except ChangesTrimmed:
                 return  # too slow: the client comes again, gets 410 and reads the list
     finally:

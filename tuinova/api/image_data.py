@@ -6,6 +6,7 @@ it queued, to be tried again. Nothing of refused or broken data stays.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 
@@ -14,7 +15,7 @@ import anyio.to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
-from tuinova.api.errors import MethodNotAllowed, UnsupportedMediaType, error_response
+from tuinova.api.errors import MethodNotAllowed, ServiceStopping, UnsupportedMediaType, error_response
 from tuinova.api.images import own_image, visible_image
 from tuinova.api.operations import finish
 from tuinova.api.state import ApiState
@@ -51,17 +52,32 @@ async def _upload(state: ApiState, request: Request, ctx: RequestContext) -> Res
     if kind != "application/octet-stream":
         raise UnsupportedMediaType(content_type=kind[:80])
     ident = request.path_params["id"]
-    await anyio.to_thread.run_sync(_receive, state, ctx, ident, _Chunks(request.stream()))
+    chunks = _Chunks(request.stream(), state.stopping)
+    await anyio.to_thread.run_sync(_receive, state, ctx, ident, chunks, limiter=state.uploads)
     return Response(status_code=204)
 
 
 class _Chunks(Iterator[bytes]):
     """The request's body for a thread: each chunk is asked of the event loop when the one before is written."""
 
-    def __init__(self, stream: AsyncIterator[bytes]) -> None:
+    def __init__(self, stream: AsyncIterator[bytes], stopping: asyncio.Event) -> None:
         self._stream = stream
+        self._stopping = stopping
 
     async def _next(self) -> bytes | None:
+        """The next bytes, None at the end; a client that says nothing does not hold up a service that stops."""
+        read = asyncio.ensure_future(self._next_chunk())
+        stop = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait({read, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if not read.done():
+                raise ServiceStopping
+            return read.result()
+        finally:
+            stop.cancel()
+            read.cancel()
+
+    async def _next_chunk(self) -> bytes | None:
         async for chunk in self._stream:
             if chunk:
                 return chunk

@@ -101,7 +101,10 @@ def endpoint(state: ApiState, face: str, operations: Iterable[Operation]) -> Cal
         try:
             if operation is not None:
                 raw = await read_body(request, MAX_BODY)
-                response = await anyio.to_thread.run_sync(_carry_out, state, operation, request, raw, request_id)
+                # Abandoned where the service stops while a hypervisor hangs: nothing waits for that thread.
+                response = await anyio.to_thread.run_sync(
+                    _carry_out, state, operation, request, raw, request_id, abandon_on_cancel=True
+                )
             elif request.method == "OPTIONS":
                 response = Response(status_code=204, headers={"Allow": ", ".join(allowed)})
             else:

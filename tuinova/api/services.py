@@ -57,14 +57,12 @@ def update(call: Call) -> Any:
     if "forced_down" in asked:
         changes["forced_down"] = is_true(asked["forced_down"])
     changed = call.state.conductor.set_service(service.host, service.binary, **changes)
-    call.state.engine.services_changed()
     return {"service": _view(call, changed)}
 
 
 def delete(call: Call) -> None:
     """Forget a service that holds no servers."""
     call.state.conductor.delete_service(call.param("id"))
-    call.state.engine.services_changed()
 
 
 def zones(call: Call) -> Any:

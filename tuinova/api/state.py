@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING
 
+import anyio
 from starlette.requests import Request
 
 from tuinova.api.context import Identity
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from tuinova.core.service import Engine
 
 BASE_URL = "http://localhost"
+_UPLOADS_AT_ONCE = 16
 _PROJECT_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -42,6 +45,9 @@ class ApiState:
         self.details = DetailTexts(BASE_URL)
         self.base_url = BASE_URL
         self.broadcast: Broadcast = Broadcast(engine.conductor)
+        self.stopping = asyncio.Event()
+        # Uploads have threads of their own: slow ones must not keep other requests waiting.
+        self.uploads = anyio.CapacityLimiter(_UPLOADS_AT_ONCE)
         self.hub = engine.console_hub
         self.tokens = TokenStore(engine.config.consoleauth.token_ttl)
         self.service_down_time = engine.options.service_down_time
@@ -49,6 +55,7 @@ class ApiState:
     def stop(self) -> None:
         """End the streams; called in the event loop as soon as the service is told to stop."""
         self.broadcast.stop()
+        self.stopping.set()
 
     async def close(self) -> None:
         """Let go of consoles; called in the event loop when no request is open any more."""

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -78,6 +79,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the service until it is told to stop; the process's exit code."""
     options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
     _set_up_logging(options.log_level)
+    code = _run(options)
+    hanging = [
+        thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()
+    ]
+    # Workers of the REST face live on for some seconds after their last request; one may hang in a hypervisor's call.
+    if hanging:
+        logging.shutdown()
+        os._exit(code)
+    return code
+
+
+def _run(options: Options) -> int:
     places = paths()
     os.umask(0o022)
     try:

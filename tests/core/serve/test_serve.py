@@ -145,6 +145,30 @@ def _followers(place: Any) -> int:
     return sum(line.endswith(str(place.socket)) for line in lines.splitlines()) - 1
 
 
+def test_a_stop_does_not_wait_for_a_client_that_says_nothing(place: Any) -> None:
+    process = place.ready()
+    with (
+        connect(url=place.url) as client,
+        socket.socket(socket.AF_UNIX) as silent,
+        socket.socket(socket.AF_UNIX) as half,
+    ):
+        image = client.images.create({"name": "i", "disk_format": "raw", "container_format": "bare"})["id"]
+        silent.connect(str(place.socket))
+        silent.sendall(
+            f"PUT /image/v2/images/{image}/file HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\n"
+            "Content-Length: 1000\r\n\r\nabc".encode()
+        )
+        half.connect(str(place.socket))
+        half.sendall(b"POST /v2.1/servers HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
+        place.wait_until(lambda: client.images.get(image)["status"] == "saving")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert "Traceback" not in process.communicate()[1]
+    place.ready()
+    with connect(url=place.url) as client:
+        assert client.images.get(image)["status"] == "queued"
+
+
 def test_systemd_is_told(place: Any, tmp_path: Any) -> None:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     listener.bind(str(tmp_path / "n"))
