@@ -217,6 +217,22 @@ def test_a_forced_host_that_does_not_exist_is_named(three, request_for) -> None:
     assert str(caught.value) == "No valid host was found. No such host - host: nowhere node: None "
 
 
+def test_a_forced_node_that_does_not_exist_is_named(three, request_for) -> None:
+    with pytest.raises(NoValidHost) as caught:
+        three.select(request_for(force_hosts=("a",), force_nodes=("n9",)))
+    assert str(caught.value) == "No valid host was found. No such host - host: a node: n9 "
+
+
+def test_a_requested_node_is_one_of_its_host(cloud, request_for) -> None:
+    cloud.add("a", node="n1", memory_mb=16384)
+    cloud.add("a", node="n2", memory_mb=8192)
+    cloud.add("b", node="n3", memory_mb=4096)
+    assert cloud.select(request_for(requested_destination=("a", "n2")))[0].node == "n2"
+    stages = cloud.traces[0].to_dict()["stages"]
+    refused = next(one["rejected"] for one in stages if one["name"] == "requested host")
+    assert [(one["node"], one["reason"]) for one in refused] == [("n1", "a was asked for"), ("n3", "a was asked for")]
+
+
 def test_a_requested_destination_is_exact_and_runs_the_filters(three, request_for) -> None:
     assert three.chosen(request_for("1", requested_destination=("a", None))) == ["a"]
     assert three.chosen(request_for("2", requested_destination=("b", "b"))) == ["b"]

@@ -73,6 +73,9 @@ def test_foreign_guests_take_capacity(cloud, request_for) -> None:
 def test_reasons_name_every_class_that_is_short(cloud, request_for) -> None:
     cloud.add("a", memory_mb=8192, vcpus=2, instances={"x": Amounts(0, 7680)})
     assert not fits(cloud, request_for(memory_mb=8192, vcpus=4))
+    assert not fits(cloud, request_for(memory_mb=512, vcpus=4))
+    assert why(cloud, "capacity") == "needs 4 vCPUs, the whole host has 2"
+    assert not fits(cloud, request_for(memory_mb=8192, vcpus=4))
     reason = why(cloud, "capacity")
     assert reason == "needs 8192 MB, has 512 MB free (allocation ratio 1); needs 4 vCPUs, the whole host has 2"
 

@@ -41,6 +41,8 @@ def test_other_weighers_scale_from_the_least_and_equal_hosts_get_nothing(cloud, 
     cloud.add("b", hypervisor_version=20)
     cloud.add("c", hypervisor_version=30)
     assert cloud.weights("HypervisorVersionWeigher", request_for()) == {"a": 0.0, "b": 0.5, "c": 1.0}
+    part = cloud.part("HypervisorVersionWeigher", request_for())
+    assert [part.at(i)["normalized"] for i in range(3)] == [0.0, 0.5, 1.0]
     for name in ("a", "b", "c"):
         cloud.add(name, hypervisor_version=30)
     assert set(cloud.weights("HypervisorVersionWeigher", request_for()).values()) == {0.0}
