@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import subprocess
+import sys
+
 import pyte
 import pytest
 from hypothesis import given, settings
@@ -366,3 +370,11 @@ def test_ordinary_output_looks_as_in_pyte(pieces: list[bytes]) -> None:
         terminal.feed(piece)
     assert lines(terminal) == [line.rstrip() for line in reference.display]
     assert (terminal.cursor.row, terminal.cursor.column) == (reference.cursor.y, min(reference.cursor.x, 11))
+
+
+def test_a_front_end_that_shows_a_console_loads_no_engine() -> None:
+    code = "import sys, tuinova.console.terminal as t; print([m for m in sys.modules if m.startswith('tuinova')])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    rooms = {"parser", "screen", "grid", "rows", "style", "terminal"}
+    expected = {"tuinova", "tuinova.console", *(f"tuinova.console.{room}" for room in rooms)}
+    assert set(ast.literal_eval(loaded)) == expected
