@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import insert
 
 from tuinova.core.conductor import Conductor, utcnow
 from tuinova.core.errors import ComputeHostNotFound, ServiceHostsInstances, ServiceNotFound
+from tuinova.core.models import Aggregate, AggregateHost, AggregateMetadata
 
 
 def test_a_service_is_registered_once_enabled_and_seen(conductor):
@@ -114,3 +116,27 @@ def test_failed_builds_are_counted_until_one_succeeds(conductor, resources):
     last = conductor.last_change()
     conductor.note_build("h1", "node1", failed=False)
     assert (conductor.nodes()[0].failed_builds, conductor.last_change()) == (0, last)
+
+
+def test_the_zone_of_a_compute_service_is_that_of_its_first_aggregate(conductor):
+    conductor.register_service("h1")
+    conductor.register_service("h2")
+    conductor.register_service("h1", "nova-scheduler", "scheduler")
+
+    def aggregates(tx) -> None:
+        for number, zone in ((1, "east"), (2, "west")):
+            tx.run(
+                insert(Aggregate.__table__),
+                {"id": number, "uuid": str(number), "name": zone, "created_at": tx.now},
+            )
+            tx.run(insert(AggregateHost.__table__), {"aggregate_id": number, "host": "h1"})
+            item = {"aggregate_id": number, "key": "availability_zone", "value": zone}
+            tx.run(insert(AggregateMetadata.__table__), item)
+
+    conductor._write(aggregates)
+    zones = {(service.host, service.binary): service.availability_zone for service in conductor.services()}
+    assert zones == {
+        ("h1", "nova-compute"): "east",
+        ("h2", "nova-compute"): "nova",
+        ("h1", "nova-scheduler"): "internal",
+    }
