@@ -12,6 +12,8 @@ from pathlib import Path
 
 import polib
 
+from tuinova.core.states import STATUSES, TaskState
+
 ROOT = Path(__file__).resolve().parent.parent
 PO = ROOT / "tuinova" / "locale" / "zh_CN" / "LC_MESSAGES" / "tuinova.po"
 ROOMS = ("screens", "cli")
@@ -34,8 +36,8 @@ def strings_in(path: Path) -> dict[str, int]:
 
 
 def all_strings() -> dict[str, str]:
-    """Every string of the front ends and the place of its first use."""
-    found: dict[str, str] = {}
+    """Every string of the front ends and the place of its first use; Nova's words are shown from the states as data."""
+    found: dict[str, str] = dict.fromkeys((*STATUSES, *TaskState), "tuinova/core/states.py")
     for room in ROOMS:
         for path in sorted((ROOT / "tuinova" / room).rglob("*.py")):
             for text, line in strings_in(path).items():

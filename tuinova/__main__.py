@@ -8,7 +8,18 @@ import sys
 
 def main() -> int:
     """Run tuinova with this process's arguments; the exit code."""
-    arguments = sys.argv[1:]
+    try:
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of a pipe left (head, less): no error of ours, and the interpreter must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def run(arguments: list[str]) -> int:
+    """The service, the TUI or a command."""
     if arguments[:1] == ["serve"]:
         from tuinova.core.serve import main as serve
 
@@ -19,7 +30,7 @@ def main() -> int:
         return tui(arguments)
     from tuinova.cli.main import main as cli
 
-    return cli()
+    return cli(arguments)
 
 
 def _wants_tui(arguments: list[str]) -> bool:
@@ -47,7 +58,4 @@ def _without_values(arguments: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except BrokenPipeError:
-        os._exit(0)
+    sys.exit(main())

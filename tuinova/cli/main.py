@@ -147,10 +147,6 @@ def invoke(noun: str, arguments: list[str]) -> int:
     except CommandError as error:
         fail(error.message)
         return error.code
-    except BrokenPipeError:
-        # The reader of a pipe left (head, less): not an error of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
     except ClientError as error:
         return fail(error)
     return result if isinstance(result, int) else OK
