@@ -197,10 +197,11 @@ class Engine:
         self.duties.stop()
         if not self.bus.stop(self.options.stop_timeout, builds=self.options.build_stop_timeout):
             LOG.warning("some work did not end in time; the next start takes it up")
+        self.join_start(5.0)
+        # First the conductor: a call that ends because its hypervisor is left must not be written down as a failure.
+        self.conductor.close()
         for manager in self.managers.values():
             manager.close()
-        self.join_start(5.0)
-        self.conductor.close()
 
     def busy(self) -> bool:
         """Whether leaving now would leave something undone: a guest runs, work is open, a call is put off."""

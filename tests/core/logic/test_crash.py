@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tuinova.core.states import PowerState
+from tuinova.virt.driver import DriverError
 
 from .conftest import House
 from .test_actions import wait_for_task
@@ -28,7 +29,7 @@ CRASHES = [
     ("pause", None, "active", "pause", "after", "pausing", "paused", _PAUSED),
     ("unpause", None, "paused", "unpause", "before", "unpausing", "active", _RUN),
     ("unpause", None, "paused", "unpause", "after", "unpausing", "active", _RUN),
-    ("suspend", None, "active", "suspend", "before", "suspending", "active", _RUN),
+    ("suspend", None, "active", "suspend", "before", "suspending", "suspended", _OFF),
     ("suspend", None, "active", "suspend", "after", "suspending", "suspended", _OFF),
     ("resume", None, "suspended", "resume", "before", "resuming", "active", _RUN),
     ("resume", None, "suspended", "resume", "after", "resuming", "active", _RUN),
@@ -172,7 +173,9 @@ def test_a_guest_that_cannot_be_brought_back_is_an_error(house: House) -> None:
 # Task states that no order of ours leaves behind (another version's, or a row edited by hand) still get an end.
 STRANGE = [
     ("active", "rebuilding", "error"),
-    ("active", "suspending", "active"),
+    ("active", "suspending", "suspended"),
+    ("paused", "suspending", "suspended"),
+    ("stopped", "suspending", "suspended"),
     ("paused", "unpausing", "active"),
     ("active", "pausing", "active"),
     ("suspended", "resuming", "active"),
@@ -309,3 +312,29 @@ def test_a_stop_of_the_service_waits_for_a_build_and_leaves_the_rest_to_the_next
     house.restart()
     assert house.server(server.uuid).vm_state == "active"
     assert house.server(other.uuid).vm_state == "stopped"
+
+
+def test_a_save_that_the_hypervisor_ends_after_the_restart_is_a_suspend(house: House) -> None:
+    """libvirt goes on with a managed save whose caller died: it is in the way of ours, and then it is done."""
+    server = house.create()
+    hangs = house.hang("suspend")
+    house.act(server.uuid, "suspend", settle=False)
+    assert hangs.wait(10)
+    house.crash()
+    house.open(start=False)
+    driver, save, calls = house.driver, house.driver.suspend, []
+    driver.pause(server.uuid)
+
+    def busy(uuid: str) -> None:
+        calls.append(uuid)
+        if len(calls) == 2:
+            driver.unpause(uuid)
+            save(uuid)
+        raise DriverError(reason="cannot acquire state change lock")
+
+    driver.suspend = busy  # type: ignore[method-assign]
+    house.engine.start()
+    house.engine.join_start()
+    house.settle()
+    after = house.server(server.uuid)
+    assert (after.vm_state, after.task_state, after.power_state, len(calls)) == ("suspended", None, _OFF, 2)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from tuinova.core.compute_manager.context import Compute
-from tuinova.core.compute_manager.work import Failure, Updates, Work, keep_vm_state, to_error
+from tuinova.core.compute_manager.work import Failure, Updates, Work, is_repeated, keep_vm_state, to_error
 from tuinova.core.errors import NotSupported
 from tuinova.core.records import Instance, WorkOrder
-from tuinova.core.states import TaskState, VmState
+from tuinova.core.states import PowerState, TaskState, VmState
+from tuinova.virt.driver import DriverError
 
 # Where suspend remembers what resume goes back to.
 OLD_VM_STATE = "old_vm_state"
+# libvirt gives up after 30 s when another job has the guest; saving much memory to a slow disk takes minutes.
+_SAVE_TRIES = 20
 
 
 def pause(compute: Compute, order: WorkOrder, instance: Instance) -> Updates:
@@ -26,7 +29,17 @@ def unpause(compute: Compute, order: WorkOrder, instance: Instance) -> Updates:
 
 def suspend(compute: Compute, order: WorkOrder, instance: Instance) -> Updates:
     """Save the memory to disk; the guest is then off."""
-    compute.driver.suspend(instance.uuid)
+    for left in reversed(range(_SAVE_TRIES if is_repeated(order) else 1)):
+        try:
+            compute.driver.suspend(instance.uuid)
+            break
+        except DriverError:
+            # A save that was begun before a restart goes on in the hypervisor: it is in our way, or done by now.
+            state = compute.power_state(instance.uuid)
+            if is_repeated(order) and state is PowerState.SHUTDOWN:
+                break
+            if not left or state is not PowerState.PAUSED:
+                raise
     return {"vm_state": VmState.SUSPENDED, "power_state": compute.power_state(instance.uuid)}
 
 

@@ -141,12 +141,6 @@ def resumed(compute: Compute, scene: Scene) -> None:
     settle(compute, scene, updates)
 
 
-def unfreeze(compute: Compute, scene: Scene) -> None:
-    """A suspend that was interrupted left the guest frozen: let it run."""
-    compute.driver.unpause(scene.instance.uuid)
-    rolled_back(compute, Scene(scene.instance, compute.power_state(scene.instance.uuid), scene.order))
-
-
 def finish_delete(compute: Compute, scene: Scene) -> None:
     """The vm_state says deleted and the row does not."""
     again(compute, scene, "terminate_instance", {}, task=_T.DELETING)
@@ -213,8 +207,8 @@ RULES: Sequence[Rule] = (
     Rule("pausing a guest that is off", rolled_back, tasks=_tasks(_T.PAUSING)),
     Rule("unpausing", redo("unpause_instance"), tasks=_tasks(_T.UNPAUSING), power=frozenset({_P.PAUSED})),
     Rule("unpausing a guest that is off", rolled_back, tasks=_tasks(_T.UNPAUSING)),
-    Rule("suspend not begun", rolled_back, tasks=_tasks(_T.SUSPENDING), power=_RUNS),
-    Rule("suspend that froze the guest", unfreeze, tasks=_tasks(_T.SUSPENDING), power=frozenset({_P.PAUSED})),
+    # The hypervisor may be saving still: an undo would be overtaken by its end.
+    Rule("suspending", redo("suspend_instance"), tasks=_tasks(_T.SUSPENDING), power=frozenset({_P.RUNNING, _P.PAUSED})),
     Rule(
         "suspended",
         task_over(_V.SUSPENDED),
