@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Iterator
@@ -62,30 +63,53 @@ def parameters(command: Any) -> Iterator[str]:
 
 
 def keys_page() -> str:
-    """Every key of the interface, from the action registry."""
-    from tuinova.screens import actions
+    """Every key of the interface, from the action registry and the rooms."""
+    from tuinova.screens.actions import PLACE_ACTIONS, SERVER_ACTIONS, command_line, key_text
+    from tuinova.screens.list_room import COMMON_ACTIONS
+    from tuinova.screens.rooms import ROOMS
+    from tuinova.screens.widgets.console_pane import COMMANDS
 
-    lines = [HEAD, "# Keys", "", "`?` shows these in the interface.", ""]
-    for title, rows in actions.reference():
-        lines += [f"## {title}", "", "| key | menu | action | command |", "| --- | --- | --- | --- |"]
-        lines += ["| " + " | ".join(cell(value) for value in row) + " |" for row in rows]
-        lines.append("")
+    lines = [HEAD, "# Keys", "", "`?` shows these in the interface, `a` the menu of a server's actions.", ""]
+    lines += ["## Actions on servers", "", "| key | in the menu | action | command |", "| --- | --- | --- | --- |"]
+    for action in SERVER_ACTIONS:
+        command = command_line(action, "NAME") if action.arguments else ""
+        cells = (key_text(action.key), action.letter, action.label, f"`{command}`" if command else "")
+        lines.append("| " + " | ".join(cell(value) for value in cells) + " |")
+    sections: dict[str, list[tuple[str, str]]] = {}
+    for action in PLACE_ACTIONS:
+        keys = " ".join(key_text(key) for key in (action.key, *action.alias))
+        sections.setdefault(_SCOPES.get(action.scope, action.scope), []).append((keys, action.label))
+    for room in ROOMS[1:]:
+        module, _colon, name = room.factory.partition(":")
+        actions = getattr(importlib.import_module(module), name).ACTIONS
+        sections[f"In {room.label}"] = [(key_text(action.key), action.label) for action in (*actions, *COMMON_ACTIONS)]
+    sections["In the console, after the detach key"] = [(key, word) for key, word, _method in COMMANDS]
+    for title, rows in sections.items():
+        lines += ["", f"## {title}", "", "| key | what it does |", "| --- | --- |"]
+        lines += [f"| {cell(key)} | {cell(text)} |" for key, text in rows if key]
     return "\n".join(lines)
+
+
+_SCOPES = {"table": "In the instance table", "page": "On a server's page", "app": "Everywhere"}
 
 
 def configuration_page() -> str:
     """Every option of the configuration file."""
-    from tuinova.core.config import reference
+    from tuinova.core.config import OPTIONS
 
     lines = [HEAD, "# Configuration", ""]
     lines += [
-        "TOML with Nova's groups and names; `tuinova config show` prints what is in force and where it came from.",
-        "",
+        "TOML with Nova's groups, names and defaults. `tuinova config show` prints every value in force and where it"
     ]
-    for group, options in reference():
-        lines += [f"## [{group}]", "", "| option | default | Nova's, where it differs | |", "| --- | --- | --- | --- |"]
-        lines += ["| " + " | ".join(cell(value) for value in row) + " |" for row in options]
-        lines.append("")
+    lines += ["came from; `TUINOVA_<GROUP>_<OPTION>` in the environment wins over the file."]
+    for group in dict.fromkeys(option.group for option in OPTIONS):
+        lines += ["", f"## [{group}]", "", "| option | default | Nova's default, where it differs | what it does |"]
+        lines += ["| --- | --- | --- | --- |"]
+        for option in OPTIONS:
+            if option.group == group:
+                nova = option.default_of_nova if option.differs_from_nova else "tuinova's own" if option.ours else ""
+                cells = (f"`{option.name}`", f"`{option.default}`", nova, option.help)
+                lines.append("| " + " | ".join(cell(value) for value in cells) + " |")
     return "\n".join(lines)
 
 
