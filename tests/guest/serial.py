@@ -58,7 +58,7 @@ class Serial:
                 self._line.sendall(chunk)
             time.sleep(0.002)
 
-    def expect(self, pattern: str, timeout: float = 60) -> "re.Match[bytes]":
+    def expect(self, pattern: str, timeout: float = 120) -> "re.Match[bytes]":
         """Wait until the text not yet expected matches, and go on behind the match."""
         wanted = re.compile(pattern.encode(), re.MULTILINE)
         end = time.monotonic() + timeout
@@ -84,7 +84,7 @@ class Serial:
         self.text += data
         return bool(data)
 
-    def login(self, user: str = "cirros", password: str = "gocubsgo", timeout: float = 60) -> None:
+    def login(self, user: str = "cirros", password: str = "gocubsgo", timeout: float = 120) -> None:
         """Wait for the login prompt and log in."""
         self.expect(r"login: ", timeout)
         self.send(user + "\n")

@@ -67,9 +67,9 @@ def test_instance_with_config_drive_lives_its_life(disk: Path, tmp_path: Path) -
 
         machine.press("ctrl", "alt", "delete")
         console.expect(r"tuinova: the system is going down")
-        console.expect(r"web-1 login: ", 90)
+        console.expect(r"web-1 login: ", 180)
         machine.qmp("system_reset")
-        console.login(timeout=90)
+        console.login(timeout=180)
         assert console.run("sudo wc -l /root/user-data-runs") == (0, "1 /root/user-data-runs")
 
         machine.qmp("system_powerdown")
@@ -93,7 +93,7 @@ def test_ignores_acpi_when_asked_and_boots_in_the_least_memory(
 ) -> None:
     iso = config_drive(tmp_path / "disk.config", metadata(meta={"ignore_acpi": "true"}))
     with Machine(tmp_path, [disk], memory=manifest["min_ram"], options=cdrom(iso)) as machine:
-        machine.console.login(timeout=90)
+        machine.console.login(timeout=180)
         machine.qmp("system_powerdown")
         assert machine.console.run("sleep 4; echo still here") == (0, "still here")
         assert machine.process.poll() is None
