@@ -132,6 +132,7 @@ class _Attachment:
         self.detach_key = detach_key
         self.filter = TerminalFilter()
         self.done = threading.Event()
+        self.was_off = False  # the first "on" says nothing new
         self.reason = _("Detached.")
 
     def run(self) -> str:
@@ -204,6 +205,9 @@ class _Attachment:
             os.write(sys.stdout.fileno(), self.filter.feed(frame))
             return
         event = str(frame.get("event", ""))
+        if event == "connecting" or (event == "on" and not self.was_off):
+            return
+        self.was_off = event != "on"
         text = _EVENTS.get(event) or clean(frame.get("message") or frame.get("error") or event)
         if event == "busy" and frame.get("who"):
             text += " " + clean(frame["who"])

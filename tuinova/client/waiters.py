@@ -41,7 +41,8 @@ def wait_for_status(
         status = view["status"].lower()
         if status in goal and view["task_state"] is None:
             return view
-        if status in failures:
+        # A server in ERROR that is being rebooted or deleted keeps its status until the task ends.
+        if status in failures and view["task_state"] is None:
             raise WaitFailed(_why(view), view)
         if had_task and view["task_state"] is None and view["vm_state"] != "building" and status not in goal:
             raise WaitFailed(_why(view), view)
