@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from tuinova.api.console import why_no_console
 from tuinova.client import ApiError, Client, ConsoleClosed
 from tuinova.client.console import Console
 from tuinova.client.waiters import wait_for_status
+from tuinova.core.records import Instance
 from tuinova.core.sockets import connect_unix
 
 
@@ -90,16 +93,49 @@ def test_the_subprotocol_and_no_compression(running: Any, admin: Client, server:
         assert json.loads(next(frame for frame in socket if isinstance(frame, str)))["event"]
 
 
-def test_a_deleted_guests_token_opens_nothing_of_another(running: Any, admin: Client) -> None:
+def test_a_deleted_guests_token_opens_nothing(running: Any, admin: Client) -> None:
     ident = running.boot(admin, name="short")["id"]
     token = admin.post(f"/tuinova/v1/servers/{ident}/console")["token"]
-    running.remove(admin, ident)
-    with _open(running, token, "binary") as socket:
-        events = []
-        while "off" not in events and "error" not in events:
-            frame = socket.recv(10)
-            if isinstance(frame, str):
-                events.append(json.loads(frame)["event"])
+    admin.servers.delete(ident)
+    with pytest.raises(InvalidStatus):
+        _open(running, token, "binary")
+
+
+@pytest.mark.parametrize(
+    ("vm_state", "task_state", "host", "words"),
+    [
+        ("building", "scheduling", None, "is being built"),
+        ("building", "spawning", "h", None),
+        ("active", None, "h", None),
+        ("active", "deleting", "h", "is being deleted"),
+        ("paused", None, "h", None),
+        ("error", None, "h", None),
+        ("error", None, None, "on no host"),
+        ("stopped", None, "h", "is off: start it"),
+        ("stopped", "powering-on", "h", None),
+        ("suspended", None, "h", "is suspended: resume it"),
+        ("suspended", "resuming", "h", None),
+        ("shelved_offloaded", None, None, "unshelve it"),
+        ("soft-delete", None, "h", "restore it"),
+    ],
+)
+def test_each_state_has_its_reason(vm_state: str, task_state: str | None, host: str | None, words: str | None) -> None:
+    reason = why_no_console(
+        Instance(
+            id=1,
+            uuid="u",
+            name="n",
+            project_id="p",
+            user_id="u",
+            vm_state=vm_state,
+            task_state=task_state,
+            host=host,
+            flavor={},
+            created_at=datetime.now(UTC),
+        )
+    )
+    assert (reason is None) == (words is None)
+    assert words is None or words in (reason or "")
 
 
 @pytest.mark.parametrize(

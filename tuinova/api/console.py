@@ -26,7 +26,7 @@ _REFUSED, _GOING_AWAY = 1008, 1001
 _COMMAND_MOST = 4096
 
 # Why there is no console now, and what to do.
-_NO_HOST = "The server has no host yet: the console opens when it is being built."
+_NO_HOST = "The server is on no host, so it has no guest: see its fault."
 _REASONS = {
     VmState.BUILDING: "The server is being built: the console opens when its guest has started.",
     VmState.STOPPED: "The server is off: start it.",

@@ -110,7 +110,9 @@ def update(call: Call) -> Any:
 
 def delete(call: Call) -> None:
     """Ask for deletion."""
-    call.state.compute.delete(call.ctx, call.param("id"))
+    ident = call.param("id")
+    call.state.compute.delete(call.ctx, ident)
+    call.state.tokens.revoke(ident)
 
 
 def addresses(call: Call) -> Any:

@@ -195,6 +195,8 @@ class Service:
         engine = build_engine(self._places, self._options)
         if engine.config is not None and engine.config.DEFAULT.debug:
             logging.getLogger().setLevel(logging.DEBUG)
+        if engine.config is not None and engine.config.tuinova.listen:
+            LOG.warning("[tuinova] listen is not served by this version: over TCP only tokens would count")
         # All that is slow to import comes before the start: what the engine does behind itself would compete with it.
         activity = Activity()
         app = create_app(engine, activity)
