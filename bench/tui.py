@@ -22,6 +22,7 @@ from typing import Any
 CHILD = Path(__file__).with_name("_tui_child.py")
 ROWS, COLUMNS = 40, 120
 QUIET = 0.03  # seconds without bytes: the frame is complete
+FRAME_GAP = 0.004  # seconds between reads of different frames
 Row = dict[str, Any]
 
 
@@ -76,7 +77,7 @@ class Terminal:
             time.sleep(0.01)
 
     def press(self, key: bytes, *, first: bool = False) -> float:
-        """Seconds from the key to the last byte of what it drew, or to the first byte."""
+        """Seconds from the key to the last byte of the first frame that it drew, or to the first byte."""
         before = len(self.reads)
         sent = time.monotonic()
         os.write(self.master, key)
@@ -88,14 +89,16 @@ class Terminal:
             return self.reads[before][0] - sent
         while time.monotonic() - self.reads[-1][0] < QUIET:
             time.sleep(0.002)
-        return self.reads[-1][0] - sent
+        moments = [moment for moment, _data in self.reads[before:]]
+        ends = [one for one, after in itertools.pairwise(moments) if after - one > FRAME_GAP]
+        return (ends[0] if ends else moments[-1]) - sent
 
     def frames(self, seconds: float) -> float:
         """Frames a second: reads that belong together count once."""
         before = len(self.reads)
         time.sleep(seconds)
         moments = [moment for moment, _data in self.reads[before:]]
-        return sum(later - earlier > 0.004 for earlier, later in itertools.pairwise(moments)) / seconds
+        return sum(later - earlier > FRAME_GAP for earlier, later in itertools.pairwise(moments)) / seconds
 
     def memory(self) -> float:
         """Resident megabytes."""

@@ -28,18 +28,24 @@ if TYPE_CHECKING:
 
 # What --read-only lets through: verbs that only look.
 LOOKING = frozenset({"list", "show", "info", "help", "--help", "--version", "version", "stats"})
+# The words before the verb.
+NOUNS = frozenset(
+    (
+        *("server", "flavor", "image", "keypair", "hypervisor", "compute", "service", "quota", "console", "log"),
+        *("event", "schedule", "config", "group", "migration", "aggregate", "availability", "zone", "project", "user"),
+        *("role", "network", "usage", "limits", "versions"),
+    )
+)
 LONGEST_OUTPUT = 2_000_000  # bytes that are shown
 HISTORY: list[str] = []
 
 
 def only_looks(words: list[str]) -> bool:
-    """Whether a command changes nothing: its verb, the last plain word of its noun phrase, is one that looks."""
-    phrase: list[str] = []
+    """Whether a command changes nothing: the first word that is no noun is a verb that only looks."""
     for word in words:
-        if word.startswith("-") and word not in LOOKING:
-            break
-        phrase.append(word)
-    return any(word in LOOKING for word in phrase[:4])
+        if word not in NOUNS:
+            return word in LOOKING
+    return False
 
 
 def output_lines(text: str, tone: str = "") -> list[Line]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.timer import Timer
 
 from tuinova.i18n import _
 from tuinova.screens.actions import BY_ID, PLACE_ACTIONS, TuiAction, bindings, likely_label, server_bindings
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from tuinova.screens.widgets.filter_line import FilterInput
 
 
+WARM_ROWS, WARM_AFTER = 400, 0.5  # rows at a time; seconds after loading
+FOLLOW_AFTER = 0.04  # seconds
 TALL = 32  # lines of the terminal from which the selected server's facts have room
 TABLE_KEYS = ("enter", "space")  # the table's own
 
@@ -44,6 +47,8 @@ class InstancesRoom(RoomView):
         Binding("delete", "act('delete')", show=False),
         Binding("escape", "escape", show=False),
     ]
+
+    _following: Timer | None = None
 
     def compose(self) -> ComposeResult:
         settings = self.tui.settings
@@ -71,6 +76,13 @@ class InstancesRoom(RoomView):
         self.tui.servers.load(rows)
         self.table.state = "ready"
         self.table.reload()
+        if len(rows) > WARM_ROWS:
+            self.set_timer(WARM_AFTER, self._warm)
+
+    def _warm(self) -> None:
+        """Between two frames: the first key of a filter over ten thousand rows must not wait for their texts."""
+        if self.tui.servers.warm(WARM_ROWS):
+            self.set_timer(0.02, self._warm)
 
     def apply(self, updates: Mapping[str, Row], gone: Sequence[str]) -> None:
         """A batch of changes."""
@@ -184,7 +196,13 @@ class InstancesRoom(RoomView):
 
     # messages --------------------------------------------------------------------------------------------------------
     def on_line_table_cursor_moved(self, event: LineTable.CursorMoved) -> None:
+        """Footer and facts follow the cursor a moment later: they would make its own frame a whole screen."""
         event.stop()
+        if self._following is None:
+            self._following = self.set_timer(FOLLOW_AFTER, self._follow_cursor)
+
+    def _follow_cursor(self) -> None:
+        self._following = None
         for summary in self.query(Summary):
             summary.show(self.tui.servers.cursor_row)
         self.tui.refresh_footer()

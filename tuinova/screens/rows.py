@@ -127,17 +127,9 @@ def named(ident: object) -> str:
 
 def haystack(row: Row) -> str:
     """Everything that a plain word of the filter looks at, in lower case."""
-    parts = (
-        row.get("name"),
-        row.get("id"),
-        row.get("status"),
-        row.get("task_state"),
-        name_of(row.get("image")),
-        name_of(row.get("flavor")),
-        addresses(row),
-        row.get("key_name"),
-        row.get("az"),
-        row.get("host"),
-        row.get("description"),
-    )
-    return "\n".join(str(part) for part in parts if part).lower()
+    get = row.get
+    return (
+        f"{row['name']}\n{row['id']}\n{row['status']}\n{get('task_state') or ''}\n{name_of(get('image'))}\n"
+        f"{name_of(get('flavor'))}\n{' '.join(get('addresses') or ())}\n{get('key_name') or ''}\n{get('az') or ''}\n"
+        f"{get('host') or ''}\n{get('description') or ''}"
+    ).lower()

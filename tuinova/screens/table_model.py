@@ -6,6 +6,7 @@ Ten thousand rows are usual: sort keys are kept per row, one batch of changes co
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from tuinova.screens.columns import Column
@@ -117,6 +118,13 @@ class TableModel(Generic[R]):
         self.filter_text = text
         self._predicate = predicate(text, self.fields, self._plain_kept)
         self._rebuild()
+
+    def warm(self, count: int) -> bool:
+        """Make ready what plain words look at for some more rows; whether there are more to do."""
+        kept, rows = self._haystacks, self.rows
+        for row_id in islice((one for one in rows if one not in kept), count):
+            kept[row_id] = (rows[row_id], self._plain(rows[row_id]))
+        return len(kept) < len(rows)
 
     # marks and cursor ------------------------------------------------------------------------------------------------
     def toggle_mark(self, row_id: str) -> None:

@@ -62,7 +62,7 @@ class Bar(Toned, Widget):
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        base = self.rich_style
+        base = self.base_style
         right_width = sum(piece.width for piece in self._right)
         self._targets = []
         segments, used = self._segments(self._left, 0, max(0, width - right_width), base)

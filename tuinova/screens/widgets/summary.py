@@ -65,7 +65,7 @@ class Summary(Toned, Widget):
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        base = self.rich_style
+        base = self.base_style
         if y == 0:
             return Strip([Segment("─" * width, base + self.tone("rule"))])
         if self._row is None:

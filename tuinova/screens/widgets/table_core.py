@@ -241,7 +241,7 @@ class TableCore(Toned, ScrollView, Generic[R], can_focus=True, inherit_bindings=
     # drawing ---------------------------------------------------------------------------------------------------------
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        base = self.rich_style
+        base = self.base_style
         left = self.scroll_offset.x
         if y == 0:
             return self._header_strip(base).crop_extend(left, left + width, base + self.tone("header"))
@@ -305,7 +305,8 @@ class TableCore(Toned, ScrollView, Generic[R], can_focus=True, inherit_bindings=
             text, tone = item.column.cell(row, now)
             shown = fit(clean(text), item.width, item.column.right) + (" " * GAP if place_ < last else "")
             segments.append(Segment(shown, (base + self.tone(tone) if tone else base) + over))
-        return Strip(segments)
+        end = self._placed[-1] if self._placed else None
+        return Strip(segments, end.start + end.width if end else MARK_WIDTH)
 
     def _blank(self, y: int, width: int, base: Style) -> Strip:
         lines = () if self.model.order else self.empty_lines()

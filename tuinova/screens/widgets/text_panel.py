@@ -193,7 +193,7 @@ class TextPanel(Toned, ScrollView, can_focus=True):
     # drawing ---------------------------------------------------------------------------------------------------------
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        base = self.rich_style
+        base = self.base_style
         number = self.scroll_offset.y + y
         if number >= len(self._drawn):
             return Strip.blank(width, base)

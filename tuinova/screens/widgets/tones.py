@@ -89,6 +89,21 @@ class Toned(_Base):
         styles: dict[str, Style] | None = getattr(self.app, "tone_styles", None)
         return default_styles() if styles is None else styles
 
+    _base: tuple[dict[str, Style], Style] | None = None
+
+    @property
+    def base_style(self) -> Style:
+        """The widget's own rich style, kept: Textual works it out anew, from all ancestors, at each call."""
+        tones, kept = self.tones, self._base
+        if kept is None or kept[0] is not tones:
+            kept = self._base = (tones, self.rich_style)
+        return kept[1]
+
+    def notify_style_update(self) -> None:
+        """Textual says that styles changed."""
+        self._base = None
+        super().notify_style_update()
+
     def tone(self, name: str) -> Style:
         """The style of a tone without the widget's own colours; an empty one for an empty name."""
         return self.tones[name]
