@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from tuinova.core.conductor import UnexpectedTaskState
 from tuinova.core.errors import NoMoreFixedIps
 
 
@@ -78,6 +79,19 @@ def test_a_repeated_order_finds_its_ports_again(conductor, make, net):
     server = make()
     ports = conductor.allocate_ports(server.uuid, [net()])
     assert conductor.allocate_ports(server.uuid, [net()]) == ports
+
+
+def test_a_task_may_go_on_with_the_ports_or_not_at_all(conductor, make, net):
+    server = make()
+    with pytest.raises(UnexpectedTaskState):
+        conductor.allocate_ports(server.uuid, [net()], updates={"task_state": "spawning"}, expect_task="networking")
+    assert conductor.ports() == []
+    last = conductor.last_change()
+    for _ in range(2):
+        conductor.allocate_ports(server.uuid, [net()], updates={"task_state": "spawning"})
+    assert conductor.instance(server.uuid).task_state == "spawning"
+    assert len(conductor.instance(server.uuid).addresses) == 1
+    assert conductor.last_change() == last + 2
 
 
 def test_on_another_host_the_ports_are_made_anew(conductor, make, net):

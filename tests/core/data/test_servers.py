@@ -306,6 +306,16 @@ def test_a_started_order_remembers_its_first_start_and_counts(conductor, make):
     assert conductor.order_started(order.id) is None
 
 
+def test_a_step_may_begin_its_order(conductor, make):
+    server = make()
+    order = conductor.open_orders()[0]
+    conductor.step(server.uuid, updates={"task_state": "networking"}, order_started=order.id)
+    assert (conductor.open_orders()[0].attempts, conductor.open_orders()[0].started_at is None) == (1, False)
+    with pytest.raises(UnexpectedTaskState):
+        conductor.step(server.uuid, expect_task=None, order_started=order.id)
+    assert conductor.open_orders()[0].attempts == 1
+
+
 def test_a_resized_servers_usage_follows_its_flavor(conductor, demo, make, micro):
     server = make()
     conductor.step(server.uuid, updates={"flavor": {**micro, "vcpus": 4, "memory_mb": 1000}})
@@ -339,6 +349,7 @@ def test_traces_are_kept_newest_first(conductor, make):
     server = make()
     conductor.save_trace(server.uuid, "req-1", {"chosen": "h1"})
     conductor.save_trace(server.uuid, "req-2", {"chosen": None})
+    conductor._write(lambda tx: None)  # the next commit takes them along
     assert [(entry.request_id, entry.trace) for entry in conductor.traces(server.uuid)] == [
         ("req-2", {"chosen": None}),
         ("req-1", {"chosen": "h1"}),

@@ -43,6 +43,29 @@ def test_jobs_that_wait_together_share_a_commit(conductor):
     assert seen == [10]
 
 
+def test_a_job_without_hurry_joins_the_next_commit(conductor):
+    seen = commits(conductor)
+    gate, _ = blocked(conductor)
+    idle = conductor._writer.submit_idle(lambda tx: tx.change("flavor", "update", "idle"))
+    other = conductor._writer.submit(lambda tx: tx.change("flavor", "update", "other"))
+    gate.set()
+    assert {idle.result(10), other.result(10)} == {1, 2}
+    conductor._write(lambda tx: None)
+    assert seen == [2]
+
+
+def test_a_job_without_hurry_is_done_even_when_nothing_else_comes(conductor):
+    assert conductor._writer.submit_idle(lambda tx: tx.change("flavor", "update", "x")).result(10) == 1
+    many = [conductor._writer.submit_idle(lambda tx: tx.change("flavor", "update", "x")) for _ in range(200)]
+    assert [future.result(10) for future in many] == list(range(2, 202))
+
+
+def test_closing_carries_out_jobs_without_hurry(conductor):
+    futures = [conductor._writer.submit_idle(lambda tx: tx.change("flavor", "update", "x")) for _ in range(200)]
+    conductor.close()
+    assert [future.result(0) for future in futures] == list(range(1, 201))
+
+
 def test_a_refused_job_leaves_its_neighbours_alone(conductor):
     gate, _ = blocked(conductor)
 

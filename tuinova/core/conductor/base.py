@@ -34,6 +34,12 @@ class Base:
             raise ConductorClosed
         return self._writer.run(job)
 
+    def _write_sometime(self, job: Callable[[Tx], None]) -> None:
+        """Have a job done with the next commit; for what nobody waits for and no promise depends on."""
+        if self._writer is None:
+            raise ConductorClosed
+        self._writer.submit_idle(job)
+
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         """A connection with one consistent view of the database; never waits for the writer."""

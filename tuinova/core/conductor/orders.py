@@ -62,6 +62,16 @@ def write_order(tx: Tx, ctx: RequestContext, uuid: str, draft: OrderDraft) -> Wo
     return order
 
 
+def start_order(tx: Tx, order_id: int) -> WorkOrder | None:
+    """Count one more attempt of an order; None when it was finished meanwhile."""
+    row = tx.one(_ONE, {"id": order_id})
+    if row is None:
+        return None
+    order = _order(row).begun(tx.now)
+    tx.do(_START, {"_id": order_id, "v_started_at": order.started_at, "v_attempts": order.attempts})
+    return order
+
+
 def finish_order(tx: Tx, order_id: int) -> None:
     """Take a finished order out; one that is gone already is fine."""
     tx.do(_DELETE, {"_id": order_id})
@@ -95,16 +105,7 @@ class Orders(Base):
 
     def order_started(self, order_id: int) -> WorkOrder | None:
         """Note that a driver call begins; returns the order as it is now, None when it was finished meanwhile."""
-
-        def job(tx: Tx) -> WorkOrder | None:
-            row = tx.one(_ONE, {"id": order_id})
-            if row is None:
-                return None
-            order = _order(row).begun(tx.now)
-            tx.do(_START, {"_id": order_id, "v_started_at": order.started_at, "v_attempts": order.attempts})
-            return order
-
-        return self._write(job)
+        return self._write(lambda tx: start_order(tx, order_id))
 
     def order_done(self, order_id: int) -> None:
         """Finish an order that needs no other step."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
@@ -13,7 +13,7 @@ from tuinova.core.conductor import instance_rows
 from tuinova.core.conductor.base import Base
 from tuinova.core.conductor.statements import InsertStatement, Statement
 from tuinova.core.conductor.transaction import Tx
-from tuinova.core.drafts import HostNetworkLike, new_uuid
+from tuinova.core.drafts import ANY, ExpectedTask, HostNetworkLike, new_uuid
 from tuinova.core.errors import NoMoreFixedIps
 from tuinova.core.models import Network as NetworkTable
 from tuinova.core.models import Port as PortTable
@@ -104,23 +104,34 @@ class Addresses(Base):
 
     _pool: AddressPool
 
-    def allocate_ports(self, uuid: str, networks: Sequence[HostNetworkLike]) -> list[Port]:
-        """One port on each network; raises NoMoreFixedIps, and then none is taken.
+    def allocate_ports(
+        self,
+        uuid: str,
+        networks: Sequence[HostNetworkLike],
+        *,
+        updates: Mapping[str, Any] | None = None,
+        expect_task: ExpectedTask = ANY,
+    ) -> list[Port]:
+        """One port on each network, and `updates` of the server with them; raises NoMoreFixedIps: then none is taken.
 
-        A repeated order finds the ports of the first time, so long as they are on the same networks and host.
+        A repeated order finds the ports of the first time, so long as they are on the same networks and host. Raises
+        UnexpectedTaskState.
         """
 
         def job(tx: Tx) -> list[Port]:
             instance = instance_rows.read(tx.connection, uuid)
+            instance_rows.check_task(instance, expect_task)
             host = instance.host or ""
             present = ports_of(tx.connection, uuid)
             wanted = [network.name for network in networks]
             if present and [port.network for port in present] == wanted and all(p.host == host for p in present):
+                if updates:
+                    instance_rows.save(tx, instance, updates)
                 return present
             if present:
                 release(tx, uuid)
             ports = [self._make_port(tx, uuid, host, network) for network in networks]
-            instance_rows.save(tx, instance, {"addresses": [port.as_address() for port in ports]})
+            instance_rows.save(tx, instance, {**(updates or {}), "addresses": [port.as_address() for port in ports]})
             return ports
 
         return self._write(job)

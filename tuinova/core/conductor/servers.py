@@ -194,6 +194,7 @@ class Servers(Base):
         event_start: EventStart | str | None = None,
         event_finish: EventFinish | str | None = None,
         fault: FaultDraft | None = None,
+        order_started: int | None = None,
         order_done: int | None = None,
         order: OrderDraft | None = None,
         ctx: RequestContext | None = None,
@@ -206,8 +207,8 @@ class Servers(Base):
         """Write what the manager reports of one step, all of it in one transaction.
 
         Raises UnexpectedTaskState when `expect_task` is not met (nothing is written then) and InstanceNotFound.
-        `delete_row` marks the row deleted and frees ports, allocation, group membership. `order` is a follow-up that
-        is written for `ctx`.
+        `delete_row` marks the row deleted and frees ports, allocation, group membership. `order_started` notes that
+        the order's driver call begins, `order` is a follow-up that is written for `ctx`.
         """
 
         def job(tx: Tx) -> Instance:
@@ -230,6 +231,8 @@ class Servers(Base):
                 values["addresses"] = []
             new = instance_rows.save(tx, old, values) if values else old
             self._log(tx, uuid, event_start, event_finish)
+            if order_started is not None:
+                orders.start_order(tx, order_started)
             if order_done is not None:
                 orders.finish_order(tx, order_done)
             if order is not None:
@@ -259,9 +262,13 @@ class Servers(Base):
         return self.accept(ctx, uuid, check=check, updates=fields)
 
     def save_trace(self, uuid: str, request_id: str, trace: Mapping[str, Any]) -> None:
-        """Keep a decision of the scheduler."""
-        values = {"instance_uuid": uuid, "request_id": request_id, "trace": dict(trace)}
-        self._write(lambda tx: tx.insert(_INSERT_TRACE, {**values, "at": tx.now}))
+        """Keep a decision of the scheduler; written with the next commit, this call does not wait for it."""
+        values = {"instance_uuid": uuid, "request_id": request_id, "trace": dict(trace), "at": self._clock()}
+
+        def job(tx: Tx) -> None:
+            tx.insert(_INSERT_TRACE, values)
+
+        self._write_sometime(job)
 
     # reading ---------------------------------------------------------------------------------------------------------
     def instance(self, uuid: str, *, with_deleted: bool = False) -> Instance:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import datetime
@@ -23,6 +24,8 @@ from tuinova.core.conductor.transaction import Tx
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 _BATCH = 64
+_PATIENCE = 0.05  # seconds that a job without hurry waits for another one's commit
+_NUDGE = "nudge"
 _Job = tuple[Callable[[Tx], Any], "Future[Any]"]
 
 
@@ -40,7 +43,9 @@ class Writer:
         self._clock = clock
         self._after_commit = after_commit
         self._then = then
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        # A job; None ends the thread; _NUDGE says that something waits in `_idle`.
+        self._jobs: queue.SimpleQueue[_Job | str | None] = queue.SimpleQueue()
+        self._idle: deque[_Job] = deque()
         self._gate = threading.Lock()
         self._closed = False
         self._connection: Connection | None = None
@@ -57,6 +62,16 @@ class Writer:
             if self._closed:
                 raise ConductorClosed
             self._jobs.put((job, future))
+        return future
+
+    def submit_idle(self, job: Callable[[Tx], T]) -> Future[T]:
+        """Queue a job that nobody waits for: it joins the next commit, and has one of its own only if none comes."""
+        future: Future[T] = Future()
+        with self._gate:
+            if self._closed:
+                raise ConductorClosed
+            self._idle.append((job, future))
+            self._jobs.put(_NUDGE)
         return future
 
     def run(self, job: Callable[[Tx], T]) -> T:
@@ -77,11 +92,21 @@ class Writer:
 
     # the thread ------------------------------------------------------------------------------------------------------
     def _run(self) -> None:
-        while (first := self._jobs.get()) is not None:
+        last = False
+        while not last:
+            try:
+                first = self._jobs.get(timeout=_PATIENCE if self._idle else None)
+            except queue.Empty:
+                self._commit(self._take_idle())
+                continue
+            if first == _NUDGE and len(self._idle) < _BATCH:
+                continue
             batch, last = self._gather(first)
-            self._commit(batch)
-            if last:
-                return
+            if batch:
+                self._commit(batch)
+
+    def _take_idle(self, most: int = _BATCH) -> list[_Job]:
+        return [self._idle.popleft() for _ in range(min(len(self._idle), most))]
 
     def _connected(self) -> Connection:
         """The one connection, kept from batch to batch."""
@@ -98,18 +123,20 @@ class Writer:
             except DBAPIError as error:
                 LOG.warning("Closing a broken database connection: %s", error)
 
-    def _gather(self, first: _Job) -> tuple[list[_Job], bool]:
-        """The jobs that wait now, at most one batch, and whether the end was among them."""
-        batch = [first]
-        while len(batch) < _BATCH:
+    def _gather(self, item: _Job | str | None) -> tuple[list[_Job], bool]:
+        """The jobs that wait now, about one batch, and whether the end was among them."""
+        batch = self._take_idle()
+        while True:
+            if item is None:
+                return [*batch, *self._take_idle(len(self._idle))], True
+            if not isinstance(item, str):
+                batch.append(item)
+            if len(batch) >= _BATCH:
+                return batch, False
             try:
-                job = self._jobs.get_nowait()
+                item = self._jobs.get_nowait()
             except queue.Empty:
-                break
-            if job is None:
-                return batch, True
-            batch.append(job)
-        return batch, False
+                return batch, False
 
     def _commit(self, batch: list[_Job]) -> None:
         done: list[tuple[Tx, Future[Any], Any]] = []
