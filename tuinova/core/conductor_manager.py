@@ -8,10 +8,11 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tuinova.core.conductor import Conductor, UnexpectedTaskState
-from tuinova.core.drafts import ANY, EventFinish, FaultDraft, OrderDraft
+from tuinova.core.drafts import ANY, EventFinish, EventStart, FaultDraft, OrderDraft
 from tuinova.core.errors import InstanceNotFound, MaxRetriesExceeded, NovaError, NoValidHost
 from tuinova.core.records import Instance, WorkOrder
 from tuinova.core.states import BUILD_TASKS, PowerState, TaskState, VmState
@@ -21,6 +22,8 @@ if TYPE_CHECKING:  # numpy costs 60 ms, so the scheduler is imported when the fi
 
 LOG = logging.getLogger(__name__)
 
+# The host's event; it begins with the claim, so that a build needs no transaction for its beginning.
+BUILD_EVENT = "compute__do_build_and_run_instance"
 SCHEDULE_EVENT = "conductor_schedule_and_build_instances"
 # What the host's order needs of the request's.
 _FOR_THE_HOST = ("networks", "admin_password", "retry")
@@ -47,8 +50,16 @@ class Hosts(Protocol):
 class ConductorManager:
     """Carries out the conductor's own orders: schedule, schedule again, delete what is on no host."""
 
-    def __init__(self, conductor: Conductor, hosts: Hosts, *, max_attempts: int = 3) -> None:
+    def __init__(
+        self,
+        conductor: Conductor,
+        hosts: Hosts,
+        *,
+        max_attempts: int = 3,
+        later: Callable[[Callable[[], None]], object],
+    ) -> None:
         self._conductor = conductor
+        self._later = later
         self._hosts = hosts
         self._max_attempts = max_attempts
         self._methods: Mapping[str, Callable[[WorkOrder], None]] = {
@@ -117,8 +128,9 @@ class ConductorManager:
                 host,
                 node,
                 amounts,
-                updates={"task_state": None, "availability_zone": self._hosts.zone_of(host)},
+                updates={"task_state": TaskState.NETWORKING, "availability_zone": self._hosts.zone_of(host)},
                 expect_task=TaskState.SCHEDULING,
+                event_start=EventStart(BUILD_EVENT, order.ctx.request_id, host),
                 order=self._build_order(host, order, attempt=1),
                 ctx=order.ctx,
                 order_done=order.id,
@@ -144,8 +156,9 @@ class ConductorManager:
         try:
             self._conductor.step(
                 selection.instance_uuid,
-                updates={"task_state": None, "availability_zone": self._hosts.zone_of(host)},
+                updates={"task_state": TaskState.NETWORKING, "availability_zone": self._hosts.zone_of(host)},
                 expect_task=TaskState.SCHEDULING,
+                event_start=EventStart(BUILD_EVENT, order.ctx.request_id, host),
                 order=self._build_order(host, order, attempt=1),
                 ctx=order.ctx,
             )
@@ -159,8 +172,12 @@ class ConductorManager:
         return OrderDraft("build_instance", host, {**args, **place, **more})
 
     def _keep_trace(self, order: WorkOrder) -> Callable[[Trace], None]:
-        def keep(trace: Trace) -> None:
+        def save(trace: Trace) -> None:
             self._conductor.save_trace(trace.instance_uuid, order.ctx.request_id, trace.to_dict())
+
+        def keep(trace: Trace) -> None:
+            # Nobody waits for a trace: the host builds meanwhile.
+            self._later(partial(save, trace))
 
         return keep
 
@@ -239,8 +256,9 @@ class ConductorManager:
                 host,
                 node,
                 amounts,
-                updates={"task_state": None, "availability_zone": self._hosts.zone_of(host)},
+                updates={"task_state": TaskState.NETWORKING, "availability_zone": self._hosts.zone_of(host)},
                 expect_task=TaskState.SCHEDULING,
+                event_start=EventStart(BUILD_EVENT, order.ctx.request_id, host),
                 order=self._build_order(host, order, attempt=attempt, tried=tried),
                 ctx=order.ctx,
                 order_done=order.id,

@@ -125,7 +125,10 @@ class Engine:
             self._open_console, read_log=self._read_console_log, power_of=self._power_of_guest
         )
         self._conductor_manager = ConductorManager(
-            conductor, self.hosts, max_attempts=self.options.compute.max_attempts
+            conductor,
+            self.hosts,
+            max_attempts=self.options.compute.max_attempts,
+            later=lambda job: self.bus.submit(None, "later", job),
         )
         self.managers: Mapping[str, ComputeManager] = {driver.host: self._manager(driver) for driver in drivers}
         self._warm: threading.Thread | None = None

@@ -255,7 +255,7 @@ def test_anti_affinity_holds_when_two_builds_were_scheduled_at_once(make_house: 
         first.host or "",
         first.node or "",
         amounts,
-        updates={"task_state": None},
+        updates={"task_state": "networking"},
         order=OrderDraft("build_instance", first.host, {}),
         ctx=order.ctx,
         order_done=order.id,

@@ -21,7 +21,6 @@ from tuinova.core.errors import (
 from tuinova.core.states import ACTIONS, Action
 
 from .conftest import House
-from .test_actions import wait_for_task
 from .test_create import SSH_KEY
 
 SIMPLE = [
@@ -239,11 +238,9 @@ def test_metadata_quota_and_state(house: House) -> None:
 
 def test_metadata_may_change_during_a_task(house: House) -> None:
     server = house.create()
-    house.driver.faults.order("pause", {"kind": "hang"})
-    house.act(server.uuid, "pause", settle=False)
-    wait_for_task(house, server.uuid, "pausing")
+    house.driver.faults.order("pause", {"kind": "slow", "delay": 0.3})
+    assert house.act(server.uuid, "pause", settle=False).task_state == "pausing"
     house.engine.compute_api.set_metadata(house.ctx(), server.uuid, {"a": "b"})
-    house.driver.faults.order("pause", None)
     house.settle()
     assert (house.server(server.uuid).metadata, house.server(server.uuid).vm_state) == ({"a": "b"}, "paused")
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuinova.core.compute_manager.context import Compute
-from tuinova.core.compute_manager.work import begin, close_event, fault_of, message_of, traceback_of
+from tuinova.core.compute_manager.work import close_event, fault_of, message_of, traceback_of
 from tuinova.core.conductor.errors import UnexpectedTaskState
 from tuinova.core.drafts import EventFinish, OrderDraft
 from tuinova.core.errors import (
@@ -26,20 +26,22 @@ from tuinova.virt.driver import HostNetwork
 LOG = logging.getLogger(__name__)
 
 EVENT = "compute__do_build_and_run_instance"
+# The task states in which a build may begin, anew after a crash.
+_BEFORE_SPAWN = frozenset({TaskState.NETWORKING, TaskState.BLOCK_DEVICE_MAPPING})
 # A bad request stays bad on every host: image, flavor, addresses (Nova's list; all of `Invalid` is of that kind).
 ABORTING = (BuildAbortException, NoMoreFixedIps, ImageNotFound, Invalid)
 
 
 def build(compute: Compute, order: WorkOrder) -> None:
-    """Networking, disks, guest; ends ACTIVE, ERROR, or at the conductor for another host."""
-    instance = begin(
-        compute,
-        order,
-        event=EVENT,
-        tasks=frozenset({None, TaskState.SCHEDULING}),
-        updates={"task_state": TaskState.NETWORKING},
-    )
-    if instance is None:
+    """Networking, disks, guest; ends ACTIVE, ERROR, or at the conductor for another host.
+
+    The claim has begun the event and the task. Until the task is `spawning` no driver call has begun, so after a crash
+    an order is simply carried out.
+    """
+    try:
+        instance = compute.conductor.instance(order.instance_uuid)
+    except InstanceNotFound:
+        compute.conductor.order_done(order.id)
         return
     try:
         _build(compute, order, instance)
@@ -61,7 +63,7 @@ def _build(compute: Compute, order: WorkOrder, instance: Instance) -> None:
     check_group(compute, instance)
     networks = chosen_networks(compute.driver.list_networks(), order.args.get("networks", "auto"))
     conductor.allocate_ports(uuid, networks)
-    conductor.step(uuid, updates={"task_state": TaskState.BLOCK_DEVICE_MAPPING}, expect_task=TaskState.NETWORKING)
+    conductor.step(uuid, updates={"task_state": TaskState.BLOCK_DEVICE_MAPPING}, expect_task=_BEFORE_SPAWN)
     instance = conductor.step(
         uuid, updates={"task_state": TaskState.SPAWNING}, expect_task=TaskState.BLOCK_DEVICE_MAPPING
     )

@@ -7,19 +7,32 @@ states; here each gets one, and the last row catches whatever is not thought of.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from tuinova.core.compute_manager import pause
-from tuinova.core.compute_manager.build import EVENT as BUILD_EVENT
 from tuinova.core.compute_manager.context import Compute
-from tuinova.core.compute_manager.methods import BUILD_METHOD, WORKS
-from tuinova.core.compute_manager.work import RESUMED, fault_of, message_of
+from tuinova.core.compute_manager.cures import (
+    Cure,
+    Scene,
+    close_order,
+    event_of,
+    fail_build,
+    finish_delete,
+    nothing,
+    overtaken_at_crash,
+    reboot_again,
+    rebuild_failed,
+    redo,
+    resume_on_boot,
+    resumed,
+    rolled_back,
+    settle,
+    task_over,
+)
+from tuinova.core.compute_manager.methods import BUILD_METHOD
+from tuinova.core.compute_manager.work import is_repeated, message_of
 from tuinova.core.conductor.errors import UnexpectedTaskState
-from tuinova.core.context import service_context
-from tuinova.core.drafts import EventFinish, FaultDraft, OrderDraft
-from tuinova.core.errors import BuildAbortException, HypervisorUnavailable, InstanceNotFound, NovaError
+from tuinova.core.errors import ActionNotFound, HypervisorUnavailable, InstanceNotFound, NovaError
 from tuinova.core.records import Instance, WorkOrder
 from tuinova.core.states import (
     BUILD_TASKS,
@@ -31,29 +44,10 @@ from tuinova.core.states import (
     TaskState,
     VmState,
 )
-from tuinova.virt.driver import RebootType
 
 LOG = logging.getLogger(__name__)
 
 _P, _T, _V = PowerState, TaskState, VmState
-INTERRUPTED = "The service stopped while the server was in task {task}"
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What recovery finds of one server: its record, its guest's state now, its order that had begun."""
-
-    instance: Instance
-    power: PowerState
-    order: WorkOrder | None
-
-    @property
-    def task(self) -> str | None:
-        """The task state at the crash."""
-        return self.instance.task_state
-
-
-Cure = Callable[[Compute, Scene], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,102 +69,6 @@ class Rule:
             and (self.power is None or scene.power in self.power)
             and scene.power not in self.power_not
         )
-
-
-# Cures ---------------------------------------------------------------------------------------------------------------
-def fail_build(compute: Compute, scene: Scene) -> None:
-    """A half-built server: ERROR with a fault that says so; domain, disks, ports and allocation go, the row stays."""
-    instance = scene.instance
-    compute.driver.destroy(compute.specs.make(instance))
-    error = BuildAbortException(
-        instance_uuid=instance.uuid, reason=INTERRUPTED.format(task=instance.task_state or "building")
-    )
-    settle(
-        compute,
-        scene,
-        {"vm_state": _V.ERROR, "task_state": None, "host": None, "node": None, "power_state": _P.NOSTATE},
-        error=error,
-        event=BUILD_EVENT,
-        release_allocation=True,
-        release_ports=True,
-    )
-
-
-def rebuild_failed(compute: Compute, scene: Scene) -> None:
-    """An interrupted rebuild: nobody knows which disk is there."""
-    error = NovaError(INTERRUPTED.format(task=scene.task))
-    settle(compute, scene, {"vm_state": _V.ERROR, "task_state": None, "power_state": scene.power}, error=error)
-
-
-def redo(method: str) -> Cure:
-    """Carry the action out once more."""
-
-    def cure(compute: Compute, scene: Scene) -> None:
-        again(compute, scene, method, {})
-
-    return cure
-
-
-def reboot_again(compute: Compute, scene: Scene) -> None:
-    """A reboot is repeated; a soft one of a guest that does not run becomes a hard one."""
-    soft = scene.power is _P.RUNNING and scene.task in SOFT_REBOOT_TASKS
-    kind, task = (RebootType.SOFT, _T.REBOOTING) if soft else (RebootType.HARD, _T.REBOOTING_HARD)
-    compute.conductor.step(scene.instance.uuid, updates={"task_state": task}, expect_task=scene.task)
-    again(compute, scene, "reboot_instance", {"reboot_type": kind.value})
-
-
-def task_over(vm_state: str | None) -> Cure:
-    """The action had happened, or needs nothing more: the task ends, with this vm_state (None: the one it has)."""
-
-    def cure(compute: Compute, scene: Scene) -> None:
-        updates = {"task_state": None, "power_state": scene.power}
-        settle(compute, scene, updates if vm_state is None else {**updates, "vm_state": vm_state})
-
-    return cure
-
-
-def rolled_back(compute: Compute, scene: Scene) -> None:
-    """The action had not happened: the vm_state stands, the task ends, the event counts as failed."""
-    error = NovaError(INTERRUPTED.format(task=scene.task))
-    settle(compute, scene, {"task_state": None, "power_state": scene.power}, error=error)
-
-
-def resumed(compute: Compute, scene: Scene) -> None:
-    """The guest runs again: back to the state before the suspend."""
-    updates = {"vm_state": pause.before_suspend(scene.instance), "task_state": None, "power_state": scene.power}
-    settle(compute, scene, updates)
-
-
-def finish_delete(compute: Compute, scene: Scene) -> None:
-    """The vm_state says deleted and the row does not."""
-    again(compute, scene, "terminate_instance", {}, task=_T.DELETING)
-
-
-def resume_on_boot(compute: Compute, scene: Scene) -> None:
-    """The guest ran when the host went down: bring it back if the host is told to."""
-    instance = scene.instance
-    if not compute.options.resume_guests_state_on_host_boot:
-        return
-    LOG.info("%s ran before the host went down: it is started again", instance.uuid)
-    try:
-        compute.driver.resume_state_on_host_boot(compute.specs.make(instance))
-    except HypervisorUnavailable:
-        raise
-    except NovaError as error:
-        LOG.warning("%s could not be started again: %s", instance.uuid, error)
-        compute.conductor.step(
-            instance.uuid,
-            updates={"vm_state": _V.ERROR, "power_state": compute.last_power_state(instance)},
-            expect_task=None,
-            fault=fault_of(error, compute.host),
-        )
-        return
-    compute.conductor.step(instance.uuid, updates={"power_state": compute.power_state(instance.uuid)}, expect_task=None)
-
-
-def nothing(compute: Compute, scene: Scene) -> None:
-    """The server is as it should be; what differs is the power sync's."""
-    close_order(compute, scene)
 
 
 # The table -----------------------------------------------------------------------------------------------------------
@@ -230,88 +128,6 @@ def rule_for(scene: Scene) -> Rule | None:
     return LAST_RULE if scene.task is not None else None
 
 
-# Steps that cures share ----------------------------------------------------------------------------------------------
-def event_of(order: WorkOrder | None) -> str | None:
-    """The event that a begun order has open."""
-    if order is None:
-        return None
-    if order.method == BUILD_METHOD:
-        return BUILD_EVENT
-    work = WORKS.get(order.method)
-    return work.event if work else None
-
-
-def settle(
-    compute: Compute,
-    scene: Scene,
-    updates: Mapping[str, Any],
-    *,
-    error: NovaError | None = None,
-    event: str | None = None,
-    **more: Any,
-) -> None:
-    """End the task in one transaction: states, event, fault, order."""
-    order = scene.order
-    name = event_of(order) or event
-    finish = None
-    if name is not None:
-        finish = EventFinish(
-            name,
-            order.ctx.request_id if order else None,
-            "Error" if error else "Success",
-            message_of(error) if error else None,
-            host=compute.host,
-        )
-    fault = FaultDraft(error.code, error.message, host=compute.host) if error else None
-    compute.conductor.step(
-        scene.instance.uuid,
-        updates=updates,
-        expect_task=scene.task,
-        event_finish=finish,
-        fault=fault,
-        order_done=order.id if order else None,
-        **more,
-    )
-
-
-def close_order(compute: Compute, scene: Scene) -> None:
-    """An order that is about nothing any more."""
-    if scene.order is not None:
-        compute.conductor.order_done(scene.order.id)
-
-
-def overtaken_at_crash(compute: Compute, scene: Scene) -> None:
-    """A begun order whose server was given another task before the crash: close its event."""
-    name = event_of(scene.order)
-    if scene.order is None or name is None:
-        return
-    finish = EventFinish(
-        name, scene.order.ctx.request_id, "Error", INTERRUPTED.format(task=scene.task), host=compute.host
-    )
-    compute.conductor.step(scene.instance.uuid, event_finish=finish, order_done=scene.order.id)
-
-
-def again(compute: Compute, scene: Scene, method: str, args: Mapping[str, Any], task: TaskState | None = None) -> None:
-    """Ring the begun order once more when it asks for the same, else write a new one.
-
-    A new one runs under a request id of the service, so its events belong to the server's newest action, as in Nova.
-    """
-    order = scene.order
-    if order is not None and order.method == method and all(order.args.get(k) == v for k, v in args.items()):
-        compute.bus.ring([order])
-        return
-    compute.conductor.accept(
-        service_context(),
-        scene.instance.uuid,
-        check=lambda instance: None,
-        updates={"task_state": task} if task else {},
-        record=None,
-        order=OrderDraft(method, compute.host, {**args, RESUMED: True}),
-        system_metadata=None,
-    )
-    close_order(compute, scene)
-
-
 # The whole host ------------------------------------------------------------------------------------------------------
 def recover_host(compute: Compute) -> None:
     """Settle every server of the host, then ring the orders that had not begun.
@@ -319,24 +135,22 @@ def recover_host(compute: Compute) -> None:
     Each server is settled in its own lane, so the service is ready before the guests are.
     """
     states = {guest.uuid: guest.state for guest in compute.driver.list_guests()}
+    instances = {instance.uuid: instance for instance in compute.conductor.instances_on(compute.host)}
     begun: dict[str, WorkOrder] = {}
     waiting: list[WorkOrder] = []
     for order in compute.conductor.open_orders(host=compute.host):
-        if order.started_at is None:
+        instance = instances.get(order.instance_uuid)
+        if instance is None or not has_begun(compute, instance, order):
             waiting.append(order)
-        elif order.instance_uuid in begun:
-            compute.conductor.order_done(begun[order.instance_uuid].id)
-            begun[order.instance_uuid] = order
         else:
             begun[order.instance_uuid] = order
     asked = {order.instance_uuid for order in waiting}
-    for instance in compute.conductor.instances_on(compute.host):
-        scene = Scene(instance, states.get(instance.uuid, _P.NOSTATE), begun.pop(instance.uuid, None))
+    for instance in instances.values():
+        scene = Scene(instance, states.get(instance.uuid, _P.NOSTATE), begun.get(instance.uuid))
         if instance.uuid in asked:
             # What was accepted last has not begun: it is simply carried out, and what it overtook is over.
             overtaken_at_crash(compute, scene)
-            continue
-        if needs_care(compute, scene):
+        elif needs_care(compute, scene):
             # After a power cut of the host all its guests start here: not all at once.
             heavy = slept(compute, scene)
             compute.bus.submit(
@@ -345,13 +159,27 @@ def recover_host(compute: Compute) -> None:
                 lambda scene=scene: recover(compute, scene),  # type: ignore[misc]
                 heavy=heavy,
             )
-    for order in begun.values():
-        compute.conductor.order_done(order.id)
     compute.bus.ring(waiting)
 
 
+def has_begun(compute: Compute, instance: Instance, order: WorkOrder) -> bool:
+    """Whether a driver call of the order may have begun: it opens its event just before (a build: its last task)."""
+    if is_repeated(order):
+        return True
+    if order.method == BUILD_METHOD:
+        return instance.task_state == _T.SPAWNING
+    name = event_of(order)
+    try:
+        action = compute.conductor.action(order.instance_uuid, order.ctx.request_id)
+    except ActionNotFound:
+        return False
+    return any(event.event == name and event.finish_time is None for event in action.events)
+
+
 def needs_care(compute: Compute, scene: Scene) -> bool:
-    """Whether anything is to be done about the server."""
+    """Whether anything is to be done about the server; one that is being scheduled is the conductor's."""
+    if scene.task == _T.SCHEDULING and scene.order is None:
+        return False
     return scene.order is not None or rule_for(scene) is not None or slept(compute, scene)
 
 

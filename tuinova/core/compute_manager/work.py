@@ -101,7 +101,6 @@ def run(work: Work, compute: Compute, order: WorkOrder) -> None:
 def begin(compute: Compute, order: WorkOrder, *, event: str, tasks: ExpectedTask, updates: Updates) -> Instance | None:
     """The first step: event started, order begun; None when the server is gone or busy with something else."""
     try:
-        compute.conductor.order_started(order.id)
         return compute.conductor.step(
             order.instance_uuid,
             updates=updates,
@@ -116,7 +115,7 @@ def begin(compute: Compute, order: WorkOrder, *, event: str, tasks: ExpectedTask
 
 
 def is_repeated(order: WorkOrder) -> bool:
-    """Whether the order was begun before a restart: its event is open already."""
+    """Whether recovery rings an order that had begun before the restart: its event is open already."""
     return order.started_at is not None or bool(order.args.get(RESUMED))
 
 

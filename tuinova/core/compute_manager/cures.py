@@ -1,0 +1,222 @@
+"""What recovery can do about a server that a crash left in the middle of something.
+
+Each cure ends the task in one transaction, or asks for the action once more.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tuinova.core.compute_manager import pause
+from tuinova.core.compute_manager.build import EVENT as BUILD_EVENT
+from tuinova.core.compute_manager.context import Compute
+from tuinova.core.compute_manager.methods import BUILD_METHOD, WORKS
+from tuinova.core.compute_manager.work import RESUMED, fault_of, message_of
+from tuinova.core.context import service_context
+from tuinova.core.drafts import EventFinish, FaultDraft, OrderDraft
+from tuinova.core.errors import BuildAbortException, HypervisorUnavailable, NovaError
+from tuinova.core.records import Instance, WorkOrder
+from tuinova.core.states import SOFT_REBOOT_TASKS, PowerState, TaskState, VmState
+from tuinova.virt.driver import RebootType
+
+LOG = logging.getLogger(__name__)
+
+_P, _T, _V = PowerState, TaskState, VmState
+INTERRUPTED = "The service stopped while the server was in task {task}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What recovery finds of one server: its record, its guest's state now, its order that had begun."""
+
+    instance: Instance
+    power: PowerState
+    order: WorkOrder | None
+
+    @property
+    def task(self) -> str | None:
+        """The task state at the crash."""
+        return self.instance.task_state
+
+
+Cure = Callable[[Compute, Scene], None]
+
+
+def fail_build(compute: Compute, scene: Scene) -> None:
+    """A half-built server: ERROR with a fault that says so; domain, disks, ports and allocation go, the row stays."""
+    instance = scene.instance
+    compute.driver.destroy(compute.specs.make(instance))
+    error = BuildAbortException(
+        instance_uuid=instance.uuid, reason=INTERRUPTED.format(task=instance.task_state or "building")
+    )
+    settle(
+        compute,
+        scene,
+        {"vm_state": _V.ERROR, "task_state": None, "host": None, "node": None, "power_state": _P.NOSTATE},
+        error=error,
+        event=BUILD_EVENT,
+        release_allocation=True,
+        release_ports=True,
+    )
+
+
+def rebuild_failed(compute: Compute, scene: Scene) -> None:
+    """An interrupted rebuild: nobody knows which disk is there."""
+    error = NovaError(INTERRUPTED.format(task=scene.task))
+    settle(compute, scene, {"vm_state": _V.ERROR, "task_state": None, "power_state": scene.power}, error=error)
+
+
+def redo(method: str) -> Cure:
+    """Carry the action out once more."""
+
+    def cure(compute: Compute, scene: Scene) -> None:
+        again(compute, scene, method, {})
+
+    return cure
+
+
+def reboot_again(compute: Compute, scene: Scene) -> None:
+    """A reboot is repeated; a soft one of a guest that does not run becomes a hard one."""
+    soft = scene.power is _P.RUNNING and scene.task in SOFT_REBOOT_TASKS
+    kind, task = (RebootType.SOFT, _T.REBOOTING) if soft else (RebootType.HARD, _T.REBOOTING_HARD)
+    compute.conductor.step(scene.instance.uuid, updates={"task_state": task}, expect_task=scene.task)
+    again(compute, scene, "reboot_instance", {"reboot_type": kind.value})
+
+
+def task_over(vm_state: str | None) -> Cure:
+    """The action had happened, or needs nothing more: the task ends, with this vm_state (None: the one it has)."""
+
+    def cure(compute: Compute, scene: Scene) -> None:
+        updates = {"task_state": None, "power_state": scene.power}
+        settle(compute, scene, updates if vm_state is None else {**updates, "vm_state": vm_state})
+
+    return cure
+
+
+def rolled_back(compute: Compute, scene: Scene) -> None:
+    """The action had not happened: the vm_state stands, the task ends, the event counts as failed."""
+    error = NovaError(INTERRUPTED.format(task=scene.task))
+    settle(compute, scene, {"task_state": None, "power_state": scene.power}, error=error)
+
+
+def resumed(compute: Compute, scene: Scene) -> None:
+    """The guest runs again: back to the state before the suspend."""
+    updates = {"vm_state": pause.before_suspend(scene.instance), "task_state": None, "power_state": scene.power}
+    settle(compute, scene, updates)
+
+
+def finish_delete(compute: Compute, scene: Scene) -> None:
+    """The vm_state says deleted and the row does not."""
+    again(compute, scene, "terminate_instance", {}, task=_T.DELETING)
+
+
+def resume_on_boot(compute: Compute, scene: Scene) -> None:
+    """The guest ran when the host went down: bring it back if the host is told to."""
+    instance = scene.instance
+    if not compute.options.resume_guests_state_on_host_boot:
+        return
+    LOG.info("%s ran before the host went down: it is started again", instance.uuid)
+    try:
+        compute.driver.resume_state_on_host_boot(compute.specs.make(instance))
+    except HypervisorUnavailable:
+        raise
+    except NovaError as error:
+        LOG.warning("%s could not be started again: %s", instance.uuid, error)
+        compute.conductor.step(
+            instance.uuid,
+            updates={"vm_state": _V.ERROR, "power_state": compute.last_power_state(instance)},
+            expect_task=None,
+            fault=fault_of(error, compute.host),
+        )
+        return
+    compute.conductor.step(instance.uuid, updates={"power_state": compute.power_state(instance.uuid)}, expect_task=None)
+
+
+def nothing(compute: Compute, scene: Scene) -> None:
+    """The server is as it should be; what differs is the power sync's."""
+    close_order(compute, scene)
+
+
+# Steps that cures share ----------------------------------------------------------------------------------------------
+def event_of(order: WorkOrder | None) -> str | None:
+    """The event that a begun order has open."""
+    if order is None:
+        return None
+    if order.method == BUILD_METHOD:
+        return BUILD_EVENT
+    work = WORKS.get(order.method)
+    return work.event if work else None
+
+
+def settle(
+    compute: Compute,
+    scene: Scene,
+    updates: Mapping[str, Any],
+    *,
+    error: NovaError | None = None,
+    event: str | None = None,
+    **more: Any,
+) -> None:
+    """End the task in one transaction: states, event, fault, order."""
+    order = scene.order
+    name = event_of(order) or event
+    finish = None
+    if name is not None:
+        finish = EventFinish(
+            name,
+            order.ctx.request_id if order else None,
+            "Error" if error else "Success",
+            message_of(error) if error else None,
+            host=compute.host,
+        )
+    fault = FaultDraft(error.code, error.message, host=compute.host) if error else None
+    compute.conductor.step(
+        scene.instance.uuid,
+        updates=updates,
+        expect_task=scene.task,
+        event_finish=finish,
+        fault=fault,
+        order_done=order.id if order else None,
+        **more,
+    )
+
+
+def close_order(compute: Compute, scene: Scene) -> None:
+    """An order that is about nothing any more."""
+    if scene.order is not None:
+        compute.conductor.order_done(scene.order.id)
+
+
+def overtaken_at_crash(compute: Compute, scene: Scene) -> None:
+    """A begun order whose server was given another task before the crash: close its event."""
+    name = event_of(scene.order)
+    if scene.order is None or name is None:
+        return
+    finish = EventFinish(
+        name, scene.order.ctx.request_id, "Error", INTERRUPTED.format(task=scene.task), host=compute.host
+    )
+    compute.conductor.step(scene.instance.uuid, event_finish=finish, order_done=scene.order.id)
+
+
+def again(compute: Compute, scene: Scene, method: str, args: Mapping[str, Any], task: TaskState | None = None) -> None:
+    """Ring the begun order once more when it asks for the same, else write a new one.
+
+    A new one runs under a request id of the service, so its events belong to the server's newest action, as in Nova.
+    """
+    order = scene.order
+    if order is not None and order.method == method and all(order.args.get(k) == v for k, v in args.items()):
+        compute.bus.ring([order.begun(compute.now())])
+        return
+    compute.conductor.accept(
+        service_context(),
+        scene.instance.uuid,
+        check=lambda instance: None,
+        updates={"task_state": task} if task else {},
+        record=None,
+        order=OrderDraft(method, compute.host, {**args, RESUMED: True}),
+        system_metadata=None,
+    )
+    close_order(compute, scene)
