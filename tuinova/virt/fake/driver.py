@@ -107,19 +107,17 @@ class FakeDriver(GuestKeeper, ComputeDriver):
         """See the contract."""
         names = (guest.uuid, guest.name, guest.display_name)
         self.faults.strike("spawn", "before", *names)
-        if self.store.exists(guest.uuid):
-            raise DriverError(reason=f"Guest {guest.uuid} exists already")
+        self.store.make_directory(guest.uuid)
         try:
             record = record_of(guest, self.options.boot_seconds)
-            self.store.make_directory(guest.uuid)
             self.faults.strike("spawn", "middle", *names)
             if guest.config_drive and guest.config_drive_files is not None:
                 self.store.write_config_drive(guest.uuid, guest.config_drive_files())
             if self.options.spawn_seconds:
                 self.faults.closed.wait(self.options.spawn_seconds)
-            with self.store.locked(guest.uuid):
-                events = machine.start(self.store, record, time.time(), next(self.domain_ids))
-                self.store.save(record)
+            # No lock: nobody else knows of it before its file is there.
+            events = machine.start(self.store, record, time.time(), next(self.domain_ids))
+            self.store.save(record)
             for event in events:
                 self.desk.tell(guest.uuid, event)
             self.faults.strike("spawn", "after", *names)
@@ -142,8 +140,8 @@ class FakeDriver(GuestKeeper, ComputeDriver):
         """See the contract."""
         self.begin(uuid, "power_off")
         if timeout <= 0 or not self._shut_down(uuid, timeout, retry_interval):
-            self.apply(uuid, lambda record, now: machine.stop(self.store, record, now))
-        self.faults.strike("power_off", "after", uuid)
+            self.apply(uuid, lambda record, now: machine.stop(record, now))
+        self.finish(uuid, "power_off")
 
     def _shut_down(self, uuid: str, seconds: float, retry_interval: float) -> bool:
         """Press the power button, again every `retry_interval`; True when the guest went off by itself."""
@@ -169,7 +167,7 @@ class FakeDriver(GuestKeeper, ComputeDriver):
 
     def _press(self, record: GuestRecord, now: float) -> machine.Events:
         machine.press_power_button(record, now, self.options.shutdown_seconds)
-        return machine.settle(self.store, record, now)[1]
+        return machine.settle(self.store, record, now)
 
     def power_on(self, guest: GuestSpec) -> None:
         """See the contract."""
@@ -181,7 +179,7 @@ class FakeDriver(GuestKeeper, ComputeDriver):
         def change(record: GuestRecord, now: float) -> machine.Events:
             if record.state == PowerState.RUNNING and not even_if_running:
                 return []
-            events = machine.stop(self.store, record, now)
+            events = machine.stop(record, now)
             fresh = record_of(guest, record.boot_seconds)
             for name in ("hostname", "memory_mb", "vcpus", "disk_gb", "address", "ignore_acpi", "display_name", "name"):
                 setattr(record, name, getattr(fresh, name))
@@ -198,7 +196,7 @@ class FakeDriver(GuestKeeper, ComputeDriver):
             self._shut_down(guest.uuid, SOFT_REBOOT_SECONDS, SOFT_REBOOT_SECONDS)
             done = RebootType.SOFT
         self.apply(guest.uuid, self._boot(guest, even_if_running=True))
-        self.faults.strike("reboot", "after", guest.uuid, guest.name, guest.display_name)
+        self.finish(guest.uuid, "reboot")
         return done
 
     def pause(self, uuid: str) -> None:
@@ -232,7 +230,7 @@ class FakeDriver(GuestKeeper, ComputeDriver):
             if record.saved:
                 return []
             self.must_be_active(record, "suspend")
-            return machine.save_memory(self.store, record, now)
+            return machine.save_memory(record, now)
 
         self.change(uuid, change, "suspend")
 
@@ -244,7 +242,7 @@ class FakeDriver(GuestKeeper, ComputeDriver):
                 return []
             if record.saved:
                 return machine.restore(record, now, next(self.domain_ids))
-            return machine.stop(self.store, record, now) + machine.start(self.store, record, now, next(self.domain_ids))
+            return machine.stop(record, now) + machine.start(self.store, record, now, next(self.domain_ids))
 
         self.change(guest.uuid, change, "resume")
 
@@ -264,7 +262,7 @@ class FakeDriver(GuestKeeper, ComputeDriver):
         self.faults.strike("console_output", "before", uuid)
         try:
             self.ours(uuid)
-            self.settle(uuid)
+            self.settle(uuid, look=True, all_boots=all_boots)
             return self.store.read_log(uuid, LOG_BYTES, all_boots)
         except GuestNotFound:
             raise ConsoleNotAvailable() from None
@@ -275,7 +273,10 @@ class FakeDriver(GuestKeeper, ComputeDriver):
         self.ours(uuid)
         with self.store.locked(uuid):
             record = self.ours(uuid)
-            _, events = machine.settle(self.store, record, time.time())
+            now = time.time()
+            events = machine.settle(self.store, record, now)
+            machine.flush(self.store, record, now)
+            record.logged = True  # from here on the stream follows the log, so all goes there
             self.store.save(record)
             if not record.is_active or record.domain_id is None:
                 raise DriverError(reason=f"The domain {record.name} is not running")

@@ -115,14 +115,22 @@ class EventDesk:
 
     def look_at_consoles(self) -> None:
         """Hand out new output now rather than at the next tick."""
+        if not self._consoles:
+            return
         with self._lock:
             if not self._consoles or self._look_asked:
                 return
             self._look_asked = True
         TICKER.soon(self._look)
 
+    def has_console(self, uuid: str) -> bool:
+        """Whether somebody follows this guest's log through us."""
+        return any(stream.uuid == uuid for stream in list(self._consoles))
+
     def end_consoles(self, uuid: str) -> None:
         """The guest is about to lose its files: hand over the last output and end."""
+        if not self._consoles:
+            return
         with self._lock:
             consoles = [stream for stream in self._consoles if stream.uuid == uuid]
         for stream in consoles:
@@ -142,7 +150,7 @@ class EventDesk:
             consoles = list(self._consoles)
         for stream in consoles:
             try:
-                record = self._driver.settle(stream.uuid)
+                record = self._driver.settle(stream.uuid, look=True)
             except GuestNotFound:
                 stream.end(None)
                 continue

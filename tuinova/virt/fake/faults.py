@@ -19,6 +19,7 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,16 +27,26 @@ from typing import Any
 from tuinova.core.errors import BuildAbortException, HypervisorUnavailable
 from tuinova.virt.driver import DriverError
 
+_LOOK_SECONDS = 0.01  # how late an order of another process may be noticed; our own are at once
+_version = 0
+
+
+def _changed() -> None:
+    global _version
+    _version += 1
+
 
 def order_faults(directory: Path, faults: Mapping[str, Mapping[str, Any]]) -> None:
     """Write `faults.json` of a driver's directory; an empty mapping withdraws every order."""
     path = directory / "faults.json"
     if not faults:
         path.unlink(missing_ok=True)
+        _changed()
         return
     new = path.with_suffix(".new")
     new.write_text(json.dumps(faults))
     os.replace(new, path)
+    _changed()
 
 
 class Faults:
@@ -49,20 +60,32 @@ class Faults:
         self._lock = threading.Lock()
         self._stamp: tuple[int, int] | None = None
         self._filed: dict[str, dict[str, Any]] = {}
+        self._orders: dict[str, dict[str, Any]] = self._ordered
+        self._looked = (-1, 0.0)  # version and time of the last look at the file
         self.closed = threading.Event()
 
-    def _orders(self) -> dict[str, dict[str, Any]]:
+    @property
+    def are_ordered(self) -> bool:
+        """Whether anything is to go wrong; cheap, since every call asks (a file system call lets other threads in)."""
+        now = time.monotonic()
+        if self._looked[0] != _version or now - self._looked[1] >= _LOOK_SECONDS:
+            with self._lock:
+                self._looked = (_version, now)
+                self._read()
+        return bool(self._orders)
+
+    def _read(self) -> None:
         try:
             status = os.stat(self._path)
         except FileNotFoundError:
-            self._stamp, self._filed = None, {}
-            return self._ordered
+            self._stamp, self._filed, self._orders = None, {}, self._ordered
+            return
         stamp = (status.st_ino, status.st_mtime_ns)
         if stamp != self._stamp:
             with open(self._path, "rb") as file:
                 self._filed = json.loads(file.read() or b"{}")
             self._stamp = stamp
-        return {**self._ordered, **self._filed}
+        self._orders = {**self._ordered, **self._filed}
 
     def order(self, method: str, fault: Mapping[str, Any] | None) -> None:
         """Order a fault of this object alone, or withdraw it with None."""
@@ -71,18 +94,18 @@ class Faults:
                 self._ordered.pop(method, None)
             else:
                 self._ordered[method] = dict(fault)
+            self._read()
 
     def connection_lost(self) -> str | None:
         """Why the connection is gone; None while it is there."""
-        with self._lock:
-            order = self._orders().get("connection")
+        if not self.are_ordered:
+            return None
+        order = self._orders.get("connection")
         return None if order is None else str(order.get("error", "end of file from the hypervisor"))
 
     def _take(self, method: str, when: str, names: tuple[str, ...]) -> dict[str, Any] | None:
         with self._lock:
-            orders = self._orders()
-            if not orders:
-                return None
+            orders = self._orders
             name = method if method in orders else "*"
             order = orders.get(name)
             if order is None or order.get("when", "before") != when:
@@ -102,6 +125,8 @@ class Faults:
 
     def strike(self, method: str, when: str, *names: str) -> None:
         """Do what was ordered for this call at this point; `names` are the guest's uuid and names."""
+        if not self.are_ordered:
+            return
         if when == "before":
             reason = self.connection_lost()
             if reason is not None:
@@ -126,6 +151,4 @@ class Faults:
         raise DriverError(reason=text)
 
     def _still_ordered(self, method: str) -> bool:
-        with self._lock:
-            orders = self._orders()
-            return method in orders or "*" in orders
+        return self.are_ordered and (method in self._orders or "*" in self._orders)

@@ -41,19 +41,27 @@ class GuestKeeper:
 
     def begin(self, uuid: str, method: str) -> None:
         """The faults that were ordered for the start of a call; never under a lock, since one may hang."""
+        if self.faults.are_ordered:
+            for when in ("before", "middle"):
+                self.faults.strike(method, when, *self._names(uuid))
+
+    def finish(self, uuid: str, method: str) -> None:
+        """The faults that were ordered for the end of a call."""
+        if self.faults.are_ordered:
+            self.faults.strike(method, "after", *self._names(uuid))
+
+    def _names(self, uuid: str) -> tuple[str, ...]:
         try:
             record = self.store.peek(uuid)
         except GuestNotFound:
-            self.faults.strike(method, "before", uuid)
-            return
-        for when in ("before", "middle"):
-            self.faults.strike(method, when, uuid, record.name, record.display_name)
+            return (uuid,)
+        return uuid, record.name, record.display_name
 
     def change(self, uuid: str, change: Change, method: str) -> GuestRecord:
         """A whole call: its faults, and the change of one guest."""
         self.begin(uuid, method)
         record = self.apply(uuid, change)
-        self.faults.strike(method, "after", uuid, record.name, record.display_name)
+        self.finish(uuid, method)
         return record
 
     def apply(self, uuid: str, change: Change) -> GuestRecord:
@@ -61,7 +69,7 @@ class GuestKeeper:
         with self.store.locked(uuid):
             record, now = self.ours(uuid), time.time()
             before = record.clone()
-            _, events = machine.settle(self.store, record, now)
+            events = machine.settle(self.store, record, now)
             events += change(record, now)
             if record != before:
                 self.store.save(record)
@@ -72,12 +80,17 @@ class GuestKeeper:
         self.desk.look_at_consoles()
         return record
 
-    def settle(self, uuid: str) -> GuestRecord:
-        """Let happen what was due to a guest (boot text, the end of a shutdown); returns it as it is now."""
+    def settle(self, uuid: str, *, look: bool = False, all_boots: bool = False) -> GuestRecord:
+        """Let happen what was due to a guest; with `look` its log is brought up to date. Returns it as it is now."""
         with self.store.locked(uuid):
-            record = self.store.load(uuid)
-            changed, events = machine.settle(self.store, record, time.time())
-            if changed:
+            record, now = self.store.load(uuid), time.time()
+            before = record.clone()
+            events = machine.settle(self.store, record, now)
+            if look:
+                machine.flush(self.store, record, now)
+            if all_boots:
+                machine.keep_earlier(self.store, record)
+            if record != before:
                 self.store.save(record)
             for event in events:
                 self.desk.tell(uuid, event)
@@ -97,9 +110,12 @@ class GuestKeeper:
                 record = self.store.load(uuid)
                 if record.foreign:
                     return False
-                events = machine.stop(self.store, record, time.time())
-                if events:
-                    self.store.save(record)
+                now = time.time()
+                events = machine.stop(record, now)
+                if self.desk.has_console(uuid):
+                    machine.flush(self.store, record, now)
+                if events and self.faults.are_ordered:
+                    self.store.save(record)  # a fault in the middle finds it off, with its files
                 for event in events:
                     self.desk.tell(uuid, event)
         except GuestNotFound:

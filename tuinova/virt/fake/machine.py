@@ -9,15 +9,15 @@ from tuinova.core.states import PowerState
 from tuinova.virt.driver import LifecycleEvent
 from tuinova.virt.fake.record import GuestRecord
 from tuinova.virt.fake.shell import type_in
-from tuinova.virt.fake.store import GuestStore
+from tuinova.virt.fake.store import KEPT_BOOTS, GuestStore
 
 Events = list[LifecycleEvent]
 
 
 def start(store: GuestStore, record: GuestRecord, now: float, domain_id: int) -> Events:
     """A new domain boots: new log, new memory."""
-    if record.boot_lines or record.ran:
-        store.rotate_log(record.uuid, record.domain_id)
+    if record.domain_id is not None:
+        set_log_apart(store, record, now)
     # Never one that it had: an open console knows by the id that its domain is gone.
     record.domain_id, record.saved = max(domain_id, (record.domain_id or 0) + 1), False
     record.run(now)
@@ -25,21 +25,38 @@ def start(store: GuestStore, record: GuestRecord, now: float, domain_id: int) ->
     return [LifecycleEvent.STARTED]
 
 
-def stop(store: GuestStore, record: GuestRecord, now: float) -> Events:
-    """The domain is gone; what it printed until now is in its log. Nothing when it was off already."""
+def set_log_apart(store: GuestStore, record: GuestRecord, now: float) -> None:
+    """The boot that is over: its log becomes a file, or a note that makes one when somebody asks for it."""
+    if record.logged:
+        flush(store, record, now)
+        keep_earlier(store, record)
+        store.rotate_log(record.uuid, record.domain_id)
+        record.logged = False
+    else:
+        entry = (record.domain_id or 0, record.lines_due(now), record.pending)
+        record.earlier = [*record.earlier[1 - KEPT_BOOTS :], entry]
+
+
+def keep_earlier(store: GuestStore, record: GuestRecord) -> None:
+    """Write the logs of boots that nobody has looked at until now."""
+    for boot, lines, pending in record.earlier:
+        store.write_boot(record.uuid, boot, record.boot_text(0, lines) + pending.encode())
+    record.earlier = []
+
+
+def stop(record: GuestRecord, now: float) -> Events:
+    """The domain is gone; its clock stands, so what it said stays known. Nothing when it was off already."""
     if not record.is_active:
         return []
-    flush(store, record, now)
     record.halt(now, PowerState.SHUTDOWN)
     record.down_at, record.down_then = None, "off"
     return [LifecycleEvent.STOPPED]
 
 
-def save_memory(store: GuestStore, record: GuestRecord, now: float) -> Events:
+def save_memory(record: GuestRecord, now: float) -> Events:
     """Managed save: off, with its memory (terminal, variables, a boot in progress) kept."""
     if not record.is_active:
         return []
-    flush(store, record, now)
     record.halt(now, PowerState.SHUTDOWN)
     record.saved = True
     return [LifecycleEvent.STOPPED]
@@ -53,10 +70,11 @@ def restore(record: GuestRecord, now: float, domain_id: int) -> Events:
 
 
 def flush(store: GuestStore, record: GuestRecord, now: float) -> bool:
-    """Bring the console log up to date with the boot; True when there was something."""
-    data = record.boot_output(now)
+    """Bring the console log up to date, because somebody looks; True when there was something."""
+    data = record.unlogged(now)
     if data:
         store.append_log(record.uuid, data)
+        record.logged = True
     return bool(data)
 
 
@@ -75,19 +93,16 @@ def reset(store: GuestStore, record: GuestRecord, now: float) -> None:
     record.reset(now)
 
 
-def settle(store: GuestStore, record: GuestRecord, now: float) -> tuple[bool, Events]:
-    """Let happen what was due until now; (changed, events)."""
-    if record.state != PowerState.RUNNING:
-        return False, []
-    changed = flush(store, record, now)
-    if record.down_at is None or now < record.down_at:
-        return changed, []
+def settle(store: GuestStore, record: GuestRecord, now: float) -> Events:
+    """Let happen what was due until now: the end of a shutdown."""
+    if record.state != PowerState.RUNNING or record.down_at is None or now < record.down_at:
+        return []
     if record.down_then == "reset":
         reset(store, record, now)
-        return True, []
-    if record.is_up:
-        store.append_log(record.uuid, b"\r\nThe system is going down NOW!\r\nreboot: Power down\r\n")
-    return True, stop(store, record, now)
+        return []
+    if record.is_up(now):
+        record.pending += "\r\nThe system is going down NOW!\r\nreboot: Power down\r\n"
+    return stop(record, now)
 
 
 def typed(store: GuestStore, record: GuestRecord, data: bytes, now: float, shutdown_seconds: float) -> int:
@@ -95,8 +110,9 @@ def typed(store: GuestStore, record: GuestRecord, data: bytes, now: float, shutd
 
     A paused guest and one that still boots let them go by, as a getty that starts does.
     """
-    if record.state != PowerState.RUNNING or not record.is_up or record.down_at is not None:
+    if record.state != PowerState.RUNNING or not record.is_up(now) or record.down_at is not None:
         return 0
+    flush(store, record, now)
     reaction = type_in(record, data, record.clock(now) - record.boot_at)
     output = "".join(reaction.output).encode(errors="replace")
     if output:

@@ -18,8 +18,10 @@ LOGIN, PASSWORD, SHELL = "login", "password", "shell"
 class GuestRecord:
     """One guest. The guest's own clock (`ran` plus the time since `since`) stands still while it is paused or saved.
 
-    `boot_at` is the guest's clock at its last reset, `boot_lines` how much of the boot text is in the log already;
-    `down_at` is the wall time at which a shutdown that has begun is over, `down_then` what follows: "off" or "reset".
+    `boot_at` is the guest's clock at its last reset, `boot_lines` how much of the boot text is in the log already,
+    `pending` what the guest said after that: nothing is written to a log before somebody reads it. `earlier` are boots
+    that were over before anybody did: (domain id, lines, pending). `down_at` is the wall time at which a shutdown that
+    has begun is over, `down_then` what follows: "off" or "reset".
     """
 
     uuid: str
@@ -40,6 +42,9 @@ class GuestRecord:
     since: float | None = None
     boot_at: float = 0.0
     boot_lines: int = 0
+    pending: str = ""
+    earlier: list[tuple[int, int, str]] = field(default_factory=list)
+    logged: bool = False  # this boot has a console.log
     down_at: float | None = None
     down_then: str = "off"
     stage: str = LOGIN
@@ -57,11 +62,6 @@ class GuestRecord:
         """Running or paused: there is a domain with a serial port."""
         return self.state in (PowerState.RUNNING, PowerState.PAUSED)
 
-    @property
-    def is_up(self) -> bool:
-        """The boot is over: somebody listens on the serial port."""
-        return self.boot_lines >= BOOT_LINES
-
     def clock(self, now: float) -> float:
         """The guest's own clock, in seconds, at wall time `now`."""
         return self.ran + (max(0.0, now - self.since) if self.since is not None else 0.0)
@@ -76,28 +76,37 @@ class GuestRecord:
 
     def reset(self, now: float) -> None:
         """A cold boot of the machine: its memory is lost."""
-        self.boot_at, self.boot_lines = self.clock(now), 0
+        self.boot_at, self.boot_lines, self.pending = self.clock(now), 0, ""
         self.down_at, self.down_then = None, "off"
         self.stage, self.user, self.line, self.variables = LOGIN, "", "", {}
 
-    def boot_output(self, now: float) -> bytes:
-        """What the boot has printed since it was last asked."""
-        if self.state != PowerState.RUNNING or self.boot_lines >= BOOT_LINES:
-            return b""
-        due = lines_due(self.clock(now) - self.boot_at, self.boot_seconds)
-        if due <= self.boot_lines:
-            return b""
-        text = boot_text(
-            self.boot_lines,
-            due,
+    def lines_due(self, now: float) -> int:
+        """How much of the boot text the guest has said."""
+        return lines_due(self.clock(now) - self.boot_at, self.boot_seconds)
+
+    def is_up(self, now: float) -> bool:
+        """The boot is over: somebody listens on the serial port."""
+        return self.lines_due(now) >= BOOT_LINES
+
+    def boot_text(self, first: int, last: int) -> bytes:
+        """Lines of this guest's boot text."""
+        return boot_text(
+            first,
+            last,
             hostname=self.hostname,
             memory_mb=self.memory_mb,
             vcpus=self.vcpus,
             disk_gb=self.disk_gb,
             address=self.address,
-        )
-        self.boot_lines = due
-        return text.encode()
+        ).encode()
+
+    def unlogged(self, now: float) -> bytes:
+        """What the guest has said and its log does not have yet."""
+        due = self.lines_due(now)
+        text = self.boot_text(self.boot_lines, due) if due > self.boot_lines else b""
+        text += self.pending.encode()
+        self.boot_lines, self.pending = max(due, self.boot_lines), ""
+        return text
 
     def clone(self) -> GuestRecord:
         """A copy; the variables are replaced, never changed, so they may be shared."""

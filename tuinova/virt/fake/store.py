@@ -14,24 +14,11 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tuinova.virt.driver import GuestNotFound
+from tuinova.virt.driver import DriverError, GuestNotFound
 from tuinova.virt.fake.record import GuestRecord
 
 LOG_LIMIT = 2 * 1024 * 1024  # virtlogd's max_size: beyond it the log goes to console.log.0
 KEPT_BOOTS = 3
-_DELETED = "_del"  # nova renames an instance directory so before it removes the tree
-
-
-def _remove_tree(path: str) -> None:
-    """A guest's few files, several times faster than shutil.rmtree; what it does not expect it leaves to that."""
-    try:
-        for name in os.listdir(path):
-            os.unlink(f"{path}/{name}")
-        os.rmdir(path)
-    except FileNotFoundError:
-        pass
-    except OSError:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 Signature = tuple[int, int, int]
@@ -88,28 +75,37 @@ class GuestStore:
         return kept[1]
 
     def save(self, record: GuestRecord) -> None:
-        """Write the guest's file."""
+        """Write the guest's file; plain system calls, since each of them lets other threads of the service in."""
         path = self.path(record.uuid, "guest.json")
-        with open(path + ".new", "w") as file:
-            file.write(record.to_json())
-            file.flush()
-            status = os.fstat(file.fileno())
-        os.replace(path + ".new", path)
+        descriptor = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            os.write(descriptor, record.to_json().encode())
+            status = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+        os.rename(path + ".new", path)
         self._cache[record.uuid] = ((status.st_ino, status.st_mtime_ns, status.st_size), record.clone())
 
     def remove(self, uuid: str) -> None:
-        """Remove all files of a guest; harmless when there are none."""
+        """Remove all files of a guest, the record first; harmless when there are none."""
         self._cache.pop(uuid, None)
         path = self.path(uuid)
         with contextlib.suppress(FileNotFoundError):
-            os.rename(path, path + _DELETED)
-        _remove_tree(path + _DELETED)
+            os.unlink(path + "/guest.json")
+        try:
+            os.rmdir(path)
+        except FileNotFoundError:
+            pass
+        except OSError:
+            shutil.rmtree(path, ignore_errors=True)
 
     def make_directory(self, uuid: str) -> None:
-        """An empty directory for a guest; what a build that was cut short left in it is gone."""
+        """An empty directory for a new guest, without what an unfinished build left in it; raises DriverError."""
         try:
             os.mkdir(self.path(uuid), 0o700)
         except FileExistsError:
+            if self.exists(uuid):
+                raise DriverError(reason=f"Guest {uuid} exists already") from None
             self.remove(uuid)
             os.mkdir(self.path(uuid), 0o700)
         except FileNotFoundError:
@@ -142,17 +138,12 @@ class GuestStore:
     def records(self) -> Iterator[GuestRecord]:
         """All guests, foreign ones too; not to be changed."""
         for name in self._names():
-            if not name.endswith(_DELETED):
-                with contextlib.suppress(GuestNotFound):
-                    yield self.peek(name)
+            with contextlib.suppress(GuestNotFound):
+                yield self.peek(name)
 
     def half_made(self) -> list[str]:
         """uuids with a directory but no readable guest: builds and removals that a crash cut short."""
-        found = set()
-        for name in self._names():
-            if name.endswith(_DELETED) or not self.exists(name):
-                found.add(name.removesuffix(_DELETED))
-        return sorted(found)
+        return sorted(name for name in self._names() if not self.exists(name))
 
     # console log -----------------------------------------------------------------------------------------------------
     def append_log(self, uuid: str, data: bytes) -> None:
@@ -168,18 +159,19 @@ class GuestStore:
             file.write(data)
 
     def rotate_log(self, uuid: str, boot: int | None) -> None:
-        """Set the log of the boot that is over apart, and forget the oldest."""
+        """Set the log of the boot that is over apart."""
+        self.write_boot(uuid, boot or 0, self._read_log(uuid))
         path = self.path(uuid, "console.log")
-        if not os.path.exists(path):
-            return
-        older = self._older_boots(uuid)
-        for name in older[: len(older) - KEPT_BOOTS + 1]:
-            os.unlink(name)
-        with open(f"{self.path(uuid)}/boot-{boot or 0:08d}.log", "wb") as whole:
-            whole.write(self._read_log(uuid))
         for name in (path, path + ".0"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name)
+
+    def write_boot(self, uuid: str, boot: int, log: bytes) -> None:
+        """Keep the log of an earlier boot, and forget the oldest."""
+        with open(f"{self.path(uuid)}/boot-{boot:08d}.log", "wb") as whole:
+            whole.write(log)
+        for name in self._older_boots(uuid)[:-KEPT_BOOTS]:
+            os.unlink(name)
 
     def _older_boots(self, uuid: str) -> list[str]:
         directory = self.path(uuid)
