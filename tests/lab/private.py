@@ -99,16 +99,11 @@ class PrivateLibvirt:
 
     def start(self) -> None:
         """Namespaces or session directories, virtlogd, libvirtd; returns when libvirt answers."""
-        missing = missing_tools(self.root)
-        if missing:
-            packages = " ".join(sorted(set(missing.values())))
-            raise LabError(f"a private libvirt needs {', '.join(missing)}: apt-get install {packages}")
-        if len(f"{self.runtime}/virtlogd-admin-sock") > SOCKET_PATH_MAX:
-            raise LabError(f"{self.directory} is too long for Unix sockets: choose a shorter directory")
-        sweep()
-        self.directory.mkdir(exist_ok=True)
-        self.directory.chmod(0o755)
         try:
+            self._check()
+            sweep()
+            self.directory.mkdir(exist_ok=True)
+            self.directory.chmod(0o755)
             if self.root:
                 self._make_namespaces()
             else:
@@ -120,6 +115,14 @@ class PrivateLibvirt:
         except BaseException:
             self.stop()
             raise
+
+    def _check(self) -> None:
+        missing = missing_tools(self.root)
+        if missing:
+            packages = " ".join(sorted(set(missing.values())))
+            raise LabError(f"a private libvirt needs {', '.join(missing)}: apt-get install {packages}")
+        if len(f"{self.runtime}/virtlogd-admin-sock") > SOCKET_PATH_MAX:
+            raise LabError(f"{self.directory} is too long for Unix sockets: choose a shorter directory")
 
     def _make_namespaces(self) -> None:
         for part in ("etc/qemu/networks", "varlib", "cache", "log", "run"):

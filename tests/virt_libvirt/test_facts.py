@@ -131,6 +131,12 @@ GONE = "Failed to connect socket to '/run/libvirt/virtlogd-sock': No such file o
     [
         ("Cannot write data: Broken pipe", libvirt.VIR_ERR_SYSTEM_ERROR, libvirt.VIR_FROM_RPC, HypervisorUnavailable),
         ("client socket is closed", libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_FROM_RPC, HypervisorUnavailable),
+        (
+            "closed due to keepalive timeout",
+            libvirt.VIR_ERR_INTERNAL_ERROR,
+            libvirt.VIR_FROM_RPC,
+            HypervisorUnavailable,
+        ),
         ("invalid connection", libvirt.VIR_ERR_INVALID_CONN, libvirt.VIR_FROM_NONE, HypervisorUnavailable),
         ("Domain not found", libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_FROM_QEMU, GuestNotFound),
         ("out of luck", libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_FROM_QEMU, DriverError),

@@ -21,7 +21,7 @@ from tuinova.virt.libvirt.errors import words
 LOG = logging.getLogger(__name__)
 
 KEEPALIVE_INTERVAL = 5  # seconds between probes
-KEEPALIVE_COUNT = 5  # unanswered probes until the connection counts as lost
+KEEPALIVE_COUNT = 3  # unanswered probes until the connection counts as lost
 RECONNECT_FIRST = 0.2
 RECONNECT_LONGEST = 5.0
 

@@ -58,12 +58,16 @@ def read(files: InstanceFiles, all_boots: bool) -> bytes:
 
 def begin_boot(files: InstanceFiles, keep: int) -> None:
     """Put the log of the boot that is over aside, keep `keep` of them, and leave an empty console.log."""
-    text = _tail(_this_boot(files), MAX_BOOT_BYTES)
+    parts = [path for path in _this_boot(files) if path.exists() and path.stat().st_size]
     boots = _numbered(files, _BOOT)
-    if text and keep > 0:
+    if parts and keep > 0:
         number = boots[-1][0] + 1 if boots else 1
         path = files.path(f"console.log.boot-{number}")
-        path.write_bytes(text)
+        if parts == [files.console_log]:
+            # Renamed, not copied: virtlogd may still be writing the guest's last words.
+            files.console_log.rename(path)
+        else:
+            path.write_bytes(_tail(parts, MAX_BOOT_BYTES))
         boots.append((number, path))
     for _, path in boots[: max(0, len(boots) - keep)]:
         path.unlink(missing_ok=True)

@@ -21,7 +21,14 @@ _BROKEN_CODES = frozenset(
     }
 )
 _BROKEN_DOMAINS = frozenset({libvirt.VIR_FROM_REMOTE, libvirt.VIR_FROM_RPC})
-_CLOSED = ("client socket is closed", "Cannot write data", "Cannot recv data", "End of file while reading data")
+_CLOSED = (
+    "client socket is closed",
+    "Cannot write data",
+    "Cannot recv data",
+    "End of file while reading data",
+    "keepalive timeout",
+)
+NO_FIRMWARE = "Unable to find any firmware"
 VIRTLOGD_GONE = (
     "virtlogd, which keeps the guests' console logs, does not answer on this host: start it "
     "(systemctl start virtlogd.socket), then try again"
@@ -53,6 +60,8 @@ def translate(error: libvirt.libvirtError, *, host: str, uuid: str = "") -> Nova
         return GuestNotFound(uuid=uuid or text)
     if "virtlogd" in text:
         return DriverError(reason=VIRTLOGD_GONE)
+    if NO_FIRMWARE in text:
+        return DriverError(reason=f"this host has no firmware for UEFI guests (Debian package ovmf): {text}")
     return DriverError(reason=text)
 
 

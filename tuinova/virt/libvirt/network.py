@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ LOG = logging.getLogger(__name__)
 
 _AFFECT = libvirt.VIR_NETWORK_UPDATE_AFFECT_CONFIG | libvirt.VIR_NETWORK_UPDATE_AFFECT_LIVE
 LEASE_MINUTES = 10
+LIST_SECONDS = 1.0  # a network that is being changed answers half a second late, and every build asks
 # QEMU's user-mode network: every guest has the same address, and reaches out only.
 USER_NETWORK = HostNetwork(
     name="user",
@@ -98,6 +100,7 @@ class Networks:
         self.reservations = ReservationFiles(instances)
         # libvirt refuses two updates of one network at the same time with a plain error.
         self._lock = Lock()
+        self._listed: tuple[float, Sequence[HostNetwork]] | None = None
 
     def prepare(self, conn: libvirt.virConnect) -> None:
         """Define and start the network that guests join, if it is missing or off and we may."""
@@ -122,6 +125,9 @@ class Networks:
         """All that guests can join, the default first."""
         if self.user_mode:
             return (USER_NETWORK,)
+        listed = self._listed
+        if listed is not None and time.monotonic() < listed[0] + LIST_SECONDS and self._connection.up:
+            return listed[1]
         conn = self._connection.get()
         with translated(self._connection.host):
             mine = {item.mac for item in self.reservations.all()}
@@ -130,12 +136,15 @@ class Networks:
                 parsed = parse_network(network.XMLDesc(0), mine, _leases(network))
                 if parsed is not None:
                     found.append(parsed)
-        return sorted(found, key=lambda item: (item.name != self._options.network, item.name))
+        networks = tuple(sorted(found, key=lambda item: (item.name != self._options.network, item.name)))
+        self._listed = (time.monotonic(), networks)
+        return networks
 
     def plug(self, uuid: str, nic: Nic) -> None:
         """Reserve the port's address in DHCP; done already is fine, an address that another MAC holds is an error."""
         if self.user_mode or nic.address is None:
             return
+        self._listed = None
         self.reservations.add(Reservation(uuid, nic.mac.lower(), nic.address, nic.network))
         with self._lock, translated(self._connection.host):
             network = self._lookup(nic.network)
@@ -179,6 +188,7 @@ class Networks:
                         if mac == item.mac:
                             self._update(network, libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE, mac, address)
             self.reservations.remove(item.mac)
+            self._listed = None
 
     def _lookup(self, name: str) -> libvirt.virNetwork:
         try:

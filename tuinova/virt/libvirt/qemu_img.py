@@ -101,10 +101,8 @@ def with_space_error(arguments: list[str], target: Path, timeout: int) -> None:
 
 def no_space(target: Path) -> ComputeResourcesUnavailable:
     """The error for a full file system: another host may have room."""
-    free = shutil.disk_usage(target.parent).free >> 20
-    return ComputeResourcesUnavailable(
-        reason=f"the file system of {target.parent} is full ({free} MiB free) while writing {target.name}"
-    )
+    name = target.name.removesuffix(".part")
+    return ComputeResourcesUnavailable(reason=f"the file system of {target.parent} is full; {name} can't be written")
 
 
 def os_error(error: OSError, target: Path) -> ComputeResourcesUnavailable | DriverError:
