@@ -110,6 +110,8 @@ def test_disks_come_in_novas_order_under_novas_names() -> None:
         ({"hw_disk_bus": "scsi"}, "q35", [("sda", "scsi"), ("sdb", "sata")]),
         ({"hw_disk_bus": "ide"}, "pc", [("hda", "ide"), ("hdb", "ide")]),
         ({"hw_cdrom_bus": "usb"}, "pc", [("vda", "virtio"), ("sda", "usb")]),
+        ({}, "pc-q35-7.2", [("vda", "virtio"), ("sda", "sata")]),
+        ({}, "virt", [("vda", "virtio"), ("sda", "scsi")]),
     ],
 )
 def test_letters_skip_names_in_use(properties: dict[str, str], machine: str, expected: list[tuple[str, str]]) -> None:

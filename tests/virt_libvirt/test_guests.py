@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,10 +14,11 @@ import pytest
 from tests.lab import PrivateLibvirt
 from tests.lab.guests import blank_image, demo_ami, demo_image, guest_spec, nic
 from tests.virt_libvirt.conftest import Recorder, wait_until
-from tuinova.core.errors import ConsoleNotAvailable, FlavorDiskSmallerThanImage
+from tuinova.core.errors import ConsoleNotAvailable, FlavorDiskSmallerThanImage, HypervisorUnavailable
 from tuinova.core.states import PowerState
 from tuinova.virt.driver import DriverError, GuestNotFound, GuestSpec, ImageFile, LifecycleEvent, RebootType
 from tuinova.virt.libvirt.driver import LibvirtDriver
+from tuinova.virt.libvirt.guests import Guests
 from tuinova.virt.libvirt.options import LibvirtOptions
 
 pytestmark = pytest.mark.integration
@@ -311,6 +313,36 @@ def test_virtlogd_gone_is_said_in_words(
     assert_nothing_left(private_libvirt, libvirt_driver, guest)
     assert not any("virtlogd" in line for line in libvirt_driver.warnings())
     libvirt_driver.spawn(guest)
+
+
+def test_libvirtd_that_dies_in_a_spawn_leaves_what_cleanup_finds(
+    private_libvirt: PrivateLibvirt, instances_path: Path, blank: ImageFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = LibvirtDriver(host="h", uri=private_libvirt.uri, instances_path=instances_path)
+    back = threading.Event()
+    driver.init_host(lambda *_: None, lambda available, _: back.set() if available else None)
+    plug = Guests._plug
+
+    def kill_then_plug(guests: Guests, guest: GuestSpec) -> None:
+        private_libvirt.kill()
+        plug(guests, guest)
+
+    monkeypatch.setattr(Guests, "_plug", kill_then_plug)
+    guest = guest_spec(blank, nics=[nic(52)])
+    try:
+        with pytest.raises(HypervisorUnavailable):
+            driver.spawn(guest)
+    finally:
+        private_libvirt.start_libvirtd()
+    assert back.wait(30)
+    traces = set(driver.leftovers()) | {info.uuid for info in driver.list_guests()}
+    assert traces == {guest.uuid}
+    driver.cleanup(guest.uuid)
+    assert_nothing_left(private_libvirt, driver, guest)
+    monkeypatch.undo()
+    driver.spawn(guest)
+    driver.destroy(guest)
+    driver.close()
 
 
 # what others do ------------------------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ def plan(guest: GuestSpec, machine: str, options: LibvirtOptions) -> list[Disk]:
     """Root, ephemeral, swap, config drive: in Nova's order, with the names that Nova gives them."""
     properties = guest.image.properties if guest.image else {}
     disk_bus = properties.get("hw_disk_bus") or "virtio"
-    cdrom_bus = properties.get("hw_cdrom_bus") or ("sata" if "q35" in machine else "ide")
+    cdrom_bus = properties.get("hw_cdrom_bus") or _default_cdrom_bus(machine)
     fmt = disk_format(options)
     disks: list[Disk] = []
 
@@ -66,6 +66,12 @@ def plan(guest: GuestSpec, machine: str, options: LibvirtOptions) -> list[Disk]:
         is_fat = options.config_drive_format == "vfat"
         add("disk.config", "raw", "disk" if is_fat else "cdrom", disk_bus if is_fat else cdrom_bus)
     return disks
+
+
+def _default_cdrom_bus(machine: str) -> str:
+    if "q35" in machine:
+        return "sata"
+    return "ide" if machine.startswith("pc") else "scsi"  # ARM's and IBM's machines have neither
 
 
 def disk_format(options: LibvirtOptions) -> str:

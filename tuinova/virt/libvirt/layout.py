@@ -127,7 +127,7 @@ def _may_enter(directory: Path, user: QemuUser, groups: set[int]) -> bool:
 
 def supports_direct_io(directory: Path) -> bool:
     """Whether files there can be opened with O_DIRECT (tmpfs and some network file systems can't)."""
-    probe = directory / f".directio.{os.getpid()}.{id(directory)}"
+    probe = directory / ".directio"
     try:
         os.close(os.open(probe, os.O_CREAT | os.O_WRONLY | os.O_DIRECT, 0o600))
     except OSError:

@@ -58,8 +58,10 @@ class ReservationFiles:
         self.directory = instances / "ports"
 
     def prepare(self) -> None:
-        """Make the directory."""
+        """Make the directory, and drop what a crash left half written."""
         self.directory.mkdir(mode=0o700, exist_ok=True)
+        for part in self.directory.glob("*.part"):
+            part.unlink(missing_ok=True)
 
     def _path(self, mac: str) -> Path:
         return self.directory / f"{mac.replace(':', '-')}.json"
