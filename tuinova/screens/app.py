@@ -233,9 +233,6 @@ class TuinovaApp(ActingMixin, App[None]):
             self.state = "gone"
             self.instances.set_state("gone")
             self._notice(event)
-        elif self.state != "ready":
-            self.state = "connecting"
-            self.instances.set_state("connecting")
 
     def _take_names(self, names: dict[str, str]) -> None:
         NAMES.update(names)
