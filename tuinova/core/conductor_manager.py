@@ -131,7 +131,7 @@ class ConductorManager:
                 updates={"task_state": TaskState.NETWORKING, "availability_zone": self._hosts.zone_of(host)},
                 expect_task=TaskState.SCHEDULING,
                 event_start=EventStart(BUILD_EVENT, order.ctx.request_id, host),
-                order=self._build_order(host, order, attempt=1),
+                order=self._build_order(host, node, order, attempt=1),
                 ctx=order.ctx,
                 order_done=order.id,
             )
@@ -152,24 +152,24 @@ class ConductorManager:
         self._conductor.order_done(order.id)
 
     def _send(self, selection: Selection, order: WorkOrder) -> None:
-        host = selection.host
+        host, node = selection.host, selection.node
         try:
             self._conductor.step(
                 selection.instance_uuid,
                 updates={"task_state": TaskState.NETWORKING, "availability_zone": self._hosts.zone_of(host)},
                 expect_task=TaskState.SCHEDULING,
                 event_start=EventStart(BUILD_EVENT, order.ctx.request_id, host),
-                order=self._build_order(host, order, attempt=1),
+                order=self._build_order(host, node, order, attempt=1),
                 ctx=order.ctx,
             )
         except (InstanceNotFound, UnexpectedTaskState) as error:
             LOG.info("%s is not built any more: %s", selection.instance_uuid, error)
             self._hosts.released(selection.instance_uuid)
 
-    def _build_order(self, host: str, order: WorkOrder, **more: Any) -> OrderDraft:
+    def _build_order(self, host: str, node: str, order: WorkOrder, **more: Any) -> OrderDraft:
         args = {name: order.args[name] for name in _FOR_THE_HOST if name in order.args}
         place = {name: order.args.get(name) for name in ("zone", "force_hosts", "force_nodes", "destination")}
-        return OrderDraft("build_instance", host, {**args, **place, **more})
+        return OrderDraft("build_instance", host, {**args, **place, "node": node, **more})
 
     def _keep_trace(self, order: WorkOrder) -> Callable[[Trace], None]:
         def save(trace: Trace) -> None:
@@ -259,7 +259,7 @@ class ConductorManager:
                 updates={"task_state": TaskState.NETWORKING, "availability_zone": self._hosts.zone_of(host)},
                 expect_task=TaskState.SCHEDULING,
                 event_start=EventStart(BUILD_EVENT, order.ctx.request_id, host),
-                order=self._build_order(host, order, attempt=attempt, tried=tried),
+                order=self._build_order(host, node, order, attempt=attempt, tried=tried),
                 ctx=order.ctx,
                 order_done=order.id,
             )

@@ -49,14 +49,21 @@ def server_hostname(name: str, index: int, count: int, uuid: str, asked: str | N
 
 def reservation_id() -> str:
     """`r-` and eight characters, as Nova's."""
-    alphabet = string.digits + string.ascii_lowercase
-    return "r-" + "".join(secrets.choice(alphabet) for _ in range(8))
+    return "r-" + _draw(string.digits + string.ascii_lowercase, 8)
 
 
 def generate_password(length: int = 12) -> str:
     """A password with at least one character of each group that Nova draws from."""
-    characters = [secrets.choice(group) for group in _PASSWORD_GROUPS[:length]]
-    everything = "".join(_PASSWORD_GROUPS)
-    characters += [secrets.choice(everything) for _ in range(length - len(characters))]
+    characters = [_draw(group, 1) for group in _PASSWORD_GROUPS[:length]]
+    characters += _draw("".join(_PASSWORD_GROUPS), length - len(characters))
     secrets.SystemRandom().shuffle(characters)
     return "".join(characters)
+
+
+def _draw(alphabet: str, count: int) -> str:
+    """So many characters, each as likely as the others: bytes of the uneven rest are thrown away."""
+    even = 256 - 256 % len(alphabet)
+    drawn = ""
+    while len(drawn) < count:
+        drawn += "".join(alphabet[byte % len(alphabet)] for byte in secrets.token_bytes(2 * count) if byte < even)
+    return drawn[:count]

@@ -38,37 +38,30 @@ def build(compute: Compute, order: WorkOrder) -> None:
     The claim has begun the event and the task. Until the task is `spawning` no driver call has begun, so after a crash
     an order is simply carried out.
     """
+    uuid, node = order.instance_uuid, str(order.args.get("node") or compute.host)
     try:
-        instance = compute.conductor.instance(order.instance_uuid)
-    except InstanceNotFound:
-        compute.conductor.order_done(order.id)
-        return
-    try:
-        _build(compute, order, instance)
+        _build(compute, order)
     except (InstanceNotFound, UnexpectedTaskState) as error:
-        _interrupted(compute, order, instance, error)
+        _interrupted(compute, order, error)
         return
     except Exception as error:
-        LOG.warning("build of %s failed: %s", instance.uuid, error, exc_info=True)
-        _failed(compute, order, instance, error)
+        LOG.warning("build of %s failed: %s", uuid, error, exc_info=True)
+        _failed(compute, order, error)
         # A group's policy says nothing against the host.
-        blameless = isinstance(error, ComputeResourcesUnavailable)
-        compute.build_ended(compute.host, instance.node or compute.host, instance.uuid, blameless)
+        compute.build_ended(compute.host, node, uuid, isinstance(error, ComputeResourcesUnavailable))
         return
-    compute.build_ended(compute.host, instance.node or compute.host, instance.uuid, True)
+    compute.build_ended(compute.host, node, uuid, True)
 
 
-def _build(compute: Compute, order: WorkOrder, instance: Instance) -> None:
-    conductor, uuid = compute.conductor, instance.uuid
-    check_group(compute, instance)
+def _build(compute: Compute, order: WorkOrder) -> None:
+    conductor, uuid = compute.conductor, order.instance_uuid
     networks = chosen_networks(compute.driver.list_networks(), order.args.get("networks", "auto"))
     conductor.allocate_ports(uuid, networks)
-    conductor.step(uuid, updates={"task_state": TaskState.BLOCK_DEVICE_MAPPING}, expect_task=_BEFORE_SPAWN)
-    instance = conductor.step(
-        uuid, updates={"task_state": TaskState.SPAWNING}, expect_task=TaskState.BLOCK_DEVICE_MAPPING
-    )
-    password = order.args.get("admin_password")
-    compute.driver.spawn(compute.specs.make(instance, admin_password=password, must_have_image=True))
+    instance = conductor.step(uuid, updates={"task_state": TaskState.BLOCK_DEVICE_MAPPING}, expect_task=_BEFORE_SPAWN)
+    check_group(compute, instance)
+    guest = compute.specs.make(instance, admin_password=order.args.get("admin_password"), must_have_image=True)
+    conductor.step(uuid, updates={"task_state": TaskState.SPAWNING}, expect_task=TaskState.BLOCK_DEVICE_MAPPING)
+    compute.driver.spawn(guest)
     conductor.step(
         uuid,
         updates={
@@ -121,70 +114,66 @@ def chosen_networks(present: Sequence[HostNetwork], asked: str | Sequence[str] |
     return [by_name[name] for name in asked or ()]
 
 
-def _interrupted(compute: Compute, order: WorkOrder, instance: Instance, error: NovaError) -> None:
+def _interrupted(compute: Compute, order: WorkOrder, error: NovaError) -> None:
     """Deleted or reset while it was built: nothing of the guest stays; a delete goes on with its own order."""
-    _clean(compute, instance)
+    _clean(compute, order.instance_uuid)
     actual = error.kwargs.get("actual")
     if isinstance(error, UnexpectedTaskState) and actual not in DELETE_TASKS:
-        _to_error(compute, order, instance, BuildAbortException(instance_uuid=instance.uuid, reason=error.message))
+        _to_error(compute, order, BuildAbortException(instance_uuid=order.instance_uuid, reason=error.message))
         return
     close_event(compute, order, EVENT, error)
 
 
-def _clean(compute: Compute, instance: Instance) -> bool:
+def _clean(compute: Compute, uuid: str) -> bool:
     """Take away what the build made; False when even that failed."""
     try:
-        compute.driver.destroy(compute.specs.make(compute.conductor.instance(instance.uuid, with_deleted=True)))
+        compute.driver.destroy(compute.specs.make(compute.conductor.instance(uuid, with_deleted=True)))
     except Exception:  # the driver may be in any state; the periodic clean-up finds what stays behind
-        LOG.exception("clean-up after the build of %s failed", instance.uuid)
+        LOG.exception("clean-up after the build of %s failed", uuid)
         return False
     return True
 
 
-def _failed(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> None:
-    clean = _clean(compute, instance)
+def _failed(compute: Compute, order: WorkOrder, error: Exception) -> None:
+    clean = _clean(compute, order.instance_uuid)
     if isinstance(error, BuildAbortException):
-        _to_error(compute, order, instance, error)
+        _to_error(compute, order, error)
     elif isinstance(error, ABORTING) or not clean:
-        aborted = BuildAbortException(instance_uuid=instance.uuid, reason=message_of(error))
+        aborted = BuildAbortException(instance_uuid=order.instance_uuid, reason=message_of(error))
         aborted.__cause__ = error
-        _to_error(compute, order, instance, aborted)
+        _to_error(compute, order, aborted)
     elif not order.args.get("retry", True):
         # Without another try the fault is the driver's plain reason.
-        _to_error(compute, order, instance, error)
+        _to_error(compute, order, error)
     else:
-        _reschedule(compute, order, instance, error)
+        _reschedule(compute, order, error)
 
 
-def _to_error(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> None:
+def _to_error(compute: Compute, order: WorkOrder, error: Exception) -> None:
     """Abort: ERROR on no host, nothing held."""
     _leave(
         compute,
         order,
-        instance,
         error,
         {"vm_state": VmState.ERROR, "task_state": None},
         fault=fault_of(error, compute.host),
     )
 
 
-def _reschedule(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> None:
+def _reschedule(compute: Compute, order: WorkOrder, error: Exception) -> None:
     """Back to the conductor, for the next alternate."""
     args = {
         **order.args,
-        "uuid": instance.uuid,
-        "tried": [*order.args.get("tried", []), [compute.host, instance.node]],
+        "tried": [*order.args.get("tried", []), [compute.host, order.args.get("node") or compute.host]],
         "last_error": message_of(error),
-        "last_traceback": traceback_of(error),
     }
     again = OrderDraft("reschedule_build", None, args)
-    _leave(compute, order, instance, error, {"task_state": TaskState.SCHEDULING}, order_draft=again)
+    _leave(compute, order, error, {"task_state": TaskState.SCHEDULING}, order_draft=again)
 
 
 def _leave(
     compute: Compute,
     order: WorkOrder,
-    instance: Instance,
     error: Exception,
     updates: Mapping[str, Any],
     **more: Any,
@@ -192,7 +181,7 @@ def _leave(
     draft = more.pop("order_draft", None)
     try:
         compute.conductor.step(
-            instance.uuid,
+            order.instance_uuid,
             updates={"host": None, "node": None, "power_state": PowerState.NOSTATE, **updates},
             expect_task=frozenset({None, *BUILD_TASKS}),
             event_finish=EventFinish(
