@@ -15,7 +15,7 @@ from tuinova.core.states import FAULT_STATUSES, PROGRESS_STATUSES
 
 Json = dict[str, Any]
 Lookup = Callable[[str, int], "str | None"]
-_KEPT_MOST = 20_000  # views of about 2 kB
+_KEPT_MOST = 12_000  # views of about 2 kB
 
 
 class _Kept(NamedTuple):
@@ -223,7 +223,8 @@ class DetailTexts:
         text = json.dumps(view, separators=(",", ":"), ensure_ascii=False)
         with self._lock:
             texts = self._kept.setdefault((admin, mv), {})
+            texts.pop(instance.uuid, None)
             if len(texts) >= _KEPT_MOST:
-                texts.clear()
+                del texts[next(iter(texts))]  # the one that has not changed for longest, or is deleted
             texts[instance.uuid] = _Kept(instance.version, instance.host or "", host_status, text)
         return text

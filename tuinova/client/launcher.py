@@ -53,7 +53,8 @@ def _spawn(places: Paths) -> None:
     import subprocess
 
     log_start = _turn_log(places.log)
-    environment = dict(os.environ)
+    # Many threads that each have a heap of their own would cost megabytes.
+    environment = {"MALLOC_ARENA_MAX": "2", **os.environ}
     if moved := environment.get("TUINOVA_STATE_DIR"):
         environment["TUINOVA_STATE_DIR"] = os.path.abspath(moved)  # the service's working directory is /
     command = [sys.executable, "-P", "-m", "tuinova.core.serve", "--on-demand"]
