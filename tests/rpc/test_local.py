@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tuinova.rpc.local import LocalBus
+from tuinova.rpc.local import PATIENT, LocalBus
 
 
 @dataclass(frozen=True)
@@ -85,3 +85,22 @@ def test_a_stopped_bus_takes_nothing_more_and_forgets_nothing_it_took(bus: Local
     bus.ring([Order(1, "a", "x")])
     assert seen == []
     assert bus.open_jobs() == 0
+
+
+def test_guests_that_take_their_time_do_not_hold_up_the_others() -> None:
+    bus = LocalBus(builds=1, workers=1, patient=4)
+    free, done = threading.Event(), threading.Event()
+
+    def handle(order: Order) -> None:
+        if order.method == "stop_instance":
+            free.wait(10)
+        else:
+            done.set()
+
+    bus.serve("a", handle, kinds={"stop_instance": PATIENT})
+    bus.ring(Order(number, "a", f"server{number}") for number in range(6))
+    bus.ring([Order(9, "a", "other", "start_instance")])
+    assert done.wait(10)
+    free.set()
+    assert bus.wait_idle(10)
+    bus.stop(5)

@@ -29,7 +29,7 @@ class EngineOptions:
     report_interval: float = 10.0
     service_down_time: float = 60.0
     max_concurrent_builds: int = 10
-    workers: int = 32
+    workers: int = 8
     # A stop waits so long for what runs: it is carried out again at the next start, but a half-built server can't be.
     stop_timeout: float = 5.0
     build_stop_timeout: float = 60.0

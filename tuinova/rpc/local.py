@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
 from typing import Protocol
 
@@ -38,25 +38,29 @@ class Order(Protocol):
 
 Handler = Callable[[Order], None]
 
-# Kinds of work with their own limit a host: Nova's max_concurrent_builds is 10; a graceful power-off holds a thread for
-# a minute without costing anything, so the rest may be many.
-BUILD, WORK = "build", "work"
+# Kinds of work, each with its own limit a host, so that none takes all threads: builds (Nova's max_concurrent_builds is
+# 10), what may wait a minute for a guest to shut down and costs nothing meanwhile, and all the rest.
+BUILD, PATIENT, WORK = "build", "patient", "work"
 
 
 class LocalBus:
     """Orders of one server one after another, of different servers side by side, fairly among the servers of a host."""
 
-    def __init__(self, *, builds: int = 10, workers: int = 48, max_threads: int = 64) -> None:
-        self._executor = LaneExecutor("tuinova-worker", limits={BUILD: builds, WORK: workers}, max_threads=max_threads)
+    def __init__(self, *, builds: int = 10, workers: int = 8, patient: int = 48, max_threads: int = 80) -> None:
+        self._executor = LaneExecutor(
+            "tuinova-worker",
+            limits={BUILD: builds, PATIENT: patient, WORK: workers},
+            max_threads=max_threads,
+        )
         self._handlers: dict[str | None, Handler] = {}
         self._kinds: dict[str, str] = {}
         self._lock = threading.Lock()
         self._known: set[int] = set()
 
-    def serve(self, host: str | None, handler: Callable[..., None], *, build_methods: Iterable[str] = ()) -> None:
-        """Let `handler` carry out the orders of `host` (None: the conductor's own)."""
+    def serve(self, host: str | None, handler: Callable[..., None], *, kinds: Mapping[str, str] | None = None) -> None:
+        """Let `handler` carry out the orders of `host` (None: the conductor's own); `kinds` are those of its methods."""
         self._handlers[host] = handler
-        self._kinds.update(dict.fromkeys(build_methods, BUILD))
+        self._kinds.update(kinds or {})
 
     def ring(self, orders: Iterable[Order]) -> None:
         """Take orders that are committed; never blocks; an order that is known already is not taken twice.

@@ -9,7 +9,7 @@ from tuinova.core.compute_manager import hypervisor, powersync, recovery, resour
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.duties import Duties
 from tuinova.core.compute_manager.lifecycle import LifecycleEvents
-from tuinova.core.compute_manager.methods import BUILD_METHOD, METHODS
+from tuinova.core.compute_manager.methods import KINDS, METHODS
 from tuinova.core.compute_manager.options import spacing
 from tuinova.core.errors import HypervisorUnavailable
 from tuinova.core.records import WorkOrder
@@ -48,7 +48,7 @@ class ComputeManager:
     def start(self) -> None:
         """Connect, recover, tell what the host has, begin the duties (Nova's init_host and pre_start_hook)."""
         compute, options = self.compute, self.compute.options
-        compute.bus.serve(compute.host, self.handle, build_methods=(BUILD_METHOD,))
+        compute.bus.serve(compute.host, self.handle, kinds=KINDS)
         self._connect()
         self._duties.every(
             spacing(options.update_resources_interval),

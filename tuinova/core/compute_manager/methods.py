@@ -9,6 +9,7 @@ from tuinova.core.compute_manager import build, pause, power, terminate
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.work import Work, run
 from tuinova.core.records import WorkOrder
+from tuinova.rpc.local import BUILD, PATIENT
 
 BUILD_METHOD = "build_instance"
 
@@ -22,6 +23,8 @@ WORKS: Mapping[str, Work] = {
     "resume_instance": pause.RESUME,
     "terminate_instance": terminate.TERMINATE,
 }
+
+KINDS: Mapping[str, str] = {BUILD_METHOD: BUILD, "stop_instance": PATIENT, "reboot_instance": PATIENT}
 
 METHODS: Mapping[str, Callable[[Compute, WorkOrder], None]] = {
     BUILD_METHOD: build.build,
