@@ -1,8 +1,8 @@
 """The serial console: coloured text through hub and terminal, bytes lost, keys to echo, and a real guest's UART.
 
 Hub, source and terminal share one process here (in the product the terminal is the client's), so the throughput is a
-lower bound. pyte alone runs on the same text in the same run. The guest's UART is read once raw and once through the
-hub; without a libvirt of our own that part is left out and the note says so.
+lower bound; both it and pyte alone, on the same text in the same run, are by CPU time. The guest's UART is read raw,
+through the hub, and raw again; without a libvirt of our own that part is left out and the note says so.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class _Source:
 
 
 async def _through_hub(text: bytes) -> tuple[float, int]:
-    """Seconds until one viewer's terminal has drawn all of it, and bytes missing or wrong in either of two viewers."""
+    """Seconds of CPU, all threads, for one viewer's terminal to draw it; bytes missing or wrong in either of two viewers."""
     source = _Source(text)
     hub = ConsoleHub(source.open_console)
     drawn, silent = await hub.attach("guest"), await hub.attach("guest")
@@ -97,10 +97,10 @@ async def _through_hub(text: bytes) -> tuple[float, int]:
             if len(received[viewer]) >= len(text):
                 return
 
-    started = time.perf_counter()
+    started = time.process_time()
     source.go.set()
     await asyncio.gather(view(drawn), view(silent))
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     await hub.stop()
     lost = sum(len(text) - len(data) if len(data) != len(text) else int(data != text) for data in received.values())
     return seconds, lost
@@ -214,15 +214,18 @@ def _expected() -> bytes:
     return b"".join(b"%d\r\n" % number for number in range(1, UART_LINES + 1))
 
 
+def _log_in(driver: ComputeDriver, uuid: str) -> None:
+    raw = _Raw()
+    stream = driver.open_console(uuid, raw)
+    for typed, answer in ((b"\r", b"login: "), (b"cirros\r", b"assword: "), (b"gocubsgo\r", b"$ ")):
+        stream.write(typed)
+        raw.expect(answer)
+    stream.close()
+
+
 def _raw_rate(driver: ComputeDriver, uuid: str) -> float:
     raw = _Raw()
     stream = driver.open_console(uuid, raw)
-    stream.write(b"\r")
-    raw.expect(b"login: ")
-    stream.write(b"cirros\r")
-    raw.expect(b"assword: ")
-    stream.write(b"gocubsgo\r")
-    raw.expect(b"$ ")
     stream.write(b"seq 1 %d\r" % UART_LINES)
     raw.expect(b"\n")
     started = time.perf_counter()
@@ -273,8 +276,10 @@ def _real() -> list[Row]:
         give_up = time.monotonic() + 120
         while b" login: " not in driver.console_output(guest.uuid) and time.monotonic() < give_up:
             time.sleep(0.1)
-        raw = _raw_rate(driver, guest.uuid)
+        _log_in(driver, guest.uuid)
+        raw = [_raw_rate(driver, guest.uuid)]
         hub, wrong = asyncio.run(_hub_rate(driver, guest.uuid))
+        raw.append(_raw_rate(driver, guest.uuid))
         driver.destroy(guest)
         driver.close()
     return [
@@ -282,9 +287,9 @@ def _real() -> list[Row]:
             "name": "console: a real guest's UART to two viewers with terminals",
             "value": hub,
             "unit": "kB/s",
-            "budget": 0.9 * raw,
+            "budget": 0.9 * min(raw),
             "higher_is_better": True,
-            "peer": f"one raw reader {raw:.0f}",
+            "peer": f"one raw reader {raw[0]:.0f}, {raw[1]:.0f}",
         },
         {"name": "console: bytes lost, real guest, two viewers", "value": wrong, "unit": "bytes", "budget": 0},
     ]
