@@ -74,7 +74,7 @@ class _Source:
 
 
 async def _through_hub(text: bytes) -> tuple[float, int]:
-    """Seconds of CPU, all threads, for one viewer's terminal to draw it; bytes missing or wrong in either of two viewers."""
+    """Seconds of CPU, all threads, for one viewer's terminal to draw it; bytes missing or wrong in both viewers."""
     source = _Source(text)
     hub = ConsoleHub(source.open_console)
     drawn, silent = await hub.attach("guest"), await hub.attach("guest")
