@@ -51,6 +51,7 @@ class LibvirtDriver(ComputeDriver):
         self._cache = ImageCache(self.instances, self.options)
         self._guests = Guests(self._host, self._networks, self._cache, self.options)
         self._events = LifecycleEvents(self._host.redefined)
+        self._has_prepared_files = False
 
     @property
     def virt_type(self) -> str:  # type: ignore[override]
@@ -77,8 +78,11 @@ class LibvirtDriver(ComputeDriver):
         """On every new connection."""
         self._host.learn(conn)
         self._events.node = self._host.node
-        self._cache.prepare()
-        self._networks.reservations.prepare()
+        if not self._has_prepared_files:
+            # Once: later, what looks half made may be in the making.
+            self._cache.prepare()
+            self._networks.reservations.prepare()
+            self._has_prepared_files = True
         self._networks.prepare(conn)
         self._events.register(conn)
 
