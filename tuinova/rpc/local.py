@@ -58,7 +58,7 @@ class LocalBus:
         self._known: set[int] = set()
 
     def serve(self, host: str | None, handler: Callable[..., None], *, kinds: Mapping[str, str] | None = None) -> None:
-        """Let `handler` carry out the orders of `host` (None: the conductor's own); `kinds` are those of its methods."""
+        """Let `handler` carry out the orders of `host` (None: the conductor's own); `kinds`: of its methods."""
         self._handlers[host] = handler
         self._kinds.update(kinds or {})
 
