@@ -18,7 +18,6 @@ import pytest
 
 from tests.lab import PrivateLibvirt
 
-pytest_plugins = ["tests.lab.fixtures"]
 ROOT = Path(__file__).resolve().parents[2]
 GUEST = Path(os.environ.get("TUINOVA_GUEST_CACHE") or ROOT / ".cache" / "guest") / "tuinova-demo.qcow2"
 

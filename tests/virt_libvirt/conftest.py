@@ -1,4 +1,4 @@
-"""What the driver's tests share: the private libvirt, and a console that remembers."""
+"""What the driver's tests share: a console that remembers."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from tests.lab.fixtures import instances_path, libvirt_driver, private_libvirt
 from tuinova.virt.driver import ConsoleSink
-
-__all__ = ["instances_path", "libvirt_driver", "private_libvirt"]
 
 
 class Recorder(ConsoleSink):
