@@ -52,6 +52,8 @@ def test_a_new_role_counts_at_once(conductor):
     conductor.assign_role("u9", "p9", "reader")
     conductor.assign_role("u9", "p9", "reader")
     assert conductor.resolve_identity("eve", "lab").roles == {"reader"}
+    conductor.assign_role("u9", "p9", "manager")
+    assert conductor.resolve_identity("eve", "lab").roles == {"reader", "manager"}
     assert conductor.quota_limits("p9") == QuotaLimits()
     with pytest.raises(Conflict, match="Project name lab is taken"):
         conductor.create_project(Project("p8", "lab"))
