@@ -74,10 +74,6 @@ class LaneExecutor:
                 self._ask_turn(found)
         return True
 
-    def is_active(self, group: Hashable, lane: Hashable) -> bool:
-        """Whether a job of the lane runs or waits."""
-        return (group, lane) in self._lanes
-
     def open_jobs(self) -> int:
         """Jobs that wait or run."""
         return self._open_jobs

@@ -88,10 +88,6 @@ class LocalBus:
         """
         return self._executor.submit(host, lane, job, kind=BUILD if heavy else WORK)
 
-    def is_active(self, host: str | None, lane: Hashable) -> bool:
-        """Whether something of the lane runs or waits."""
-        return self._executor.is_active(host, lane)
-
     def open_jobs(self) -> int:
         """Orders and jobs that wait or run."""
         return self._executor.open_jobs()

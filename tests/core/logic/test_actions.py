@@ -287,3 +287,10 @@ def test_orders_of_different_servers_run_side_by_side(make_house: Callable[..., 
         assert seen.wait(10)
     house.driver.faults.order("pause", None)
     house.settle()
+
+
+def test_resume_goes_back_to_what_suspend_found(house: House) -> None:
+    server = house.in_state("suspended")
+    assert server.system_metadata["old_vm_state"] == "active"
+    house.conductor.step(server.uuid, system_metadata={"old_vm_state": "rescued"})
+    assert house.act(server.uuid, "resume").vm_state == "rescued"

@@ -7,7 +7,6 @@ from typing import Any
 
 from tuinova.core import policy
 from tuinova.core.compute_api.guards import HostUp, action_row, check, check_visible
-from tuinova.core.compute_manager.pause import OLD_VM_STATE
 from tuinova.core.conductor import Conductor
 from tuinova.core.context import RequestContext
 from tuinova.core.drafts import EventFinish, OrderDraft
@@ -17,16 +16,16 @@ from tuinova.core.states import DELETE_TASKS, Action, TaskState, VmState
 
 _UNLOCK_OVERRIDE = "os_compute_api:os-lock-server:unlock:unlock_override"
 
-# Rows whose acceptance is one order to the server's host: the method, its arguments, what the server remembers.
-_ORDERS: Mapping[str, tuple[str, Mapping[str, Any], Mapping[str, Any]]] = {
-    "start": ("start_instance", {}, {}),
-    "stop": ("stop_instance", {"clean_shutdown": True}, {}),
-    "reboot": ("reboot_instance", {"reboot_type": "SOFT"}, {}),
-    "reboot-hard": ("reboot_instance", {"reboot_type": "HARD"}, {}),
-    "pause": ("pause_instance", {}, {}),
-    "unpause": ("unpause_instance", {}, {}),
-    "suspend": ("suspend_instance", {}, {OLD_VM_STATE: str(VmState.ACTIVE)}),
-    "resume": ("resume_instance", {}, {}),
+# Rows whose acceptance is one order to the server's host: the method and its arguments.
+_ORDERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "start": ("start_instance", {}),
+    "stop": ("stop_instance", {"clean_shutdown": True}),
+    "reboot": ("reboot_instance", {"reboot_type": "SOFT"}),
+    "reboot-hard": ("reboot_instance", {"reboot_type": "HARD"}),
+    "pause": ("pause_instance", {}),
+    "unpause": ("unpause_instance", {}),
+    "suspend": ("suspend_instance", {}),
+    "resume": ("resume_instance", {}),
 }
 
 
@@ -103,7 +102,7 @@ class Actions:
         return lambda instance: check(ctx, row, instance, self._host_up)
 
     def _order(self, ctx: RequestContext, row: Action, uuid: str) -> Instance:
-        method, args, remembered = _ORDERS[row.name]
+        method, args = _ORDERS[row.name]
         return self._accept(
             ctx,
             uuid,
@@ -111,7 +110,6 @@ class Actions:
             updates={"task_state": row.task},
             record=row.recorded_as,
             order=lambda instance: OrderDraft(method, instance.host, dict(args)),
-            system_metadata=remembered or None,
         )
 
     # lock ------------------------------------------------------------------------------------------------------------
@@ -201,7 +199,7 @@ class Actions:
             if instance.task_state is not None:
                 raise _Ignored(instance)
 
-        method, args, _remembered = _ORDERS["stop"]
+        method, args = _ORDERS["stop"]
         try:
             return self._accept(
                 ctx,

@@ -39,6 +39,7 @@ class LifecycleEvents:
         self._later = later
         self._lock = threading.Lock()
         self._stopped: dict[str, Callable[[], None]] = {}
+        self._newest: dict[str, LifecycleEvent] = {}
 
     def heard(self, node: str, uuid: str, event: LifecycleEvent) -> None:
         """An event of a guest; called in a thread of the driver, does not block."""
@@ -50,9 +51,7 @@ class LifecycleEvents:
                 delay = self._compute.options.stopped_event_delay
                 self._stopped[uuid] = self._later.after(delay, lambda: self._stopped_for_good(uuid))
                 return
-        # While an action of ours is at work on the guest its events are our own doing; Nova ignores them as well.
-        if not self._compute.bus.is_active(self._compute.host, uuid):
-            self._sync(uuid, event)
+        self._sync(uuid, event)
 
     def _stopped_for_good(self, uuid: str) -> None:
         with self._lock:
@@ -60,7 +59,17 @@ class LifecycleEvents:
         self._sync(uuid, LifecycleEvent.STOPPED)
 
     def _sync(self, uuid: str, event: LifecycleEvent) -> None:
-        if self._compute.options.handle_virt_lifecycle_events:
-            self._compute.bus.submit(
-                self._compute.host, uuid, lambda: sync_one(self._compute, uuid, expected=EXPECTED[event])
-            )
+        """Look at the server after what runs on it now; of several events meanwhile only the newest counts."""
+        if not self._compute.options.handle_virt_lifecycle_events:
+            return
+        with self._lock:
+            waiting = uuid in self._newest
+            self._newest[uuid] = event
+        if not waiting and not self._compute.bus.submit(self._compute.host, uuid, lambda: self._look(uuid)):
+            with self._lock:
+                self._newest.pop(uuid, None)
+
+    def _look(self, uuid: str) -> None:
+        with self._lock:
+            event = self._newest.pop(uuid)
+        sync_one(self._compute, uuid, expected=EXPECTED[event])

@@ -40,7 +40,11 @@ def suspend(compute: Compute, order: WorkOrder, instance: Instance) -> Updates:
                 break
             if not left or state is not PowerState.PAUSED:
                 raise
-    return {"vm_state": VmState.SUSPENDED, "power_state": compute.power_state(instance.uuid)}
+    return {
+        "vm_state": VmState.SUSPENDED,
+        "power_state": compute.power_state(instance.uuid),
+        "system_metadata": {OLD_VM_STATE: instance.vm_state},
+    }
 
 
 def resume(compute: Compute, order: WorkOrder, instance: Instance) -> Updates:

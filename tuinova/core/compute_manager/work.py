@@ -120,10 +120,12 @@ def is_repeated(order: WorkOrder) -> bool:
 
 
 def end(compute: Compute, order: WorkOrder, work: Work, updates: Updates) -> Instance:
-    """The last step of a success."""
+    """The last step of a success; `system_metadata` among the updates is what the server is to remember."""
+    values = {"task_state": None, **updates}
     return compute.conductor.step(
         order.instance_uuid,
-        updates={"task_state": None, **updates},
+        system_metadata=values.pop("system_metadata", None),
+        updates=values,
         expect_task=ANY if work.delete_row else work.tasks,
         event_finish=EventFinish(work.event, order.ctx.request_id, SUCCESS, host=compute.host),
         order_done=order.id,
