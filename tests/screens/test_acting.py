@@ -47,7 +47,7 @@ async def test_yes_stops_the_server_and_the_row_follows(make_app: Any, service: 
         service.finish(uuid_of(1))
         await until(pilot, lambda: app.servers.rows[uuid_of(1)]["status"] == "SHUTOFF")
         assert app.counts["SHUTOFF"] == 2
-        assert "x Start" in screen_text(app)
+        await until(pilot, lambda: "x Start" in screen_text(app))
 
 
 async def test_delete_wants_the_name(make_app: Any, service: FakeService, until: Any) -> None:
@@ -146,7 +146,7 @@ async def test_one_key_runs_the_rows_likely_action(make_app: Any, service: FakeS
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.state == "ready")
         await pilot.press("down", "down", "down")
-        assert "x Start" in screen_text(app)
+        await until(pilot, lambda: "x Start" in screen_text(app))
         await pilot.press("x")
         await until(pilot, lambda: asked(service) == [(uuid_of(4), "os-start")])
 

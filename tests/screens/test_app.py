@@ -10,6 +10,7 @@ import pytest
 from fake_client import FakeService, uuid_of
 from test_walk import screen_text
 from textual.command import CommandPalette
+from textual.widgets import Input
 
 from tuinova.screens.actions import PLACE_ACTIONS, SERVER_ACTIONS, key_text
 from tuinova.screens.command_line import CommandLine, only_looks
@@ -178,3 +179,39 @@ async def test_counts_follow_every_change(make_app: Any, service: FakeService, u
         for row in app.servers.rows.values():
             truth[row["status"]] = truth.get(row["status"], 0) + 1
         assert {status: count for status, count in app.counts.items() if count} == truth
+
+
+async def test_keys_typed_in_one_go_reach_the_screen_that_they_open(
+    make_app: Any, service: FakeService, until: Any
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.state == "ready")
+        for key in ("down", "colon", *"serverSDlist"):
+            app.simulate_key(key)
+        await until(pilot, lambda: isinstance(app.screen, CommandLine))
+        await until(pilot, lambda: app.screen.query_one(Input).value == "serverSDlist")
+        assert app.servers.marks == set()
+        assert app.servers.cursor == uuid_of(2)
+
+
+async def test_a_move_and_an_action_typed_in_one_go_act_on_the_row_moved_to(
+    make_app: Any, service: FakeService, until: Any
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.state == "ready")
+        for key in ("down", "S", "y"):
+            app.simulate_key(key)
+        await until(pilot, lambda: service.requests)
+        assert service.requests == [(uuid_of(2), "os-stop", None)]
+
+
+async def test_a_filter_typed_in_one_go_is_the_whole_filter(make_app: Any, service: FakeService, until: Any) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.state == "ready")
+        for key in ("slash", *"web"):
+            app.simulate_key(key)
+        await until(pilot, lambda: app.servers.filter_text == "web")
+        assert app.screen is app.main

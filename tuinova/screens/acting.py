@@ -176,9 +176,16 @@ class ActingMixin:
         """The launch form."""
         if self.refuse_read_only(_("Launch Instance")):
             return
+        if self._tui.client is None:
+            self.say(_("Not connected yet."), title=_("Launch Instance"), severity="warning")
+            return
         from tuinova.screens.launch import LaunchScreen
 
-        self._tui.push_screen(LaunchScreen())
+        def launched(server_id: str | None) -> None:
+            if server_id:
+                self._tui.instances.select(str(server_id))
+
+        self._tui.push_screen(LaunchScreen(), launched)
 
     def action_reload(self) -> None:
         """Read again."""

@@ -28,6 +28,7 @@ from tuinova.screens.actions import PLACE_ACTIONS, bindings
 from tuinova.screens.columns import SERVER_COLUMNS
 from tuinova.screens.identity import Acting, Identity, identity_of
 from tuinova.screens.main_screen import MainScreen
+from tuinova.screens.ordered_keys import OrderedKeys
 from tuinova.screens.rooms import ROOMS, footer_pieces
 from tuinova.screens.rows import NAMES, Row
 from tuinova.screens.settings import load_settings, save_settings, settings_file
@@ -63,7 +64,7 @@ def _names(client: Any) -> dict[str, str]:
     return {str(one["id"]): str(one["name"]) for one in (*client.projects.list(), *client.users.list())}
 
 
-class TuinovaApp(ActingMixin, App[None]):
+class TuinovaApp(ActingMixin, OrderedKeys, App[None]):
     """tuinova on a terminal."""
 
     TITLE = "tuinova"

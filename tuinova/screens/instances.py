@@ -49,6 +49,7 @@ class InstancesRoom(RoomView):
     ]
 
     _following: Timer | None = None
+    _wanted = ""
 
     def compose(self) -> ComposeResult:
         settings = self.tui.settings
@@ -88,6 +89,15 @@ class InstancesRoom(RoomView):
         """A batch of changes."""
         offset = self.table.cursor_offset()
         self.table.show_changes(self.tui.servers.apply(updates, gone), offset)
+        if self._wanted in updates:
+            self.select(self._wanted)
+
+    def select(self, server_id: str) -> None:
+        """Put the cursor on a server, as soon as there is a row of it."""
+        place = self.tui.servers.position(server_id)
+        self._wanted = "" if place is not None else server_id
+        if place is not None:
+            self.table.move_cursor(place)
 
     def set_state(self, state: str) -> None:
         """`connecting`, `ready` or `gone`: what an empty table says."""
@@ -163,7 +173,7 @@ class InstancesRoom(RoomView):
         bar = await self._filter_bar()
         field = FilterInput(self.tui.servers.filter_text, id="filter")
         await self.mount(field, after=bar)
-        field.focus()
+        self.screen.set_focus(field)  # at once: the next keys are for it
         await self.set_filter(self.tui.servers.filter_text)
 
     async def on_input_changed(self, event: Input.Changed) -> None:

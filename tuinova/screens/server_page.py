@@ -195,11 +195,28 @@ class ServerPage(Screen[None]):
             for one in TABS
         ]
         self.query_one("#tabs", Bar).show(tabs)
+        self._draw_footer()
+
+    def _draw_footer(self) -> None:
+        """The keys that work now: none of ours while the guest has the keyboard."""
         view = self.view
+        focused = self.focused
+        in_console = view is not None and self._current.id == "console" and focused is not None
+        if in_console and focused is not None and view in focused.ancestors_with_self:
+            self.query_one("#footer", Bar).show([])
+            return
         own = [action for action in (view.tab_actions() if view else ()) if action.footer]
         page = [action for action in PLACE_ACTIONS if action.scope == "page" and action.footer]
         helps = [action for action in PLACE_ACTIONS if action.id == "help"]
         self.query_one("#footer", Bar).show(footer_pieces([*page, *own]), footer_pieces(helps))
+
+    def on_descendant_focus(self) -> None:
+        """The guest got the keyboard, or gave it back."""
+        self._draw_footer()
+
+    def on_descendant_blur(self) -> None:
+        """The guest gave the keyboard back."""
+        self._draw_footer()
 
     # changes ---------------------------------------------------------------------------------------------------------
     def _changed(self, changes: Sequence[dict[str, Any]]) -> None:

@@ -196,6 +196,14 @@ class TableCore(Toned, ScrollView, Generic[R], can_focus=True, inherit_bindings=
         """Move the cursor by lines."""
         self.move_cursor((self.model.position(self.model.cursor) or 0) + lines)
 
+    def press(self, key: str) -> bool:
+        """Do what a key means to the table (its `key_...` method), at once; whether it means anything."""
+        handler = getattr(self, f"key_{key}", None)
+        if handler is None:
+            return False
+        handler()
+        return True
+
     def _show_cursor(self) -> None:
         position = self.model.position(self.model.cursor)
         if position is None or not self.size.height:
