@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tuinova.core.conductor import Conductor, UnexpectedTaskState
@@ -50,16 +49,8 @@ class Hosts(Protocol):
 class ConductorManager:
     """Carries out the conductor's own orders: schedule, schedule again, delete what is on no host."""
 
-    def __init__(
-        self,
-        conductor: Conductor,
-        hosts: Hosts,
-        *,
-        max_attempts: int = 3,
-        later: Callable[[Callable[[], None]], object],
-    ) -> None:
+    def __init__(self, conductor: Conductor, hosts: Hosts, *, max_attempts: int = 3) -> None:
         self._conductor = conductor
-        self._later = later
         self._hosts = hosts
         self._max_attempts = max_attempts
         self._methods: Mapping[str, Callable[[WorkOrder], None]] = {
@@ -172,12 +163,8 @@ class ConductorManager:
         return OrderDraft("build_instance", host, {**args, **place, "node": node, **more})
 
     def _keep_trace(self, order: WorkOrder) -> Callable[[Trace], None]:
-        def save(trace: Trace) -> None:
-            self._conductor.save_trace(trace.instance_uuid, order.ctx.request_id, trace.to_dict())
-
         def keep(trace: Trace) -> None:
-            # Nobody waits for a trace: the host builds meanwhile.
-            self._later(partial(save, trace))
+            self._conductor.save_trace(trace.instance_uuid, order.ctx.request_id, trace.to_dict())
 
         return keep
 

@@ -128,7 +128,6 @@ class Engine:
             conductor,
             self.hosts,
             max_attempts=self.options.compute.max_attempts,
-            later=lambda job: self.bus.submit(None, "later", job),
         )
         self.managers: Mapping[str, ComputeManager] = {driver.host: self._manager(driver) for driver in drivers}
         self._warm: threading.Thread | None = None

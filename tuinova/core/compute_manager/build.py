@@ -35,8 +35,8 @@ ABORTING = (BuildAbortException, NoMoreFixedIps, ImageNotFound, Invalid)
 def build(compute: Compute, order: WorkOrder) -> None:
     """Networking, disks, guest; ends ACTIVE, ERROR, or at the conductor for another host.
 
-    The claim has begun the event and the task. Until the task is `spawning` no driver call has begun, so after a crash
-    an order is simply carried out.
+    The claim has begun the event and the task. Until the task is `spawning` no driver call has begun, and after a crash
+    the order is simply carried out.
     """
     uuid, node = order.instance_uuid, str(order.args.get("node") or compute.host)
     try:
@@ -56,11 +56,17 @@ def build(compute: Compute, order: WorkOrder) -> None:
 def _build(compute: Compute, order: WorkOrder) -> None:
     conductor, uuid = compute.conductor, order.instance_uuid
     networks = chosen_networks(compute.driver.list_networks(), order.args.get("networks", "auto"))
-    conductor.allocate_ports(uuid, networks)
-    instance = conductor.step(uuid, updates={"task_state": TaskState.BLOCK_DEVICE_MAPPING}, expect_task=_BEFORE_SPAWN)
+    conductor.allocate_ports(
+        uuid, networks, updates={"task_state": TaskState.BLOCK_DEVICE_MAPPING}, expect_task=_BEFORE_SPAWN
+    )
+    instance = conductor.step(
+        uuid,
+        updates={"task_state": TaskState.SPAWNING},
+        expect_task=TaskState.BLOCK_DEVICE_MAPPING,
+        order_started=order.id,
+    )
     check_group(compute, instance)
     guest = compute.specs.make(instance, admin_password=order.args.get("admin_password"), must_have_image=True)
-    conductor.step(uuid, updates={"task_state": TaskState.SPAWNING}, expect_task=TaskState.BLOCK_DEVICE_MAPPING)
     compute.driver.spawn(guest)
     conductor.step(
         uuid,

@@ -208,7 +208,7 @@ def again(compute: Compute, scene: Scene, method: str, args: Mapping[str, Any], 
     """
     order = scene.order
     if order is not None and order.method == method and all(order.args.get(k) == v for k, v in args.items()):
-        compute.bus.ring([order.begun(compute.now())])
+        compute.bus.ring([order])
         return
     compute.conductor.accept(
         service_context(),

@@ -119,7 +119,7 @@ class ComputeManager:
         try:
             resources.update_available_resource(self.compute)
             resources.save_networks(self.compute)
-            recovery.recover_host(self.compute)
+            recovery.recover_host(self.compute, started=False)
         except HypervisorUnavailable as error:
             LOG.warning("%s went away again: %s", self.host, error)
             return

@@ -49,11 +49,14 @@ def reboot(compute: Compute, order: WorkOrder, instance: Instance) -> Updates:
 
 
 def reboot_failed(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> Failure:
-    """A guest that still runs stays ACTIVE, and Nova counts the event as a success; else ERROR."""
+    """A guest that still runs stays ACTIVE, and Nova counts the event as a success; else ERROR.
+
+    A hypervisor that does not answer says nothing of the guest: the vm_state stands until the power sync sees it.
+    """
     try:
         state = compute.power_state(instance.uuid)
     except HypervisorUnavailable:
-        return to_error(compute, order, instance, error)
+        return keep_vm_state(compute, order, instance, error)
     if state is not PowerState.RUNNING:
         return to_error(compute, order, instance, error)
     return Failure({"vm_state": VmState.ACTIVE, "task_state": None, "power_state": state}, SUCCESS)

@@ -15,7 +15,6 @@ from tuinova.core.compute_manager.cures import (
     Cure,
     Scene,
     close_order,
-    event_of,
     fail_build,
     finish_delete,
     nothing,
@@ -29,11 +28,10 @@ from tuinova.core.compute_manager.cures import (
     settle,
     task_over,
 )
-from tuinova.core.compute_manager.methods import BUILD_METHOD
 from tuinova.core.compute_manager.work import is_repeated, message_of
 from tuinova.core.conductor.errors import UnexpectedTaskState
-from tuinova.core.errors import ActionNotFound, HypervisorUnavailable, InstanceNotFound, NovaError
-from tuinova.core.records import Instance, WorkOrder
+from tuinova.core.errors import HypervisorUnavailable, InstanceNotFound, NovaError
+from tuinova.core.records import WorkOrder
 from tuinova.core.states import (
     BUILD_TASKS,
     DELETE_TASKS,
@@ -129,58 +127,44 @@ def rule_for(scene: Scene) -> Rule | None:
 
 
 # The whole host ------------------------------------------------------------------------------------------------------
-def recover_host(compute: Compute) -> None:
+def recover_host(compute: Compute, *, started: bool = True) -> None:
     """Settle every server of the host, then ring the orders that had not begun.
 
-    Each server is settled in its own lane, so the service is ready before the guests are.
+    Each server is settled in its own lane, so the service is ready before the guests are. When only the hypervisor's
+    daemon was away (not `started`), guests that went off meanwhile did so by themselves: they are the power sync's.
     """
     states = {guest.uuid: guest.state for guest in compute.driver.list_guests()}
     instances = {instance.uuid: instance for instance in compute.conductor.instances_on(compute.host)}
     begun: dict[str, WorkOrder] = {}
     waiting: list[WorkOrder] = []
     for order in compute.conductor.open_orders(host=compute.host):
-        instance = instances.get(order.instance_uuid)
-        if instance is None or not has_begun(compute, instance, order):
-            waiting.append(order)
-        else:
+        if order.instance_uuid in instances and is_repeated(order):
             begun[order.instance_uuid] = order
+        else:
+            waiting.append(order)
     asked = {order.instance_uuid for order in waiting}
     for instance in instances.values():
         scene = Scene(instance, states.get(instance.uuid, _P.NOSTATE), begun.get(instance.uuid))
         if instance.uuid in asked:
             # What was accepted last has not begun: it is simply carried out, and what it overtook is over.
             overtaken_at_crash(compute, scene)
-        elif needs_care(compute, scene):
+        elif needs_care(scene) or (started and slept(compute, scene)):
             # After a power cut of the host all its guests start here: not all at once.
-            heavy = slept(compute, scene)
+            heavy = started and slept(compute, scene)
             compute.bus.submit(
                 compute.host,
                 instance.uuid,
-                lambda scene=scene: recover(compute, scene),  # type: ignore[misc]
+                lambda scene=scene: recover(compute, scene, started=started),  # type: ignore[misc]
                 heavy=heavy,
             )
     compute.bus.ring(waiting)
 
 
-def has_begun(compute: Compute, instance: Instance, order: WorkOrder) -> bool:
-    """Whether a driver call of the order may have begun: it opens its event just before (a build: its last task)."""
-    if is_repeated(order):
-        return True
-    if order.method == BUILD_METHOD:
-        return instance.task_state == _T.SPAWNING
-    name = event_of(order)
-    try:
-        action = compute.conductor.action(order.instance_uuid, order.ctx.request_id)
-    except ActionNotFound:
-        return False
-    return any(event.event == name and event.finish_time is None for event in action.events)
-
-
-def needs_care(compute: Compute, scene: Scene) -> bool:
-    """Whether anything is to be done about the server; one that is being scheduled is the conductor's."""
+def needs_care(scene: Scene) -> bool:
+    """Whether a task or an order is to be ended; a server that is being scheduled is the conductor's."""
     if scene.task == _T.SCHEDULING and scene.order is None:
         return False
-    return scene.order is not None or rule_for(scene) is not None or slept(compute, scene)
+    return scene.order is not None or rule_for(scene) is not None
 
 
 def slept(compute: Compute, scene: Scene) -> bool:
@@ -193,9 +177,27 @@ def slept(compute: Compute, scene: Scene) -> bool:
     )
 
 
-def recover(compute: Compute, scene: Scene) -> None:
+def is_over(compute: Compute, scene: Scene) -> bool:
+    """Whether the work was going on in this process and came to its own end before its turn for recovery."""
+    now = compute.conductor.instance(scene.instance.uuid)
+    return (now.vm_state, now.task_state) != (scene.instance.vm_state, scene.instance.task_state)
+
+
+def _is_open(compute: Compute, order: WorkOrder | None) -> bool:
+    return order is not None and any(
+        one.id == order.id for one in compute.conductor.open_orders(uuid=order.instance_uuid)
+    )
+
+
+def recover(compute: Compute, scene: Scene, *, started: bool = True) -> None:
     """Settle one server; a failure makes it ERROR and never stops the others."""
     try:
+        if is_over(compute, scene):
+            if scene.order is not None and scene.order.id in {
+                o.id for o in compute.conductor.open_orders(compute.host)
+            }:
+                overtaken_at_crash(compute, scene)
+            return
         rule = rule_for(scene)
         if rule is None:
             close_order(compute, scene)
@@ -203,8 +205,10 @@ def recover(compute: Compute, scene: Scene) -> None:
             LOG.info("%s: %s", scene.instance.uuid, rule.name)
             rule.cure(compute, scene)
         now = compute.conductor.instance(scene.instance.uuid)
+        if not started or now.task_state is not None:
+            return
         fresh = Scene(now, compute.power_state(now.uuid), None)
-        if now.task_state is None and slept(compute, fresh):
+        if slept(compute, fresh):
             resume_on_boot(compute, fresh)
     except InstanceNotFound:
         close_order(compute, scene)

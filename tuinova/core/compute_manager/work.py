@@ -106,6 +106,7 @@ def begin(compute: Compute, order: WorkOrder, *, event: str, tasks: ExpectedTask
             updates=updates,
             expect_task=tasks,
             event_start=None if is_repeated(order) else EventStart(event, order.ctx.request_id, compute.host),
+            order_started=order.id,
         )
     except InstanceNotFound:
         compute.conductor.order_done(order.id)
