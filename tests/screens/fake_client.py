@@ -362,6 +362,7 @@ class FakeService:
         self.streams: list[FakeStream] = []
         self.down = ""
         self.trimmed_once = False
+        self.closed_projects: set[str] = set()
         self.connections: list[SimpleNamespace] = []
         self.requests: list[tuple[str, str, Any]] = []
         self.created: list[dict[str, Any]] = []
@@ -390,6 +391,8 @@ class FakeService:
         self.connections.append(SimpleNamespace(username=username, project=project))
         if self.down:
             raise ServiceUnreachable(self.down)
+        if project in self.closed_projects:
+            raise ApiError(403, f"User {username} has no role in project {project}.", "req-403")
         return FakeClient(self, username or "admin", project or "admin")
 
     # levers ----------------------------------------------------------------------------------------------------------

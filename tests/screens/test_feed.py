@@ -154,3 +154,26 @@ def test_roles_come_with_those_that_they_imply() -> None:
     identity = identity_of({"roles": ["manager"], "user": {"id": "u", "name": "n"}, "project": "p", "driver": "fake"})
     assert identity.roles == ("manager", "member", "reader")
     assert (identity.user, identity.project) == ("n", "p")
+
+
+async def test_a_refused_switch_goes_back_to_who_was_let_in(make_app: Any, service: FakeService, until: Any) -> None:
+    service.closed_projects = {"demo"}
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.state == "ready")
+        app.connect_as(Acting("admin", "demo"))
+        await until(pilot, lambda: len(service.connections) == 3)
+        await until(pilot, lambda: app.acting == Acting() and app.state == "ready")
+        assert any("has no role in project demo" in note.message for note in app._notifications)
+
+
+async def test_a_server_that_falls_into_error_says_why(make_app: Any, service: FakeService, until: Any) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.state == "ready")
+        service.change(uuid_of(8), vm_state="error", task_state=None, fault={"code": 500, "message": "Disk is full"})
+        await until(pilot, lambda: any("Disk is full" in note.message for note in app._notifications))
+        count = len(app._notifications)
+        service.change(uuid_of(8), description="still broken")
+        await until(pilot, lambda: app.servers.rows[uuid_of(8)]["description"] == "still broken")
+        assert len(app._notifications) == count

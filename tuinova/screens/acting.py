@@ -197,8 +197,14 @@ class ActingMixin:
     def action_help(self) -> None:
         """Keys and words, made from the registry."""
         from tuinova.screens.help import HelpScreen
+        from tuinova.screens.server_page import ServerPage
 
-        self._tui.push_screen(HelpScreen(self._tui.main.view.room_actions()))
+        screen = self._tui.screen
+        if isinstance(screen, ServerPage):
+            own = screen.view.tab_actions() if screen.view else ()
+        else:
+            own = self._tui.main.view.room_actions()
+        self._tui.push_screen(HelpScreen(own))
 
     def action_command(self) -> None:
         """The command line."""

@@ -41,11 +41,14 @@ from tuinova.screens.widgets.tones import tone_styles
 if TYPE_CHECKING:
     from textual.binding import BindingType
 
-    from tuinova.screens.feed import ClientFactory, Connecting, Feed, Gone, Loaded
+    from tuinova.screens.feed import ClientFactory, Connecting, Feed, Gone, Loaded, Refused
     from tuinova.screens.instances import InstancesRoom
 
 
 APP_FOOTER = [action for action in PLACE_ACTIONS if action.scope == "app" and action.footer]
+
+
+MOST_TOASTS = 3
 
 
 class Wake(Message):
@@ -106,7 +109,7 @@ class TuinovaApp(ActingMixin, OrderedKeys, App[None]):
         self.servers = server_model()
         self.feed_changes: Signal[Sequence[dict[str, Any]]] = Signal(self, "feed-changes")
         self._feed: Feed | None = None
-        self._gone: Gone | None = None
+        self._accepted: Acting | None = None
         self.animation_level = "none"
         self._take_settings(no_color)
 
@@ -217,11 +220,12 @@ class TuinovaApp(ActingMixin, OrderedKeys, App[None]):
         self._take_changes(waiting)
         self._show_title()
 
-    def _take(self, event: Connecting | Loaded | Gone) -> None:
-        from tuinova.screens.feed import Gone, Loaded
+    def _take(self, event: Connecting | Loaded | Gone | Refused) -> None:
+        from tuinova.screens.feed import Gone, Loaded, Refused
 
         if isinstance(event, Loaded):
             self.client = event.client
+            self._accepted = self.acting
             self.identity = identity_of(event.info)
             self.state = "ready"
             self.counts = Counter(row["status"] for row in event.rows)
@@ -234,6 +238,20 @@ class TuinovaApp(ActingMixin, OrderedKeys, App[None]):
             self.state = "gone"
             self.instances.set_state("gone")
             self._notice(event)
+        elif isinstance(event, Refused):
+            self._refused(event)
+
+    def _refused(self, event: Refused) -> None:
+        """Back to the one who was let in before; without one, say so and stay."""
+        from tuinova.screens.feed import Gone
+
+        self.say(event.reason, title=_("Switch project or user"), severity="error", timeout=15)
+        if self._accepted is not None and self._accepted != self.acting:
+            self.connect_as(self._accepted)
+            return
+        self.state = "gone"
+        self.instances.set_state("gone")
+        self._notice(Gone(event.reason, 0.0))
 
     def _take_names(self, names: dict[str, str]) -> None:
         NAMES.update(names)
@@ -254,12 +272,25 @@ class TuinovaApp(ActingMixin, OrderedKeys, App[None]):
             elif self._concerns(change):
                 gone.pop(key, None)
                 updates[key] = view
+        self._tell_errors(updates)
         self._count(updates, gone)
         if updates or gone:
             self.instances.apply(updates, list(gone))
         for room in self.main.views:
             room.changed(changes)
         self.feed_changes.publish(changes)
+
+    def _tell_errors(self, updates: dict[str, Row]) -> None:
+        """A server that falls into ERROR says why; of many at once only the first few."""
+        fallen = [
+            view
+            for key, view in updates.items()
+            if view["status"] == "ERROR" and self.servers.rows.get(key, view)["status"] != "ERROR"
+        ]
+        for view in fallen[:MOST_TOASTS]:
+            fault = view.get("fault") or {}
+            text = str(fault.get("message") or _("no fault is recorded"))
+            self.say(text, title=f"{view['name']}: {_('ERROR')}", severity="error", timeout=10)
 
     def _concerns(self, change: dict[str, Any]) -> bool:
         project = self.identity.project_id if self.identity else ""

@@ -47,7 +47,14 @@ class Gone(NamedTuple):
     retry_in: float
 
 
-Event = Connecting | Loaded | Changes | Gone
+class Refused(NamedTuple):
+    """The service answers, but not to this person in this project: there is nothing to try again."""
+
+    reason: str
+
+
+Event = Connecting | Loaded | Changes | Gone | Refused
+REFUSALS = (400, 401, 403, 404)
 FIRST_DELAY, LONGEST_DELAY = 0.25, 8.0
 SERVICE_LEFT = N_("the service stopped")
 
@@ -92,7 +99,7 @@ class Feed(threading.Thread):
 
     def run(self) -> None:
         """Connect, load, follow; again after every end, later and later while nothing answers."""
-        from tuinova.client import Trimmed
+        from tuinova.client import ApiError, Trimmed
 
         delay = FIRST_DELAY
         while not self._ended.is_set():
@@ -108,6 +115,9 @@ class Feed(threading.Thread):
                     return
                 if self._stream is not None:
                     delay = FIRST_DELAY
+                if isinstance(error, ApiError) and error.code in REFUSALS:
+                    self._put(Refused(str(error)))
+                    return
                 self._put(Gone(str(error) or SERVICE_LEFT, delay))
                 self._retry.wait(delay * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
                 delay = min(LONGEST_DELAY, delay * 2)

@@ -1,7 +1,7 @@
 """Keys take effect in the order in which they were typed, however fast they come.
 
-Textual hands a key to the focused widget and looks for bindings when it has bubbled back. So a pasted `:server list`, or
-keys typed while the machine is busy, would reach the table under a screen that is still opening, where `S` shuts off.
+Textual hands a key to the focused widget and looks for bindings when it has bubbled back. So a pasted `:server list`,
+or keys typed while the machine is busy, would reach the table under a screen that still opens, where `S` shuts off.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from textual.theme import Theme
 
 _DARK = {
@@ -154,7 +156,7 @@ DARK, LIGHT, ANSI = "tuinova-dark", "tuinova-light", "tuinova-ansi"
 
 def themes(*, few_colors: bool = False) -> tuple[Theme, ...]:
     """Our themes, the default first; `few_colors` for a terminal of 256."""
-    base = _DARK_BASE_256 if few_colors else _DARK_BASE
+    base: Any = _DARK_BASE_256 if few_colors else _DARK_BASE
     return (
         Theme(
             name=DARK,
@@ -166,10 +168,7 @@ def themes(*, few_colors: bool = False) -> tuple[Theme, ...]:
             success="#7bd88f",
             foreground="#dbe4f0",
             variables=_DARK_256 if few_colors else _DARK,
-            background=base["background"],
-            surface=base["surface"],
-            panel=base["panel"],
-            boost=base["boost"],
+            **base,
         ),
         Theme(
             name=LIGHT,

@@ -1,0 +1,76 @@
+"""One action of the TUI, as a row of data, and how keys are printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tuinova.core.states import ACTION_BY_NAME, Action, Confirm
+from tuinova.i18n import _
+
+Arguments = Callable[..., list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class TuiAction:
+    """One action of the TUI.
+
+    `label` is Nova's dashboard's; `short` stands in the footer. `scope`: "server" rows act on servers and stand in the
+    action menu under `group`; "table", "app" and "page" rows are commands of that place. `key` is Textual's name of a
+    key, `letter` the one in the menu. `nova` names the row of `core.states.ACTIONS` that it performs, `body` its
+    payload. `changes`: refused with --read-only. `arguments(*names)` is the equivalent command after `tuinova`.
+    `footer`: place in the footer, 0 for none.
+    """
+
+    id: str
+    label: str
+    scope: str
+    key: str = ""
+    short: str = ""
+    letter: str = ""
+    group: str = ""
+    nova: str = ""
+    body: Any = None
+    many: bool = True
+    changes: bool = False
+    footer: int = 0
+    arguments: Arguments | None = None
+    help: str = ""
+    alias: tuple[str, ...] = field(default=())
+
+    @property
+    def row(self) -> Action | None:
+        """The row of Nova's table, None for an action of our own."""
+        return ACTION_BY_NAME.get(self.nova) if self.nova else None
+
+    @property
+    def confirm(self) -> Confirm:
+        """How it is asked for."""
+        return self.row.confirm if self.row else Confirm.NONE
+
+    @property
+    def footer_label(self) -> str:
+        """The word in the footer."""
+        return _(self.short or self.label)
+
+
+KEY_TEXT = {
+    "slash": "/",
+    "asterisk": "*",
+    "colon": ":",
+    "question_mark": "?",
+    "enter": "⏎",
+    "escape": "Esc",
+    "space": "Space",
+    "tab": "Tab",
+    "ctrl+p": "^P",
+    "ctrl+q": "^Q",
+    "f1": "F1",
+    "backspace": "⌫",
+}
+
+
+def key_text(key: str) -> str:
+    """A key as it is printed on a screen."""
+    return KEY_TEXT.get(key, key)
