@@ -6,6 +6,7 @@ The first frame is painted before anything is asked of the service: the connecti
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import threading
@@ -233,6 +234,7 @@ class TuinovaApp(ActingMixin, OrderedKeys, App[None]):
             for view in self.main.views:
                 view.connected(event.client)
             self._notice(None)
+            gc.freeze()  # rows are freed by their counts; walking all of them makes single keys slow
             self.call_service(_names, self._take_names, failed=lambda _error: None)
         elif isinstance(event, Gone):
             self.state = "gone"
