@@ -179,6 +179,8 @@ class ConsoleView(Toned, Widget, can_focus=True):
             return
         with self.line.guard:
             limit = self.line.terminal.scrollback
+            if self.back == 0:
+                self._scrolled = self.line.terminal.scrolled  # what was not painted yet moves nothing
         back = min(max(self.back + lines, 0), limit)
         if back != self.back:
             self.back = back
