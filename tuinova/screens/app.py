@@ -291,7 +291,7 @@ class TuinovaApp(ActingMixin, OrderedKeys, App[None]):
         ]
         for view in fallen[:MOST_TOASTS]:
             fault = view.get("fault") or {}
-            text = str(fault.get("message") or _("no fault is recorded"))
+            text = str(fault.get("message") or _("none recorded"))
             self.say(text, title=f"{view['name']}: {_('ERROR')}", severity="error", timeout=10)
 
     def _concerns(self, change: dict[str, Any]) -> bool:

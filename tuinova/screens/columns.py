@@ -107,11 +107,11 @@ def _column(key: str, label: str, getter: Callable[[rows.Row], object], minimum:
 
 # In the order in which width lets them in.
 SERVER_COLUMNS: tuple[Column, ...] = (
-    Column("name", N_("Instance Name"), _name, lambda row: natural(row["name"]), 18, 36),
+    Column("name", N_("Instance Name"), _name, lambda row: natural(row["name"]), 16, 36),
     Column("status", N_("Status"), _status, _status_rank, 15, 19),
     Column("task", N_("Task"), _task, _field("task_state"), 12, 20),
     Column("power", N_("Power State"), _power, _power_rank, 9, 11),
-    Column("ip", N_("IP Address"), _text(rows.addresses), _address_key, 13, 15),
+    Column("ip", N_("IP Address"), _text(rows.addresses), _address_key, 15, 15),
     Column("age", N_("Age"), _age, _newest, 4, 5, True, True),
     _column("flavor", N_("Flavor"), _named("flavor"), 10, 14),
     _column("image", N_("Image Name"), _named("image"), 12, 22),
