@@ -68,7 +68,7 @@ def _build(compute: Compute, order: WorkOrder) -> None:
     check_group(compute, instance)
     guest = compute.specs.make(instance, admin_password=order.args.get("admin_password"), must_have_image=True)
     compute.driver.spawn(guest)
-    conductor.step(
+    instance = conductor.step(
         uuid,
         updates={
             "vm_state": VmState.ACTIVE,
@@ -81,6 +81,7 @@ def _build(compute: Compute, order: WorkOrder) -> None:
         event_finish=EventFinish(EVENT, order.ctx.request_id, host=compute.host),
         order_done=order.id,
     )
+    compute.written_power[uuid] = instance.power_state
 
 
 def check_group(compute: Compute, instance: Instance) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -44,6 +44,8 @@ class Compute:
     bus: LocalBus
     sync_actions: SyncActions
     now: Callable[[], datetime] = utc_now
+    # The power state that this process wrote down last, by server: an event that only repeats it needs no look.
+    written_power: dict[str, int] = field(default_factory=dict)
     # Told of the end of each build: (host, node, uuid, succeeded); the scheduler's table counts failures.
     build_ended: Callable[[str, str, str, bool], None] = lambda host, node, uuid, succeeded: None
     # Told of servers that hold nothing any more.
@@ -62,3 +64,8 @@ class Compute:
             return int(self.power_state(instance.uuid))
         except HypervisorUnavailable:
             return instance.power_state
+
+    def forget(self, uuid: str) -> None:
+        """The server is gone."""
+        self.written_power.pop(uuid, None)
+        self.released(uuid)

@@ -66,8 +66,11 @@ def differs(instance: Instance, state: PowerState) -> bool:
 def sync_one(compute: Compute, uuid: str, expected: PowerState | None = None) -> None:
     """Settle one server with the state that the hypervisor has now; runs in the server's lane.
 
-    With `expected` (a lifecycle event) another state means that the event is stale.
+    With `expected` (a lifecycle event) another state means that the event is stale, and one that was written down last
+    that it tells of our own doing.
     """
+    if expected is not None and compute.written_power.get(uuid) == expected:
+        return
     try:
         instance = compute.conductor.instance(uuid)
         if instance.host != compute.host or instance.task_state is not None:
@@ -90,6 +93,7 @@ def settle(compute: Compute, instance: Instance, state: PowerState) -> None:
             instance = compute.conductor.step(instance.uuid, updates={"power_state": state}, expect_task=None)
         except UnexpectedTaskState:
             return
+    compute.written_power[instance.uuid] = int(state)
     if (instance.vm_state, state) in _ODD:
         LOG.warning("%s is %s but its guest is %s; left alone", instance.uuid, instance.vm_state, state.name)
     action = SYNC_TABLE.get((instance.vm_state, state), Sync.NOTHING)

@@ -133,6 +133,7 @@ def recover_host(compute: Compute, *, started: bool = True) -> None:
     Each server is settled in its own lane, so the service is ready before the guests are. When only the hypervisor's
     daemon was away (not `started`), guests that went off meanwhile did so by themselves: they are the power sync's.
     """
+    compute.written_power.clear()
     states = {guest.uuid: guest.state for guest in compute.driver.list_guests()}
     instances = {instance.uuid: instance for instance in compute.conductor.instances_on(compute.host)}
     begun: dict[str, WorkOrder] = {}

@@ -87,8 +87,6 @@ def run(work: Work, compute: Compute, order: WorkOrder) -> None:
     try:
         updates = work.body(compute, order, instance)
         end(compute, order, work, updates)
-        if work.delete_row:
-            compute.released(instance.uuid)
     except InstanceNotFound:
         compute.conductor.order_done(order.id)
     except UnexpectedTaskState as error:
@@ -123,7 +121,7 @@ def is_repeated(order: WorkOrder) -> bool:
 def end(compute: Compute, order: WorkOrder, work: Work, updates: Updates) -> Instance:
     """The last step of a success; `system_metadata` among the updates is what the server is to remember."""
     values = {"task_state": None, **updates}
-    return compute.conductor.step(
+    instance = compute.conductor.step(
         order.instance_uuid,
         system_metadata=values.pop("system_metadata", None),
         updates=values,
@@ -132,6 +130,10 @@ def end(compute: Compute, order: WorkOrder, work: Work, updates: Updates) -> Ins
         order_done=order.id,
         delete_row=work.delete_row,
     )
+    compute.written_power[instance.uuid] = instance.power_state
+    if work.delete_row:
+        compute.forget(instance.uuid)
+    return instance
 
 
 def overtaken(compute: Compute, order: WorkOrder, event: str, error: UnexpectedTaskState) -> None:
@@ -157,6 +159,7 @@ def close_event(compute: Compute, order: WorkOrder, event: str, error: Exception
 
 def fail(compute: Compute, order: WorkOrder, work: Work, instance: Instance, error: Exception) -> None:
     """The last step of a failure: what the row's rule says, a fault, the event's end."""
+    compute.written_power.pop(order.instance_uuid, None)
     failure = work.failed(compute, order, instance, error)
     finish = EventFinish(
         work.event,
