@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -129,8 +130,10 @@ def test_a_wrong_body_is_400(admin: Client, server: dict[str, Any], body: Any, m
 
 
 def test_console_output(admin: Client, server: dict[str, Any]) -> None:
-    everything = admin.servers.console_output(server["id"])
-    assert "login:" in everything
+    deadline = time.monotonic() + 20
+    while "login:" not in (everything := admin.servers.console_output(server["id"])):
+        assert time.monotonic() < deadline, everything
+        time.sleep(0.05)
     assert "\x1b" not in everything
     assert admin.servers.console_output(server["id"], 1) == everything.split("\n")[-1]
     assert b"login:" in admin.servers.console_log(server["id"])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tuinova.console.log import console_text
 from tuinova.core import policy
 from tuinova.core.catalogue_cache import CatalogueCache
 from tuinova.core.compute_api import metadata
@@ -24,7 +24,6 @@ from tuinova.core.states import ACTION_BY_NAME
 # (host, server, all boots) to the console's text as bytes; raises ConsoleNotAvailable.
 ConsoleLog = Callable[[str, str, bool], bytes]
 # Control characters that no text format takes; a carriage return and escape sequences are among them, as in Nova.
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f]")
 _FIELDS = frozenset({"name", "description", "hostname", "access_ip_v4", "access_ip_v6", "disk_config"})
 
 
@@ -90,11 +89,8 @@ class ComputeAPI:
 
     # console ---------------------------------------------------------------------------------------------------------
     def console_output(self, ctx: RequestContext, uuid: str, length: int | None = None) -> str:
-        """The last `length` lines of the console log of this boot; None or -1 for all of it."""
-        text = _CONTROLS.sub("", self.raw_console_log(ctx, uuid).decode("utf-8", "replace"))
-        if length is None or length < 0:
-            return text
-        return "\n".join(text.split("\n")[-length:]) if length else ""
+        """The last `length` lines of the console log of this boot, as Nova's API words them; None for all."""
+        return console_text(self.raw_console_log(ctx, uuid), length)
 
     def raw_console_log(self, ctx: RequestContext, uuid: str, *, all_boots: bool = False) -> bytes:
         """The console log as the guest wrote it."""
