@@ -328,6 +328,7 @@ def test_libvirtd_that_dies_in_a_spawn_leaves_what_cleanup_finds(
         plug(guests, guest)
 
     monkeypatch.setattr(Guests, "_plug", kill_then_plug)
+    monkeypatch.setattr("tuinova.virt.libvirt.connection.SHORT_OUTAGE", 0.0)
     guest = guest_spec(blank, nics=[nic(52)])
     try:
         with pytest.raises(HypervisorUnavailable):

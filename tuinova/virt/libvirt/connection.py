@@ -8,22 +8,29 @@ taking the call and entering its loop): a look at one guest then waits for anoth
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 import weakref
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
 import libvirt
 
 from tuinova.core.errors import HypervisorUnavailable, NovaError
 from tuinova.virt.driver import ConnectionListener
-from tuinova.virt.libvirt.errors import words
+from tuinova.virt.libvirt.errors import connection_broken, words
 
 LOG = logging.getLogger(__name__)
+T = TypeVar("T")
 
 KEEPALIVE_INTERVAL = 5  # seconds between probes
 KEEPALIVE_COUNT = 3  # unanswered probes until the connection counts as lost
 RECONNECT_FIRST = 0.2
 RECONNECT_LONGEST = 5.0
+# A restart of libvirtd takes 1 to 2 s, a package's update somewhat longer: no action fails for that.
+SHORT_OUTAGE = 8.0
+RETRY_PAUSE = 0.1
 
 _CLOSE_REASONS = {
     libvirt.VIR_CONNECT_CLOSE_REASON_ERROR: "the connection failed",
@@ -87,6 +94,7 @@ class Connection:
         self._local = threading.local()
         self._lost: libvirt.virConnect | None = None
         self._reason = "not connected yet"
+        self._lost_at: float | None = -math.inf  # monotonic; None while connected
         self._setup: Setup | None = None
         self._listener: ConnectionListener | None = None
         self._wake = threading.Event()
@@ -124,6 +132,27 @@ class Connection:
         conn: libvirt.virConnect = self._local.conn
         return conn
 
+    def lasting(self, call: Callable[[], T]) -> T:
+        """Make a call that may be made again: when the connection breaks under it and is back soon, it is.
+
+        What is back later than SHORT_OUTAGE s after the loss fails; what is called after that fails at once.
+        """
+        give_up: float | None = None
+        while True:
+            try:
+                return call()
+            except (libvirt.libvirtError, HypervisorUnavailable) as error:
+                if isinstance(error, libvirt.libvirtError) and not connection_broken(error):
+                    raise
+                now, lost_at = time.monotonic(), self._lost_at
+                if give_up is None:
+                    # A call may notice it before the event thread does.
+                    give_up = (now if lost_at is None else lost_at) + SHORT_OUTAGE
+                if self._closing or in_event_loop() or now >= give_up:
+                    raise
+                LOG.debug("%s: the call waits for the connection: %s", self.host, error)
+                time.sleep(RETRY_PAUSE)
+
     @property
     def up(self) -> bool:
         """Whether there is one now."""
@@ -151,6 +180,7 @@ class Connection:
         with self._lock:
             self._conn = conn
             self._reason = ""
+            self._lost_at = None
 
     def _closed(self, conn: libvirt.virConnect, reason: int, _: object) -> None:
         """Called in the event thread: only takes note, the keeper does the work."""
@@ -158,6 +188,7 @@ class Connection:
             return
         with self._lock:
             self._conn, self._lost = None, conn
+            self._lost_at = time.monotonic()
             self._reason = _CLOSE_REASONS.get(reason, "the connection was lost")
         self._wake.set()
 
@@ -211,7 +242,7 @@ class Connection:
         self._wake.set()
         with self._lock:
             conn, self._conn = self._conn, None
-            self._reason = "the driver is closed"
+            self._reason, self._lost_at = "the driver is closed", -math.inf
         if self._keeper is not None and self._keeper is not threading.current_thread():
             self._keeper.join(timeout=RECONNECT_LONGEST + 1)
         _leave(conn, self.uri)

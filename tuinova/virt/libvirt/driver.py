@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 from xml.etree import ElementTree as ET
 
 import libvirt
@@ -35,6 +36,7 @@ from tuinova.virt.libvirt.network import Networks
 from tuinova.virt.libvirt.options import LibvirtOptions
 
 KEY_HOLD_MS = 100
+T = TypeVar("T")
 
 
 class LibvirtDriver(ComputeDriver):
@@ -68,6 +70,11 @@ class LibvirtDriver(ComputeDriver):
         with translated(self.host, uuid):
             yield
 
+    def _lasting(self, uuid: str, call: Callable[[], T]) -> T:
+        """A call that may be made again: a short outage of libvirtd only makes it last longer."""
+        with self._errors(uuid):
+            return self._connection.lasting(call)
+
     # life ------------------------------------------------------------------------------------------------------------
     def init_host(self, on_lifecycle: LifecycleListener, on_connection: ConnectionListener) -> None:
         """See the contract; raises DriverError when QEMU's user can't enter the instances directory."""
@@ -99,13 +106,15 @@ class LibvirtDriver(ComputeDriver):
     # what is there ---------------------------------------------------------------------------------------------------
     def list_guests(self) -> Sequence[GuestInfo]:
         """See the contract; one call for all states."""
-        with self._errors():
-            found = self._connection.get().getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE, 0)
-            return [
-                self._info(domain, int(stats.get("state.state", libvirt.VIR_DOMAIN_NOSTATE)))
-                for domain, stats in found
-                if self._host.is_ours(domain)
-            ]
+        return self._lasting("", self._list_guests)
+
+    def _list_guests(self) -> list[GuestInfo]:
+        found = self._connection.get().getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE, 0)
+        return [
+            self._info(domain, int(stats.get("state.state", libvirt.VIR_DOMAIN_NOSTATE)))
+            for domain, stats in found
+            if self._host.is_ours(domain)
+        ]
 
     def _info(self, domain: libvirt.virDomain, state: int) -> GuestInfo:
         number = domain.ID()
@@ -113,9 +122,11 @@ class LibvirtDriver(ComputeDriver):
 
     def guest_info(self, uuid: str) -> GuestInfo:
         """See the contract."""
-        with self._errors(uuid):
-            domain = self._host.find(uuid)
-            return self._info(domain, domain.state()[0])
+        return self._lasting(uuid, lambda: self._guest_info(uuid))
+
+    def _guest_info(self, uuid: str) -> GuestInfo:
+        domain = self._host.find(uuid)
+        return self._info(domain, domain.state()[0])
 
     def node_resources(self) -> Sequence[NodeResources]:
         """See the contract."""
@@ -147,7 +158,7 @@ class LibvirtDriver(ComputeDriver):
 
     def list_networks(self) -> Sequence[HostNetwork]:
         """See the contract."""
-        return self._networks.list()
+        return self._lasting("", self._networks.list)
 
     def leftovers(self) -> Mapping[str, Sequence[str]]:
         """See the contract."""
@@ -164,8 +175,7 @@ class LibvirtDriver(ComputeDriver):
     # a guest's life --------------------------------------------------------------------------------------------------
     def spawn(self, guest: GuestSpec) -> None:
         """See the contract."""
-        with self._errors(guest.uuid):
-            self._guests.spawn(guest)
+        self._lasting(guest.uuid, lambda: self._guests.spawn(guest))
 
     def destroy(self, guest: GuestSpec) -> None:
         """See the contract."""
@@ -173,48 +183,39 @@ class LibvirtDriver(ComputeDriver):
 
     def cleanup(self, uuid: str) -> None:
         """See the contract; a foreign guest's domain is left alone."""
-        with self._errors(uuid):
-            self._guests.remove(uuid)
+        self._lasting(uuid, lambda: self._guests.remove(uuid))
 
     def power_off(self, uuid: str, timeout: int, retry_interval: int) -> None:
         """See the contract."""
-        with self._errors(uuid):
-            self._guests.power_off(uuid, timeout, retry_interval)
+        self._lasting(uuid, lambda: self._guests.power_off(uuid, timeout, retry_interval))
 
     def power_on(self, guest: GuestSpec) -> None:
         """See the contract."""
-        with self._errors(guest.uuid):
-            self._guests.power_on(guest)
+        self._lasting(guest.uuid, lambda: self._guests.power_on(guest))
 
     def reboot(self, guest: GuestSpec, kind: RebootType) -> RebootType:
         """See the contract."""
-        with self._errors(guest.uuid):
-            return self._guests.reboot(guest, kind)
+        return self._lasting(guest.uuid, lambda: self._guests.reboot(guest, kind))
 
     def pause(self, uuid: str) -> None:
         """See the contract."""
-        with self._errors(uuid):
-            self._guests.pause(uuid)
+        self._lasting(uuid, lambda: self._guests.pause(uuid))
 
     def unpause(self, uuid: str) -> None:
         """See the contract."""
-        with self._errors(uuid):
-            self._guests.unpause(uuid)
+        self._lasting(uuid, lambda: self._guests.unpause(uuid))
 
     def suspend(self, uuid: str) -> None:
         """See the contract."""
-        with self._errors(uuid):
-            self._guests.suspend(uuid)
+        self._lasting(uuid, lambda: self._guests.suspend(uuid))
 
     def resume(self, guest: GuestSpec) -> None:
         """See the contract."""
-        with self._errors(guest.uuid):
-            self._guests.resume(guest)
+        self._lasting(guest.uuid, lambda: self._guests.resume(guest))
 
     def resume_state_on_host_boot(self, guest: GuestSpec) -> None:
         """See the contract."""
-        with self._errors(guest.uuid):
-            self._guests.resume_state_on_host_boot(guest)
+        self._lasting(guest.uuid, lambda: self._guests.resume_state_on_host_boot(guest))
 
     # console ---------------------------------------------------------------------------------------------------------
     def console_output(self, uuid: str, all_boots: bool = False) -> bytes:

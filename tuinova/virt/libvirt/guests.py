@@ -13,7 +13,7 @@ from tuinova.core.states import PowerState
 from tuinova.virt.driver import DriverError, GuestSpec, RebootType
 from tuinova.virt.libvirt import configdrive, console_log, disks, power
 from tuinova.virt.libvirt.disks import GuestDisks
-from tuinova.virt.libvirt.errors import words
+from tuinova.virt.libvirt.errors import connection_broken, words
 from tuinova.virt.libvirt.guest_xml import GuestXml
 from tuinova.virt.libvirt.host import Host
 from tuinova.virt.libvirt.images import ImageCache
@@ -64,7 +64,7 @@ class Guests:
 
     def _undo(self, uuid: str) -> None:
         try:
-            self.remove(uuid)
+            self.host.connection.lasting(lambda: self.remove(uuid))
         except (NovaError, libvirt.libvirtError) as error:
             # The build's own error goes up; what stays is found by `leftovers` and the list of guests.
             LOG.warning("after a failed build, guest %s can't be removed: %s", uuid, error)
@@ -170,6 +170,8 @@ class Guests:
                 self._start_boot(domain, self.files(uuid))
             return went_off is not False
         except libvirt.libvirtError as error:
+            if connection_broken(error):
+                raise
             LOG.warning("soft reboot of %s failed, a hard one follows: %s", uuid, words(error))
             return False
 
