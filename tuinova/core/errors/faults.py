@@ -1,0 +1,89 @@
+"""500: what goes wrong inside the engine and ends as a fault of a server."""
+
+from __future__ import annotations
+
+from tuinova.core.errors.base import NovaError
+from tuinova.core.errors.invalid import Invalid
+
+
+class NoValidHost(NovaError):
+    """No host passed (nova/exception.py NoValidHost); the reason may be empty, the trailing blank is Nova's."""
+
+    msg_fmt = "No valid host was found. {reason}"
+
+    def __init__(self, message: str | None = None, *, reason: str = "") -> None:
+        super().__init__(message, reason=reason)
+
+
+class MaxRetriesExceeded(NoValidHost):
+    """Every try and every alternate failed."""
+
+    msg_fmt = "Exceeded maximum number of retries. {reason}"
+
+
+class SchedulerHostFilterNotFound(NovaError):
+    """An unknown filter in the configuration."""
+
+    msg_fmt = "Scheduler Host Filter {filter_name} could not be found."
+
+
+class UnsupportedPolicyException(Invalid):
+    """A server group policy whose filter is not enabled."""
+
+    msg_fmt = "ServerGroup policy is not supported: {reason}"
+
+
+class ComputeResourcesUnavailable(NovaError):
+    """A host-side claim that failed: the build goes to the next host."""
+
+    msg_fmt = "Insufficient compute resources: {reason}."
+
+
+class BuildAbortException(NovaError):
+    """A build failure that no other host would cure."""
+
+    msg_fmt = "Build of instance {instance_uuid} aborted: {reason}"
+
+
+class NoMoreFixedIps(NovaError):
+    """The network has no free address."""
+
+    msg_fmt = "No fixed IP addresses available for network: {net}"
+
+
+class InstancePowerOffFailure(NovaError):
+    """The hypervisor did not power the guest off."""
+
+    msg_fmt = "Failed to power off instance: {reason}"
+
+
+class InstancePowerOnFailure(NovaError):
+    """The hypervisor did not power the guest on."""
+
+    msg_fmt = "Failed to power on instance: {reason}."
+
+
+class InternalError(NovaError):
+    """A hypervisor error in its own words."""
+
+    msg_fmt = "{err}"
+
+
+class InvalidConfig(NovaError):
+    """A configuration file that can't be read as one."""
+
+    msg_fmt = "{reason}"
+
+
+class StateDirectoryLocked(NovaError):
+    """A second service on one state directory."""
+
+    msg_fmt = "Another tuinova service (pid {pid}) has the state directory {path}: stop it, or set TUINOVA_STATE_DIR."
+
+
+class DatabaseTooNew(NovaError):
+    """A database written by a newer version."""
+
+    msg_fmt = (
+        "The database is at schema {found}, this version knows up to {known}: use the newer tuinova that wrote it."
+    )
