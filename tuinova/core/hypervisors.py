@@ -23,6 +23,7 @@ SYSTEM, SESSION = "qemu:///system", "qemu:///session"
 # Where libvirt's system daemon listens: the one of old, then the modular one.
 _SYSTEM_SOCKETS = ("/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock")
 _REMEMBERED = "hypervisor"
+_HOST_NAME = "compute_host"
 
 
 def open_drivers(config: Config, paths: Paths) -> list[ComputeDriver]:
@@ -38,13 +39,24 @@ def open_drivers(config: Config, paths: Paths) -> list[ComputeDriver]:
     return _libvirt_drivers(config, paths, uris)
 
 
-def host_name(config: Config) -> str:
-    """The compute host's name."""
-    return config.DEFAULT.host or socket.gethostname()
+def host_name(config: Config, paths: Paths) -> str:
+    """The compute host's name: the configured one, else what this machine was called when the service first ran.
+
+    Servers are recorded under it, so a machine that gets another name must not become another host.
+    """
+    if config.DEFAULT.host:
+        return str(config.DEFAULT.host)
+    path = paths.state_dir / _HOST_NAME
+    if remembered := _line(path):
+        return remembered
+    name = socket.gethostname()
+    paths.state_dir.mkdir(parents=True, exist_ok=True)
+    path.write_text(name + "\n", encoding="utf-8")
+    return name
 
 
-def _names(config: Config, count: int) -> list[str]:
-    name = host_name(config)
+def _names(config: Config, paths: Paths, count: int) -> list[str]:
+    name = host_name(config, paths)
     return [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
 
 
@@ -64,7 +76,7 @@ def _fake_drivers(config: Config, paths: Paths) -> list[ComputeDriver]:
         boot_seconds=ours.fake_boot_seconds,
     )
     path = paths.state_dir / "fake"
-    return [FakeDriver(host=name, path=path, options=options) for name in _names(config, ours.fake_hosts)]
+    return [FakeDriver(host=name, path=path, options=options) for name in _names(config, paths, ours.fake_hosts)]
 
 
 # libvirt -------------------------------------------------------------------------------------------------------------
@@ -79,7 +91,7 @@ def _libvirt_drivers(config: Config, paths: Paths, uris: Sequence[str]) -> list[
     options = _libvirt_options(config)
     base = _instances_path(config, paths)
     drivers: list[ComputeDriver] = []
-    for name, uri in zip(_names(config, len(uris)), uris, strict=True):
+    for name, uri in zip(_names(config, paths, len(uris)), uris, strict=True):
         # Hosts on one machine must not share a directory: each would take the other's files for leftovers.
         instances = base if len(uris) == 1 else base.with_name(f"{base.name}-{name}")
         drivers.append(LibvirtDriver(host=name, uri=uri, instances_path=instances, options=options))
@@ -120,7 +132,7 @@ def auto_uri(paths: Paths) -> str:
 
     What was chosen once is kept: servers live on one hypervisor, and another one would not know them.
     """
-    remembered = _read(paths.state_dir / _REMEMBERED)
+    remembered = _line(paths.state_dir / _REMEMBERED)
     if remembered == SYSTEM or (remembered == SESSION and _has_servers(paths)):
         return remembered
     uri = SYSTEM if _system_answers() and (os.geteuid() == 0 or may_be_entered(paths.instances)) else SESSION
@@ -131,12 +143,11 @@ def auto_uri(paths: Paths) -> str:
     return uri
 
 
-def _read(path: Path) -> str | None:
+def _line(path: Path) -> str | None:
     try:
-        text = path.read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="utf-8").strip() or None
     except OSError:
         return None
-    return text if text in (SYSTEM, SESSION) else None
 
 
 def _has_servers(paths: Paths) -> bool:

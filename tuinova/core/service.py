@@ -115,6 +115,8 @@ class Engine:
         self.duties = duties or Duties()
         self.hosts = LazyHosts(conductor, self.options.scheduler)
         self._now = now
+        # A single compute host lends its name to the other services, as where all of Nova runs on one machine.
+        self._name = drivers[0].host if len(drivers) == 1 else socket.gethostname()
         self._catalogue = CatalogueCache(conductor)
         self._board = HostBoard(conductor, now, service_down_time=self.options.service_down_time)
         self._uuid_host: dict[str, str] = {}
@@ -159,9 +161,8 @@ class Engine:
         self._sweep_images()
         self.conductor.on_orders(self.bus.ring)
         self.bus.serve(None, self._conductor_manager.handle)
-        name = socket.gethostname()
         for binary, topic in _INTERNAL_SERVICES:
-            self.conductor.register_service(name, binary, topic)
+            self.conductor.register_service(self._name, binary, topic)
         for manager in self.managers.values():
             self.conductor.register_service(manager.host)
         for manager in self.managers.values():
@@ -214,9 +215,8 @@ class Engine:
         )
 
     def _beat(self) -> None:
-        name = socket.gethostname()
         for binary, _topic in _INTERNAL_SERVICES:
-            self.conductor.heartbeat(name, binary)
+            self.conductor.heartbeat(self._name, binary)
         for manager in self.managers.values():
             self.conductor.heartbeat(manager.host)
             self.hosts.heartbeat(manager.host)

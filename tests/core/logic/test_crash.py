@@ -338,3 +338,23 @@ def test_a_save_that_the_hypervisor_ends_after_the_restart_is_a_suspend(house: H
     house.settle()
     after = house.server(server.uuid)
     assert (after.vm_state, after.task_state, after.power_state, len(calls)) == ("suspended", None, _OFF, 2)
+
+
+def test_guests_that_their_record_places_on_another_host_are_not_removed(house: House) -> None:
+    server = house.create()
+    house.conductor.step(server.uuid, updates={"host": "its-old-name"})
+    house.pass_time(1801)
+    house.crash()
+    house.restart()
+    house.pass_time(1801)
+    assert house.driver.guest_info(server.uuid).state is PowerState.RUNNING
+
+
+def test_what_a_failed_build_left_on_no_host_is_removed_later(house: House) -> None:
+    house.driver.faults.order("spawn", {"error": "no space", "when": "after"})
+    house.driver.faults.order("destroy", {"error": "busy"})
+    server = house.create()
+    assert (server.vm_state, server.host) == ("error", None)
+    house.driver.faults.order("destroy", None)
+    house.pass_time(1801)
+    assert house.nothing_left(server.uuid)

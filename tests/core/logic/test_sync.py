@@ -288,3 +288,12 @@ def test_a_service_with_a_running_guest_or_open_work_is_busy(house: House) -> No
     assert house.engine.busy()
     house.driver.faults.order("power_on", None)
     house.settle()
+
+
+def test_a_hypervisor_that_refuses_to_be_used_does_not_stop_the_service(make_house: Callable[..., House]) -> None:
+    house = make_house("node1", "node2", start=False)
+    house.driver.faults.order("init_host", {"error": "libvirt 1.0 is too old"})
+    house.engine.start()
+    house.engine.join_start()
+    assert service(house) == (True, "AUTO: Connection to libvirt lost: libvirt 1.0 is too old")
+    assert house.create().host == "node2"

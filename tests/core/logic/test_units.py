@@ -302,3 +302,13 @@ def test_the_hypervisor_that_was_chosen_is_kept(tmp_path: Path, monkeypatch: pyt
     assert hypervisors.auto_uri(where) == "qemu:///system"
     answers[0] = False
     assert hypervisors.auto_uri(where) == "qemu:///system"
+
+
+def test_a_machine_that_is_renamed_stays_the_same_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load(None, environ={})
+    monkeypatch.setattr(hypervisors.socket, "gethostname", lambda: "old")
+    assert hypervisors.host_name(config, places(tmp_path)) == "old"
+    monkeypatch.setattr(hypervisors.socket, "gethostname", lambda: "new")
+    assert hypervisors.host_name(config, places(tmp_path)) == "old"
+    config.set("DEFAULT", "host", "mine", "test")
+    assert hypervisors.host_name(config, places(tmp_path)) == "mine"

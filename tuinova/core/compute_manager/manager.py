@@ -11,7 +11,7 @@ from tuinova.core.compute_manager.duties import Duties
 from tuinova.core.compute_manager.lifecycle import LifecycleEvents
 from tuinova.core.compute_manager.methods import KINDS, METHODS
 from tuinova.core.compute_manager.options import spacing
-from tuinova.core.errors import HypervisorUnavailable
+from tuinova.core.errors import NovaError
 from tuinova.core.records import WorkOrder
 from tuinova.virt.driver import LifecycleEvent
 
@@ -85,8 +85,10 @@ class ComputeManager:
             resources.update_available_resource(compute)
             resources.save_networks(compute)
             recovery.recover_host(compute)
-        except HypervisorUnavailable as error:
+        except NovaError as error:
+            # Whatever the hypervisor refuses (it is away, too old, has no network), the service and its other hosts run.
             self._connected = False
+            LOG.warning("%s can't be used: %s", compute.host, error)
             hypervisor.connection_lost(compute, str(error.kwargs.get("reason", error)))
             self._duties.after(_RECONNECT_SECONDS, self._connect)
             return
@@ -120,8 +122,10 @@ class ComputeManager:
             resources.update_available_resource(self.compute)
             resources.save_networks(self.compute)
             recovery.recover_host(self.compute, started=False)
-        except HypervisorUnavailable as error:
+        except NovaError as error:
             LOG.warning("%s went away again: %s", self.host, error)
+            self._connected = False
+            self._duties.after(_RECONNECT_SECONDS, self._connection_is_back)
             return
         hypervisor.connection_back(self.compute, self._look_around)
 

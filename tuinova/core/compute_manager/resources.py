@@ -39,9 +39,10 @@ def save_networks(compute: Compute) -> None:
 
 
 def reap_leftovers(compute: Compute) -> int:
-    """Guests and files of ours whose row is deleted, or lives on no host or another one; returns how many there were.
+    """Guests and files of servers that are deleted, or that failed to build and live nowhere; returns how many.
 
-    What no row at all speaks of is left alone: it may belong to a service with another state directory.
+    What no row speaks of is left alone (a service with another state directory may own it), and so is what the row
+    places on another host: after a change of a host's name that would be every guest there is.
     """
     if compute.options.running_deleted_instance_action == "noop":
         return 0
@@ -70,7 +71,9 @@ def _ownerless(compute: Compute, uuid: str) -> bool:
 
 def _gone_from(instance: Instance, compute: Compute) -> bool:
     if not instance.deleted:
-        return instance.host != compute.host
+        if instance.host not in (None, compute.host):
+            LOG.warning("%s is on %s, but its record says %s; left alone", instance.uuid, compute.host, instance.host)
+        return instance.host is None
     grace = timedelta(seconds=compute.options.running_deleted_instance_timeout)
     return instance.deleted_at is None or compute.now() - instance.deleted_at >= grace
 
