@@ -112,10 +112,12 @@ class LogTab(TabView):
         if not self.is_mounted:
             return
         if len(data) != self._read_size:
+            # Who scrolled up to read is left there.
+            end = self._follow and (self._read_size < 0 or self.panel.at_end)
             self._read_size = len(data)
             lines = log_lines(data)
             self._line_count = len(lines)
-            self.panel.show(lines, end=self._follow)
+            self.panel.show(lines, end=end)
         self._draw_state()
 
     def _failed(self, error: Exception) -> None:

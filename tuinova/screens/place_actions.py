@@ -40,7 +40,7 @@ PLACE_ACTIONS: tuple[TuiAction, ...] = (
     _place("copy", N_("Show the command line"), "table", "y", N_("Command")),
     _place("all-projects", N_("All projects"), "table", "P"),
     _place("actions", N_("Action menu"), "page", "a", N_("Actions"), 3),
-    _place("tab", N_("Next tab"), "page", "tab", N_("Next tab"), 2),
+    _place("tab", N_("Next tab"), "page", "tab", N_("Tab"), 2),
     _place("back", N_("Back"), "page", "escape", N_("Back"), 1, alias=("q", "backspace")),
     _place("reload", N_("Refresh"), "app", "r", N_("Refresh")),
     _place("project", N_("Switch project or user"), "app", "p", N_("Project")),

@@ -14,7 +14,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from tuinova.i18n import N_, _
-from tuinova.screens.actions import BY_ID, PLACE_ACTIONS, TuiAction, bindings, server_bindings
+from tuinova.screens.actions import BY_ID, PLACE_ACTIONS, TuiAction, bindings, likely_label, row_action, server_bindings
 from tuinova.screens.rooms import footer_pieces
 from tuinova.screens.rows import Row, status_look
 from tuinova.screens.widgets.bars import Bar, Piece
@@ -208,7 +208,10 @@ class ServerPage(Screen[None]):
         own = [action for action in (view.tab_actions() if view else ()) if action.footer]
         page = [action for action in PLACE_ACTIONS if action.scope == "page" and action.footer]
         helps = [action for action in PLACE_ACTIONS if action.id == "help"]
-        self.query_one("#footer", Bar).show(footer_pieces([*page, *own]), footer_pieces(helps))
+        likely: list[Piece] = []
+        if not self.gone and row_action(self.row).id != "open":
+            likely = [Piece(" x ", "key", "key:x"), Piece(likely_label(self.row) + " ", "strong", "key:x")]
+        self.query_one("#footer", Bar).show([*likely, *footer_pieces([*page, *own])], footer_pieces(helps))
 
     def on_descendant_focus(self) -> None:
         """The guest got the keyboard, or gave it back."""
@@ -245,8 +248,6 @@ class ServerPage(Screen[None]):
 
     def action_likely(self) -> None:
         """The server's likely action."""
-        from tuinova.screens.actions import row_action
-
         self.tui.act(row_action(self.row), [self.row])
 
     def action_refresh_tab(self) -> None:
