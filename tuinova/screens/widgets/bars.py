@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import NamedTuple
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -15,6 +16,8 @@ from textual.widget import Widget
 
 from tuinova.screens.widgets.tones import Toned
 from tuinova.text import clean
+
+LEAST_TEXT = 8  # cells; less of a text is not worth showing
 
 
 class Piece(NamedTuple):
@@ -74,14 +77,21 @@ class Bar(Toned, Widget):
 
     def _segments(self, pieces: Sequence[Piece], start: int, end: int, base: Style) -> tuple[list[Segment], int]:
         segments: list[Segment] = []
-        for piece in pieces:
-            if start + piece.width > end:
+        for target, group in groupby(pieces, key=lambda piece: piece.target or piece):
+            run = list(group)  # a key and its word come together or not at all
+            if start + sum(piece.width for piece in run) > end:
+                if not isinstance(target, str) and end - start > LEAST_TEXT:
+                    text = set_cell_size(clean(run[0].text), end - start - 1) + "…"
+                    segments.append(Segment(text, base + self.tone(run[0].tone)))
+                    start = end
                 break
-            style = base + self.tone(piece.tone) if piece.tone else base
-            segments.append(Segment(clean(piece.text), style))
-            if piece.target:
-                self._targets.append((start, start + piece.width, piece.target))
-            start += piece.width
+            first = start
+            for piece in run:
+                style = base + self.tone(piece.tone) if piece.tone else base
+                segments.append(Segment(clean(piece.text), style))
+                start += piece.width
+            if isinstance(target, str):
+                self._targets.append((first, start, target))
         return segments, start
 
     def on_click(self, event: events.Click) -> None:
