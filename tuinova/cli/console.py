@@ -120,6 +120,8 @@ _EVENTS = {
     "on": _("[the guest is on]"),
     "off": _("[the guest is off: start the server to go on]"),
     "busy": _("[another program holds this console: --takeover takes it]"),
+    "unsent": _("[not sent: the guest's console is not there just now]"),
+    "too-slow": _("[this terminal is too slow for what the guest prints: attach again]"),
     "service-stopping": _("[the service is stopping]"),
 }
 
@@ -208,7 +210,9 @@ class _Attachment:
         if event == "connecting" or (event == "on" and not self.was_off):
             return
         self.was_off = event != "on"
-        text = _EVENTS.get(event) or clean(frame.get("message") or frame.get("error") or event)
+        text = _EVENTS.get(event) or _("[no console, trying again: {reason}]").format(
+            reason=clean(frame.get("reason") or event)
+        )
         if event == "busy" and frame.get("who"):
             text += " " + clean(frame["who"])
         sys.stderr.write(f"\r\n{text}\r\n")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
 from tuinova.cli.commands import lister, new_app, session, shower
 from tuinova.cli.diagnostics import CommandError
-from tuinova.cli.output import Listing, Record, list_dict_cell
+from tuinova.cli.output import Cell, Listing, Record, dict_cell, list_dict_cell
 from tuinova.i18n import _
 
 _Server = Annotated[str, typer.Argument(metavar="<server>", help=_("Server (name or ID)"))]
@@ -65,12 +66,50 @@ def show_schedule(
     return Record({"request_id": chosen["request_id"], "at": chosen["at"], **_trace_fields(chosen["trace"])})
 
 
+def _place(place: dict[str, Any] | None) -> str:
+    """`host`, or `host (node)` where they differ."""
+    if not place:
+        return ""
+    return place["host"] if place.get("node") in ("", None, place["host"]) else f"{place['host']} ({place['node']})"
+
+
+def _stage_text(stage: dict[str, Any]) -> str:
+    """A stage in Nova's words, and below it whom it refused and why."""
+    lines = [f"{stage['name']}: (start: {stage['hosts_in']}, end: {stage['hosts_out']})"]
+    lines += [f"  {_place(host)}: {host.get('reason', '')}" for host in stage.get("rejected") or []]
+    return "\n".join(lines)
+
+
+def _rank_text(host: dict[str, Any]) -> str:
+    """A host's weight and what each weigher gave it."""
+    parts = []
+    for name, value in (host.get("weighers") or {}).items():
+        given = value.get("weight") if isinstance(value, dict) else value
+        if given:
+            parts.append(f"{name.removesuffix('Weigher')} {given:.4g}")
+    return f"{_place(host)}: {host['weight']:.4g}" + (f"  ({', '.join(parts)})" if parts else "")
+
+
+# Which text a list of the trace has in a table; the rest are lists of dictionaries as everywhere.
+_TRACE_TEXTS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "stages": _stage_text,
+    "ranking": _rank_text,
+    "claims": lambda claim: f"{_place(claim)}: {'claimed' if claim['claimed'] else 'refused'}",
+    "alternates": _place,
+    "weighers": lambda one: f"{one['name']}: x {one['multiplier']}",
+}
+
+
 def _trace_fields(trace: dict[str, Any]) -> dict[str, Any]:
-    return {key: list_dict_cell(value) if _is_table(value) else value for key, value in trace.items()}
-
-
-def _is_table(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
+    fields: dict[str, Any] = {}
+    for key, value in trace.items():
+        if key in _TRACE_TEXTS:
+            fields[key] = Cell(value, "\n".join(_TRACE_TEXTS[key](row) for row in value or []))
+        elif key == "choice":
+            fields[key] = Cell(value, _place(value))
+        else:
+            fields[key] = dict_cell(value) if isinstance(value, dict) else value
+    return fields
 
 
 def register(app: typer.Typer) -> None:
