@@ -297,3 +297,45 @@ def test_a_hypervisor_that_refuses_to_be_used_does_not_stop_the_service(make_hou
     house.engine.join_start()
     assert service(house) == (True, "AUTO: Connection to libvirt lost: libvirt 1.0 is too old")
     assert house.create().host == "node2"
+
+
+def test_an_action_that_runs_while_the_hypervisor_comes_back_is_not_disturbed(house: House) -> None:
+    server = house.create()
+    house.driver.faults.order("pause", {"kind": "slow", "delay": 0.3})
+    accepted = house.act(server.uuid, "pause", settle=False)
+    assert accepted.task_state == "pausing"
+    manager = house.engine.managers["node1"]
+    manager.connection_changed(False, "end of file")
+    manager.connection_changed(True, "")
+    house.pass_time(0)
+    after = house.server(server.uuid)
+    assert (after.vm_state, after.task_state) == ("paused", None)
+    action = house.newest_action(server.uuid)
+    assert (action.message, [event.result for event in action.events]) == (None, ["Success"])
+
+
+def test_what_could_not_be_settled_without_the_hypervisor_is_settled_when_it_is_back(house: House) -> None:
+    server = house.create()
+    hangs = house.hang("power_off")
+    house.act(server.uuid, "stop", settle=False)
+    assert hangs.wait(10)
+    house.crash()
+    house.open(start=False)
+    house.driver.faults.order("guest_info", {"kind": "lost"})
+    house.engine.start()
+    house.engine.join_start()
+    house.settle()
+    assert house.server(server.uuid).task_state == "powering-off"
+    house.driver.faults.order("guest_info", None)
+    house.engine.managers["node1"].connection_changed(True, "")
+    house.pass_time(0)
+    assert house.server(server.uuid).vm_state == "stopped"
+
+
+def test_a_guest_that_went_off_while_the_daemon_was_away_is_not_started_again(house: House) -> None:
+    server = house.create()
+    set_power(house, server.uuid, _P.SHUTDOWN)
+    house.engine.managers["node1"].connection_changed(True, "")
+    house.pass_time(0)
+    assert house.server(server.uuid).vm_state == "stopped"
+    assert house.newest_action(server.uuid).action == "stop"

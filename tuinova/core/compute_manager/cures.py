@@ -135,11 +135,6 @@ def resume_on_boot(compute: Compute, scene: Scene) -> None:
     compute.conductor.step(instance.uuid, updates={"power_state": compute.power_state(instance.uuid)}, expect_task=None)
 
 
-def nothing(compute: Compute, scene: Scene) -> None:
-    """The server is as it should be; what differs is the power sync's."""
-    close_order(compute, scene)
-
-
 # Steps that cures share ----------------------------------------------------------------------------------------------
 def event_of(order: WorkOrder | None) -> str | None:
     """The event that a begun order has open."""

@@ -86,7 +86,7 @@ class ComputeManager:
             resources.save_networks(compute)
             recovery.recover_host(compute)
         except NovaError as error:
-            # Whatever the hypervisor refuses (it is away, too old, has no network), the service and its other hosts run.
+            # Whatever the hypervisor refuses (away, too old, no network), the service and its other hosts go on.
             self._connected = False
             LOG.warning("%s can't be used: %s", compute.host, error)
             hypervisor.connection_lost(compute, str(error.kwargs.get("reason", error)))

@@ -17,7 +17,6 @@ from tuinova.core.compute_manager.cures import (
     close_order,
     fail_build,
     finish_delete,
-    nothing,
     overtaken_at_crash,
     reboot_again,
     rebuild_failed,
@@ -31,7 +30,6 @@ from tuinova.core.compute_manager.cures import (
 from tuinova.core.compute_manager.work import is_repeated, message_of
 from tuinova.core.conductor.errors import UnexpectedTaskState
 from tuinova.core.errors import HypervisorUnavailable, InstanceNotFound, NovaError
-from tuinova.core.records import WorkOrder
 from tuinova.core.states import (
     BUILD_TASKS,
     DELETE_TASKS,
@@ -75,8 +73,8 @@ _REBOOTING_NOW = frozenset(
     {_T.REBOOTING, _T.REBOOTING_HARD, _T.REBOOT_STARTED, _T.REBOOT_STARTED_HARD},
 )
 _HARD_REBOOTABLE = frozenset({_V.ACTIVE, _V.STOPPED, _V.PAUSED, _V.SUSPENDED, _V.ERROR})
-# An ERROR server keeps Nova's first rule (left alone) except for the tasks that can go on from there.
-_STABLE = frozenset({_V.SOFT_DELETED, _V.SHELVED_OFFLOADED})
+# States that are no end in themselves, whatever the task is.
+_UNSTABLE = frozenset({_V.BUILDING, _V.DELETED})
 
 
 def _tasks(*tasks: TaskState) -> frozenset[str]:
@@ -113,7 +111,6 @@ RULES: Sequence[Rule] = (
     ),
     Rule("resumed", resumed, tasks=_tasks(_T.RESUMING), power=_RUNS),
     Rule("resuming", redo("resume_instance"), tasks=_tasks(_T.RESUMING)),
-    Rule("left alone", nothing, tasks=frozenset(), vm_states=_STABLE),
 )
 LAST_RULE = Rule("any other task", rolled_back)
 
@@ -128,44 +125,26 @@ def rule_for(scene: Scene) -> Rule | None:
 
 # The whole host ------------------------------------------------------------------------------------------------------
 def recover_host(compute: Compute, *, started: bool = True) -> None:
-    """Settle every server of the host, then ring the orders that had not begun.
+    """Settle every server of the host that needs it, then ring the orders that had not begun.
 
     Each server is settled in its own lane, so the service is ready before the guests are. When only the hypervisor's
     daemon was away (not `started`), guests that went off meanwhile did so by themselves: they are the power sync's.
     """
     compute.written_power.clear()
     states = {guest.uuid: guest.state for guest in compute.driver.list_guests()}
-    instances = {instance.uuid: instance for instance in compute.conductor.instances_on(compute.host)}
-    begun: dict[str, WorkOrder] = {}
-    waiting: list[WorkOrder] = []
-    for order in compute.conductor.open_orders(host=compute.host):
-        if order.instance_uuid in instances and is_repeated(order):
-            begun[order.instance_uuid] = order
-        else:
-            waiting.append(order)
-    asked = {order.instance_uuid for order in waiting}
-    for instance in instances.values():
-        scene = Scene(instance, states.get(instance.uuid, _P.NOSTATE), begun.get(instance.uuid))
-        if instance.uuid in asked:
-            # What was accepted last has not begun: it is simply carried out, and what it overtook is over.
-            overtaken_at_crash(compute, scene)
-        elif needs_care(scene) or (started and slept(compute, scene)):
-            # After a power cut of the host all its guests start here: not all at once.
-            heavy = started and slept(compute, scene)
+    orders = compute.conductor.open_orders(host=compute.host)
+    begun = {order.instance_uuid for order in orders if is_repeated(order)}
+    for instance in compute.conductor.instances_on(compute.host):
+        # After a power cut of the host all its guests start here: not all at once.
+        asleep = started and slept(compute, Scene(instance, states.get(instance.uuid, _P.NOSTATE), None))
+        if asleep or instance.uuid in begun or instance.task_state is not None or instance.vm_state in _UNSTABLE:
             compute.bus.submit(
                 compute.host,
                 instance.uuid,
-                lambda scene=scene: recover(compute, scene, started=started),  # type: ignore[misc]
-                heavy=heavy,
+                lambda uuid=instance.uuid: recover(compute, uuid, started=started),  # type: ignore[misc]
+                heavy=asleep,
             )
-    compute.bus.ring(waiting)
-
-
-def needs_care(scene: Scene) -> bool:
-    """Whether a task or an order is to be ended; a server that is being scheduled is the conductor's."""
-    if scene.task == _T.SCHEDULING and scene.order is None:
-        return False
-    return scene.order is not None or rule_for(scene) is not None
+    compute.bus.ring(order for order in orders if not is_repeated(order))
 
 
 def slept(compute: Compute, scene: Scene) -> bool:
@@ -178,49 +157,50 @@ def slept(compute: Compute, scene: Scene) -> bool:
     )
 
 
-def is_over(compute: Compute, scene: Scene) -> bool:
-    """Whether the work was going on in this process and came to its own end before its turn for recovery."""
-    now = compute.conductor.instance(scene.instance.uuid)
-    return (now.vm_state, now.task_state) != (scene.instance.vm_state, scene.instance.task_state)
+def look(compute: Compute, uuid: str) -> Scene | None:
+    """How things stand now, in the server's lane, where nothing else is at work on it.
+
+    None when there is nothing to recover: the server is gone, or what was accepted last has not begun. That is simply
+    carried out, and what it overtook is over.
+    """
+    instance = compute.conductor.instance(uuid)
+    orders = compute.conductor.open_orders(uuid=uuid)
+    interrupted = [order for order in orders if order.host == compute.host and is_repeated(order)]
+    scene = Scene(instance, compute.power_state(uuid), interrupted[-1] if interrupted else None)
+    if len(orders) > len(interrupted):
+        overtaken_at_crash(compute, scene)
+        return None
+    for older in interrupted[:-1]:
+        compute.conductor.order_done(older.id)
+    # A server that is being scheduled is the conductor's.
+    return None if instance.host != compute.host or instance.task_state == _T.SCHEDULING else scene
 
 
-def _is_open(compute: Compute, order: WorkOrder | None) -> bool:
-    return order is not None and any(
-        one.id == order.id for one in compute.conductor.open_orders(uuid=order.instance_uuid)
-    )
-
-
-def recover(compute: Compute, scene: Scene, *, started: bool = True) -> None:
+def recover(compute: Compute, uuid: str, *, started: bool = True) -> None:
     """Settle one server; a failure makes it ERROR and never stops the others."""
+    scene = None
     try:
-        if is_over(compute, scene):
-            if scene.order is not None and scene.order.id in {
-                o.id for o in compute.conductor.open_orders(compute.host)
-            }:
-                overtaken_at_crash(compute, scene)
+        scene = look(compute, uuid)
+        if scene is None:
             return
         rule = rule_for(scene)
-        if rule is None:
-            close_order(compute, scene)
-        else:
-            LOG.info("%s: %s", scene.instance.uuid, rule.name)
+        if rule is not None:
+            LOG.info("%s: %s", uuid, rule.name)
             rule.cure(compute, scene)
-        now = compute.conductor.instance(scene.instance.uuid)
-        if not started or now.task_state is not None:
-            return
-        fresh = Scene(now, compute.power_state(now.uuid), None)
-        if slept(compute, fresh):
-            resume_on_boot(compute, fresh)
+        else:
+            close_order(compute, scene)
+        now = Scene(compute.conductor.instance(uuid), compute.power_state(uuid), None)
+        if started and now.task is None and slept(compute, now):
+            resume_on_boot(compute, now)
     except InstanceNotFound:
-        close_order(compute, scene)
+        LOG.debug("%s is gone", uuid)
     except UnexpectedTaskState as error:
-        LOG.info("recovery of %s was overtaken: %s", scene.instance.uuid, error)
-        close_order(compute, scene)
+        LOG.info("recovery of %s was overtaken: %s", uuid, error)
     except HypervisorUnavailable as error:
-        # The connection listener recovers the host again when the hypervisor is back.
-        LOG.warning("recovery of %s waits for the hypervisor: %s", scene.instance.uuid, error)
+        # The host is recovered again when the hypervisor is back.
+        LOG.warning("recovery of %s waits for the hypervisor: %s", uuid, error)
     except Exception as error:
-        LOG.exception("recovery of %s failed", scene.instance.uuid)
-        wrapped = error if isinstance(error, NovaError) else NovaError(message_of(error))
-        updates = {"vm_state": _V.ERROR, "task_state": None}
-        settle(compute, scene, updates, error=wrapped)
+        LOG.exception("recovery of %s failed", uuid)
+        if scene is not None:
+            wrapped = error if isinstance(error, NovaError) else NovaError(message_of(error))
+            settle(compute, scene, {"vm_state": _V.ERROR, "task_state": None}, error=wrapped)
