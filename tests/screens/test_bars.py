@@ -7,9 +7,10 @@ from typing import Any
 
 from fake_client import FakeService
 from test_walk import screen_text
+from textual.app import App, ComposeResult
 
 from tuinova.screens.title import count_pieces
-from tuinova.screens.widgets.bars import Bar
+from tuinova.screens.widgets.bars import Bar, Piece
 
 
 def text_of(pieces: Any) -> str:
@@ -68,3 +69,23 @@ async def test_a_long_reason_is_cut_not_left_out(make_app: Any, service: FakeSer
         line = next(line for line in screen_text(app).splitlines() if "No tuinova service" in line)
         assert "…" in line
         assert line.rstrip().endswith("r: now")
+
+
+class Line(App[None]):
+    """A bar and nothing else."""
+
+    def get_css_variables(self) -> dict[str, str]:
+        return {**super().get_css_variables(), "bar-bg": "black", "bar-fg": "white"}
+
+    def compose(self) -> ComposeResult:
+        yield Bar()
+
+
+async def test_a_sentence_that_is_too_long_is_cut_and_not_left_out() -> None:
+    app = Line()
+    async with app.run_test(size=(40, 3)):
+        bar = app.query_one(Bar)
+        bar.show([Piece("The service does not answer: Not a usable URL: 中文")], [Piece("r: now")])
+        assert bar.render_line(0).text == "The service does not answer: Not …r: now"
+        bar.show([Piece("one "), Piece("two " * 20)], [Piece("r: now")])
+        assert bar.render_line(0).text == "one " + " " * 30 + "r: now"

@@ -80,7 +80,7 @@ class Bar(Toned, Widget):
         for target, group in groupby(pieces, key=lambda piece: piece.target or piece):
             run = list(group)  # a key and its word come together or not at all
             if start + sum(piece.width for piece in run) > end:
-                if not isinstance(target, str) and end - start > LEAST_TEXT:
+                if not segments and not isinstance(target, str) and end - start > LEAST_TEXT:
                     text = set_cell_size(clean(run[0].text), end - start - 1) + "…"
                     segments.append(Segment(text, base + self.tone(run[0].tone)))
                     start = end
