@@ -222,3 +222,11 @@ def test_download_writes_the_data(service: Any, client: Client) -> None:
     out = io.BytesIO()
     assert client.images.download("i", out) == 6000
     assert out.getvalue() == b"octets" * 1000
+
+
+@pytest.mark.parametrize(
+    "url", ["https://[bad", "http://host:port", "http://host:99999", "http://", "/api.sock", "unix:"]
+)
+def test_a_url_that_is_none_is_named(url: str) -> None:
+    with pytest.raises(ServiceUnreachable, match="Not a usable URL: "):
+        connect(url=url)

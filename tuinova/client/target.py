@@ -40,12 +40,17 @@ class Target:
     @classmethod
     def from_url(cls, url: str) -> Target:
         """`unix:///path` or `http://host:port`."""
-        parts = urlsplit(url)
+        unusable = ServiceUnreachable(f"Not a usable URL: {url} (unix:///path/to/api.sock or http://host:port)")
+        try:
+            parts = urlsplit(url)
+            port = parts.port or 80
+        except ValueError as error:  # brackets that do not match, a port that is no number
+            raise unusable from error
         if parts.scheme == "unix" and parts.path:
             return cls(socket_path=Path(unquote(parts.path)))
         if parts.scheme == "http" and parts.hostname:
-            return cls(address=(parts.hostname, parts.port or 80))
-        raise ServiceUnreachable(f"Not a usable URL: {url} (unix:///path/to/api.sock or http://host:port)")
+            return cls(address=(parts.hostname, port))
+        raise unusable
 
     def __str__(self) -> str:
         if self.socket_path is not None:
