@@ -142,7 +142,7 @@ class Env:
         number = next(self._numbers)
         values: dict[str, Any] = {
             "uuid": str(uuid.uuid4()),
-            "name": f"instance-{number:08x}",
+            "name": f"contract-{number:08x}",
             "display_name": f"vm{number}",
             "hostname": f"vm{number}",
             "project_id": "0" * 32,

@@ -42,11 +42,11 @@ def test_the_first_network_can_give_addresses(env: Any) -> None:
 
 
 def test_a_foreign_guest_counts_and_is_not_ours(env: Any) -> None:
-    uuid = env.plant_foreign("somebody-elses")
+    uuid = env.plant_foreign("contract-stranger")
     assert uuid not in {info.uuid for info in env.driver.list_guests()}
     assert uuid not in env.driver.leftovers()
     (foreign,) = [guest for node in env.driver.node_resources() for guest in node.foreign if guest.uuid == uuid]
-    assert foreign.name == "somebody-elses"
+    assert foreign.name == "contract-stranger"
     assert foreign.memory_mb >= 64
     assert foreign.vcpus == 1
     env.driver.cleanup(uuid)
