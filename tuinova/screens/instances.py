@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import events
 from textual.app import ComposeResult
@@ -19,13 +19,13 @@ from tuinova.screens.rows import Row
 from tuinova.screens.widgets.bars import Bar, Piece
 from tuinova.screens.widgets.line_table import LineTable
 from tuinova.screens.widgets.server_table import ServerTable
-from tuinova.screens.widgets.summary import Summary
 
 if TYPE_CHECKING:
     from textual.binding import BindingType
     from textual.widgets import Input
 
     from tuinova.screens.widgets.filter_line import FilterInput
+    from tuinova.screens.widgets.summary import Summary
 
 
 WARM_ROWS, WARM_AFTER = 400, 0.5  # rows at a time; seconds after loading
@@ -56,11 +56,21 @@ class InstancesRoom(RoomView):
         chosen = [column for column in SERVER_COLUMNS if column.key in settings.columns]
         yield ServerTable(self.tui.servers, chosen or self.usual_columns(), clock=self.tui.clock, id="servers")
         if self.app.size.height >= TALL:
-            yield Summary(self.tui.clock)
+            yield self._new_summary()
+
+    def _new_summary(self) -> Summary:
+        from tuinova.screens.widgets.summary import Summary
+
+        return Summary(self.tui.clock)
 
     def on_mount(self) -> None:
         self.table.fit_columns = not self.tui.settings.columns
         self.set_interval(1.0, self.table.tick)
+
+    @property
+    def _summary(self) -> Summary | None:
+        found = self.query("Summary")
+        return cast("Summary", found.first()) if found else None
 
     @property
     def table(self) -> ServerTable:
@@ -131,9 +141,9 @@ class InstancesRoom(RoomView):
 
     async def on_resize(self, event: events.Resize) -> None:
         """The summary comes and goes with the terminal's height."""
-        summary = next(iter(self.query(Summary)), None)
+        summary = self._summary
         if self.app.size.height >= TALL and summary is None:
-            summary = Summary(self.tui.clock)
+            summary = self._new_summary()
             await self.mount(summary, after=self.table)
             summary.show(self.tui.servers.cursor_row)
         elif summary is not None:
@@ -213,8 +223,8 @@ class InstancesRoom(RoomView):
 
     def _follow_cursor(self) -> None:
         self._following = None
-        for summary in self.query(Summary):
-            summary.show(self.tui.servers.cursor_row)
+        if self._summary is not None:
+            self._summary.show(self.tui.servers.cursor_row)
         self.tui.refresh_footer()
 
     def on_line_table_opened(self, event: LineTable.Opened) -> None:
