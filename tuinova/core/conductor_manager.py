@@ -8,9 +8,10 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tuinova.core.conductor import Conductor, UnexpectedTaskState
+from tuinova.core.conductor import Conductor, ConductorClosed, DatabaseUnavailable, UnexpectedTaskState
 from tuinova.core.drafts import ANY, EventFinish, EventStart, FaultDraft, OrderDraft
 from tuinova.core.errors import InstanceNotFound, MaxRetriesExceeded, NovaError, NoValidHost
 from tuinova.core.records import Instance, WorkOrder
@@ -65,7 +66,10 @@ class ConductorManager:
         if method is None:
             LOG.error("order %d asks for %s, which this version does not know", order.id, order.method)
             return
-        method(order)
+        try:
+            method(order)
+        except (ConductorClosed, DatabaseUnavailable) as error:
+            LOG.warning("%s for %s is left for later: %s", order.method, order.ctx.request_id, error)
 
     # create ----------------------------------------------------------------------------------------------------------
     def schedule_and_build(self, order: WorkOrder) -> None:
@@ -87,6 +91,8 @@ class ConductorManager:
                 self.schedule_and_build(order)
             else:
                 self._conductor.order_done(order.id)
+        except (ConductorClosed, DatabaseUnavailable):
+            raise
         except Exception as error:
             if not isinstance(error, NoValidHost):
                 LOG.exception("scheduling for %s failed", order.ctx.request_id)
@@ -228,6 +234,8 @@ class ConductorManager:
         except (InstanceNotFound, UnexpectedTaskState) as error:
             LOG.info("%s is not built any more: %s", instance.uuid, error)
             self._conductor.order_done(order.id)
+        except (ConductorClosed, DatabaseUnavailable):
+            raise
         except Exception as error:
             if not isinstance(error, NoValidHost):
                 LOG.exception("rescheduling of %s failed", instance.uuid)
@@ -273,6 +281,10 @@ class ConductorManager:
         self._hosts.released(order.instance_uuid)
 
     # start -----------------------------------------------------------------------------------------------------------
+    def pick_up_strays(self, ring: Callable[[list[WorkOrder]], None], oldest: datetime) -> None:
+        """Ring orders from before `oldest` once more; the bus leaves out those that it still knows."""
+        ring([order for order in self._conductor.open_orders(host=None) if order.created_at < oldest])
+
     def recover(self, ring: Callable[[list[WorkOrder]], None]) -> None:
         """After a crash: none of these orders has touched a hypervisor, so they are simply carried out."""
         ring(self._conductor.open_orders(host=None))

@@ -6,7 +6,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tuinova.console.hub import ConsoleHub
@@ -35,14 +35,17 @@ if TYPE_CHECKING:  # imports numpy
 LOG = logging.getLogger(__name__)
 
 _INTERNAL_SERVICES = (("nova-conductor", "conductor"), ("nova-scheduler", "scheduler"))
+# How often orders are looked for that nobody works on (the database refused their end).
+_STRAY_SECONDS = 60.0
 _RUNNING = (PowerState.RUNNING, PowerState.PAUSED)
 
 
 class LazyHosts:
     """The scheduler's table, made by whoever needs it first; numpy makes that too slow for the start."""
 
-    def __init__(self, conductor: Conductor, options: Mapping[str, Any]) -> None:
+    def __init__(self, conductor: Conductor, options: Mapping[str, Any], now: Callable[[], datetime]) -> None:
         self._conductor = conductor
+        self._now = now
         self._options = options
         self._lock = threading.Lock()
         self._feed: HostFeed | None = None
@@ -56,7 +59,9 @@ class LazyHosts:
 
                 given = dict(self._options)
                 metrics = MetricsOptions(**given.pop("metrics", {}))
-                self._feed = HostFeed(self._conductor, SchedulerOptions(**given, metrics=metrics))
+                self._feed = HostFeed(
+                    self._conductor, SchedulerOptions(**given, metrics=metrics), clock=lambda: self._now().timestamp()
+                )
             return self._feed
 
     def scheduler(self) -> FilterScheduler:
@@ -113,7 +118,7 @@ class Engine:
         self.drivers: Mapping[str, ComputeDriver] = {driver.host: driver for driver in drivers}
         self.bus = LocalBus(builds=self.options.max_concurrent_builds, workers=self.options.workers)
         self.duties = duties or Duties()
-        self.hosts = LazyHosts(conductor, self.options.scheduler)
+        self.hosts = LazyHosts(conductor, self.options.scheduler, now)
         self._now = now
         # A single compute host lends its name to the other services, as where all of Nova runs on one machine.
         self._name = drivers[0].host if len(drivers) == 1 else socket.gethostname()
@@ -169,6 +174,7 @@ class Engine:
             manager.start()
         self._conductor_manager.recover(self.bus.ring)
         self.duties.every(self.options.report_interval, "heartbeat", self._beat)
+        self.duties.every(_STRAY_SECONDS, "stray orders", self._pick_up_strays)
         if self.options.periodic_enable:
             self.duties.start()
         self._warm = threading.Thread(target=self._after_start, name="tuinova-warm", daemon=True)
@@ -213,6 +219,9 @@ class Engine:
         return any(
             self.conductor.count_instances(InstanceFilter(power_state=int(state), deleted=False)) for state in _RUNNING
         )
+
+    def _pick_up_strays(self) -> None:
+        self._conductor_manager.pick_up_strays(self.bus.ring, self._now() - timedelta(seconds=_STRAY_SECONDS / 2))
 
     def _beat(self) -> None:
         for binary, _topic in _INTERNAL_SERVICES:

@@ -81,6 +81,11 @@ class LocalBus:
                 with self._lock:
                     self._known.discard(order.id)
 
+    def knows(self, order_id: int) -> bool:
+        """Whether the order waits or runs here."""
+        with self._lock:
+            return order_id in self._known
+
     def submit(self, host: str | None, lane: Hashable, job: Callable[[], None], *, heavy: bool = False) -> bool:
         """Run something else in turn with the orders of the lane (power sync, lifecycle events, recovery).
 

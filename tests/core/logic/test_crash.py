@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tuinova.core.conductor import DatabaseUnavailable
 from tuinova.core.states import PowerState
 from tuinova.virt.driver import DriverError
 
@@ -358,3 +359,32 @@ def test_what_a_failed_build_left_on_no_host_is_removed_later(house: House) -> N
     house.driver.faults.order("destroy", None)
     house.pass_time(1801)
     assert house.nothing_left(server.uuid)
+
+
+@pytest.mark.parametrize("action", ["stop", "create"])
+def test_a_database_that_refuses_for_a_moment_leaves_nothing_stuck(
+    house: House, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    server = house.create()
+    name = "step" if action == "stop" else "claim"
+    real, refusing = getattr(house.conductor, name), [True]
+
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        if refusing[0] and (action == "create" or kwargs.get("event_start") is None):
+            raise DatabaseUnavailable(reason="disk I/O error")
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(house.conductor, name, refuse)
+    if action == "stop":
+        house.act(server.uuid, "stop")
+        assert house.server(server.uuid).task_state == "powering-off"
+    else:
+        monkeypatch.setattr(house.conductor, "step", refuse)
+        server = house.create(name="vm2")
+        assert house.server(server.uuid).task_state == "scheduling"
+    refusing[0] = False
+    monkeypatch.undo()
+    house.pass_time(61)
+    after = house.server(server.uuid)
+    assert (after.vm_state, after.task_state) == ("stopped" if action == "stop" else "active", None)
+    assert not house.conductor.open_orders()

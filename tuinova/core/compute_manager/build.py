@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuinova.core.compute_manager.context import Compute
-from tuinova.core.compute_manager.work import close_event, fault_of, message_of, traceback_of
+from tuinova.core.compute_manager.work import LEFT_OPEN, close_event, fault_of, message_of, traceback_of
 from tuinova.core.conductor.errors import UnexpectedTaskState
 from tuinova.core.drafts import EventFinish, OrderDraft
 from tuinova.core.errors import (
@@ -43,6 +43,9 @@ def build(compute: Compute, order: WorkOrder) -> None:
         _build(compute, order)
     except (InstanceNotFound, UnexpectedTaskState) as error:
         _interrupted(compute, order, error)
+        return
+    except LEFT_OPEN as error:
+        LOG.warning("build of %s is left for later: %s", uuid, error)
         return
     except Exception as error:
         LOG.warning("build of %s failed: %s", uuid, error, exc_info=True)

@@ -65,6 +65,9 @@ class ComputeManager:
             f"leftovers of {compute.host}",
             lambda: self._while_connected(resources.reap_leftovers),
         )
+        self._duties.every(
+            60.0, f"stray orders of {compute.host}", lambda: self._while_connected(recovery.pick_up_strays)
+        )
         if options.instance_build_timeout:
             self._duties.every(60.0, f"stuck builds of {compute.host}", lambda: resources.fail_stuck_builds(compute))
 

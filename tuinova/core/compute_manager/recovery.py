@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.cures import (
@@ -44,6 +45,8 @@ from tuinova.core.states import (
 LOG = logging.getLogger(__name__)
 
 _P, _T, _V = PowerState, TaskState, VmState
+# An order that was accepted just now is rung by the writer in a moment.
+_STRAY_AGE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,24 @@ def recover_host(compute: Compute, *, started: bool = True) -> None:
                 heavy=asleep,
             )
     compute.bus.ring(order for order in orders if not is_repeated(order))
+
+
+def pick_up_strays(compute: Compute) -> int:
+    """Orders that nobody works on although they are open: the database refused the end of an action for a moment.
+
+    Without this their servers would keep the task until the next start. Returns how many there were.
+    """
+    oldest = compute.now() - _STRAY_AGE
+    orders = compute.conductor.open_orders(host=compute.host)
+    strays = [order for order in orders if order.created_at < oldest and not compute.bus.knows(order.id)]
+    for order in strays:
+        LOG.warning("order %d (%s) of %s was left lying", order.id, order.method, order.instance_uuid)
+        if is_repeated(order):
+            uuid = order.instance_uuid
+            compute.bus.submit(compute.host, uuid, lambda uuid=uuid: recover(compute, uuid, started=False))  # type: ignore[misc]
+        else:
+            compute.bus.ring([order])
+    return len(strays)
 
 
 def slept(compute: Compute, scene: Scene) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuinova.core.compute_manager.context import Compute
-from tuinova.core.conductor.errors import UnexpectedTaskState
+from tuinova.core.conductor.errors import ConductorClosed, DatabaseUnavailable, UnexpectedTaskState
 from tuinova.core.drafts import ANY, EventFinish, EventStart, ExpectedTask, FaultDraft
 from tuinova.core.errors import InstanceNotFound, NovaError
 from tuinova.core.records import Instance, WorkOrder
@@ -22,6 +22,8 @@ LOG = logging.getLogger(__name__)
 
 Updates = Mapping[str, Any]
 ERROR, SUCCESS = "Error", "Success"
+# The conductor itself failed: nothing can be said about the server, the order stays open and is taken up again.
+LEFT_OPEN = (ConductorClosed, DatabaseUnavailable)
 # The argument of an order that recovery wrote in place of one that had begun.
 RESUMED = "resumed"
 
@@ -91,6 +93,8 @@ def run(work: Work, compute: Compute, order: WorkOrder) -> None:
         compute.conductor.order_done(order.id)
     except UnexpectedTaskState as error:
         overtaken(compute, order, work.event, error)
+    except LEFT_OPEN:
+        raise
     except Exception as error:
         LOG.warning("%s of %s failed: %s", order.method, order.instance_uuid, error, exc_info=True)
         fail(compute, order, work, instance, error)
