@@ -38,7 +38,8 @@ from tuinova.api import (
     versions,
 )
 from tuinova.api.errors import RouteNotFound, error_response
-from tuinova.api.operations import Operation, endpoint, finish
+from tuinova.api.operations import Endpoint, Operation, endpoint, finish
+from tuinova.api.paths import PathTable
 from tuinova.api.state import ApiState, looks_like_project_id
 from tuinova.core.context import new_request_id
 
@@ -92,22 +93,22 @@ class CountsRequests(Protocol):
 def create_app(engine: Engine, activity: CountsRequests | None = None) -> Starlette:
     """The REST face on an engine; `app.state.api` is the `ApiState`."""
     state = ApiState(engine)
-    routes: list[BaseRoute] = []
+    table: PathTable[Endpoint] = PathTable()
     for prefix, face, operations in FACES:
-        routes.extend(_routes(state, prefix, face, operations))
-    routes.extend(_streams(state))
-    app = Starlette(routes=routes, exception_handlers={404: _not_found})
+        _fill(table, state, prefix, face, operations)
+    app = Starlette(routes=_streams(state), exception_handlers={404: _not_found})
     app.router.redirect_slashes = False
     app.state.api = state
-    app.add_middleware(Door, activity=activity, state=state)
+    app.add_middleware(Door, activity=activity, state=state, table=table)
     return app
 
 
-def _routes(state: ApiState, prefix: str, face: str, operations: Iterable[Operation]) -> list[Route]:
+def _fill(table: PathTable[Endpoint], state: ApiState, prefix: str, face: str, operations: Iterable[Operation]) -> None:
     by_path: dict[str, list[Operation]] = defaultdict(list)
     for operation in operations:
         by_path[prefix + operation.path].append(operation)
-    return [_AnyMethod(path, endpoint(state, face, together)) for path, together in by_path.items()]
+    for path, together in by_path.items():
+        table.add(path, endpoint(state, face, together))
 
 
 class _AnyMethod(Route):
@@ -146,13 +147,17 @@ async def _not_found(request: Request, _error: Exception) -> Response:
 class Door:
     """What every request passes first: it is counted, and its path is brought into one form.
 
-    `/v2.1/{project_id}/servers` and a closing slash are the old forms that clients still use.
+    `/v2.1/{project_id}/servers` and a closing slash are the old forms that clients still use. Operations are found
+    here, at once; only streams and unknown paths go through Starlette's router.
     """
 
-    def __init__(self, app: ASGIApp, activity: CountsRequests | None, state: ApiState) -> None:
+    def __init__(
+        self, app: ASGIApp, activity: CountsRequests | None, state: ApiState, table: PathTable[Endpoint]
+    ) -> None:
         self._app = app
         self._activity = activity
         self._state = state
+        self._table = table
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request or WebSocket."""
@@ -162,7 +167,13 @@ class Door:
         if self._activity is not None:
             self._activity.begin()
         try:
-            await self._app(_in_one_form(scope), receive, send)
+            scope = _in_one_form(scope)
+            found = self._table.find(scope["path"]) if scope["type"] == "http" else None
+            if found is None:
+                await self._app(scope, receive, send)
+            else:
+                operations, scope["path_params"] = found
+                await operations(scope, receive, send)
         except asyncio.CancelledError:
             # The server cancels what a stop does not wait for, and calls that an error of ours.
             if not self._state.stopping.is_set():

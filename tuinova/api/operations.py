@@ -5,17 +5,18 @@ A handler is a blocking function that runs in a thread; it gets a `Call` and giv
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import anyio.to_thread
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from tuinova.api.errors import MethodNotAllowed, RequestTooLarge, UnsupportedMediaType, error_response
 from tuinova.api.validation import Schema, parse_json, validate
@@ -32,6 +33,13 @@ Microversion = tuple[int, int]
 MICROVERSION: Microversion = (2, 96)
 # oslo.middleware's max_request_body_size, which Nova runs with.
 MAX_BODY = 114688
+_VERSION = f"{MICROVERSION[0]}.{MICROVERSION[1]}"
+# What every answer carries, as the server sends it.
+_SAME_HEADERS = (
+    (b"openstack-api-version", f"compute {_VERSION}".encode()),
+    (b"x-openstack-nova-api-version", _VERSION.encode()),
+    (b"vary", b"OpenStack-API-Version, X-OpenStack-Nova-API-Version"),
+)
 _READS = frozenset({"GET", "HEAD"})
 
 
@@ -87,14 +95,18 @@ class Operation:
     json_body: bool = False  # a body without a schema of its own
 
 
-def endpoint(state: ApiState, face: str, operations: Iterable[Operation]) -> Callable[[Request], Any]:
+Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def endpoint(state: ApiState, face: str, operations: Iterable[Operation]) -> Endpoint:
     """The ASGI endpoint of one path: all its methods."""
     by_method = {operation.method: operation for operation in operations}
     if "GET" in by_method:
         by_method["HEAD"] = by_method["GET"]
     allowed = sorted({*by_method, "OPTIONS"})
 
-    async def respond(request: Request) -> Response:
+    async def respond(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
         started = time.perf_counter()
         request_id = new_request_id()
         operation = by_method.get(request.method)
@@ -102,8 +114,8 @@ def endpoint(state: ApiState, face: str, operations: Iterable[Operation]) -> Cal
             if operation is not None:
                 raw = await read_body(request, MAX_BODY)
                 # Abandoned where the service stops while a hypervisor hangs: nothing waits for that thread.
-                response = await anyio.to_thread.run_sync(
-                    _carry_out, state, operation, request, raw, request_id, abandon_on_cancel=True
+                response = await asyncio.get_running_loop().run_in_executor(
+                    state.threads, _carry_out, state, operation, request, raw, request_id
                 )
             elif request.method == "OPTIONS":
                 response = Response(status_code=204, headers={"Allow": ", ".join(allowed)})
@@ -111,19 +123,19 @@ def endpoint(state: ApiState, face: str, operations: Iterable[Operation]) -> Cal
                 raise MethodNotAllowed(allowed=allowed)
         except Exception as error:  # noqa: BLE001 - the boundary of the service: every error becomes an answer
             response = error_response(error, face=face, request_id=request_id)
-        return finish(response, request, request_id, started)
+        await finish(response, request, request_id, started)(scope, receive, send)
 
     return respond
 
 
 def finish(response: Response, request: Request, request_id: str, started: float) -> Response:
     """The headers that every answer has, and a line in the log."""
-    response.headers["x-openstack-request-id"] = request_id
-    response.headers["x-compute-request-id"] = request_id
-    version = f"{MICROVERSION[0]}.{MICROVERSION[1]}"
-    response.headers["OpenStack-API-Version"] = f"compute {version}"
-    response.headers["X-OpenStack-Nova-API-Version"] = version
-    response.headers["Vary"] = "OpenStack-API-Version, X-OpenStack-Nova-API-Version"
+    ident = request_id.encode()
+    response.raw_headers += (
+        (b"x-openstack-request-id", ident),
+        (b"x-compute-request-id", ident),
+        *_SAME_HEADERS,
+    )
     level = logging.DEBUG if request.method in _READS and response.status_code < 500 else logging.INFO
     if LOG.isEnabledFor(level):
         LOG.log(

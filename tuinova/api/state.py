@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import anyio
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 BASE_URL = "http://localhost"
 _UPLOADS_AT_ONCE = 16
+_REQUESTS_AT_ONCE = 40
 _PROJECT_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -46,6 +48,8 @@ class ApiState:
         self.base_url = BASE_URL
         self.broadcast: Broadcast = Broadcast(engine.conductor)
         self.stopping = asyncio.Event()
+        # Not anyio's: its tokens and scopes cost the event loop more than all else of a short request.
+        self.threads = ThreadPoolExecutor(_REQUESTS_AT_ONCE, "tuinova-request")
         # Uploads have threads of their own: slow ones must not keep other requests waiting.
         self.uploads = anyio.CapacityLimiter(_UPLOADS_AT_ONCE)
         self.hub = engine.console_hub
@@ -59,6 +63,7 @@ class ApiState:
 
     async def close(self) -> None:
         """Let go of consoles; called in the event loop when no request is open any more."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
         await self.hub.stop()
 
     def check_project_in_path(self, request: Request, ctx: RequestContext) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
-from itertools import islice
+from itertools import takewhile
 
 from sqlalchemy import Connection, bindparam, delete, func, select
 
@@ -72,11 +72,10 @@ class Feed:
                 return []
             if not self._tail or since < self._tail[0].id - 1:
                 return None
-            skip = max(0, since - self._tail[0].id + 1)
-            # Numbers have no holes but those of refused jobs, so the place is at or before the guess.
-            while skip > 0 and (skip >= len(self._tail) or self._tail[skip - 1].id > since):
-                skip -= 1
-            return list(islice((change for change in islice(self._tail, skip, None) if change.id > since), limit))
+            # From the newest end: followers are mostly a change or two behind, and the memory holds thousands.
+            found = list(takewhile(lambda change: change.id > since, reversed(self._tail)))
+        found.reverse()
+        return found[:limit]
 
     def stored(self, connection: Connection, since: int, limit: int) -> list[Change]:
         """The same from the database; raises ChangesTrimmed below the oldest kept one."""

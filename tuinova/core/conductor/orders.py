@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from tuinova.core.conductor.base import Base
 from tuinova.core.conductor.statements import InsertStatement, Statement
@@ -41,6 +41,14 @@ _START = Statement(
     .where(_T.c.id == bindparam("_id"))
     .values(started_at=bindparam("v_started_at"), attempts=bindparam("v_attempts"))
 )
+_BEGIN = Statement(
+    update(_T)
+    .where(_T.c.id == bindparam("_id"))
+    .values(
+        started_at=func.coalesce(_T.c.started_at, bindparam("v_now", type_=_T.c.started_at.type)),
+        attempts=_T.c.attempts + 1,
+    )
+)
 _DELETE = Statement(delete(_T).where(_T.c.id == bindparam("_id")))
 _DELETE_OF_INSTANCE = delete(_T).where(_T.c.instance_uuid == bindparam("uuid"))
 
@@ -70,6 +78,11 @@ def start_order(tx: Tx, order_id: int) -> WorkOrder | None:
     order = _order(row).begun(tx.now)
     tx.do(_START, {"_id": order_id, "v_started_at": order.started_at, "v_attempts": order.attempts})
     return order
+
+
+def begin_order(tx: Tx, order_id: int) -> None:
+    """The same for whoever does not ask for the order; one that is gone already is fine."""
+    tx.do(_BEGIN, {"_id": order_id, "v_now": tx.now})
 
 
 def finish_order(tx: Tx, order_id: int) -> None:

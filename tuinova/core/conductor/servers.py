@@ -232,7 +232,7 @@ class Servers(Base):
             new = instance_rows.save(tx, old, values) if values else old
             self._log(tx, uuid, event_start, event_finish)
             if order_started is not None:
-                orders.start_order(tx, order_started)
+                orders.begin_order(tx, order_started)
             if order_done is not None:
                 orders.finish_order(tx, order_done)
             if order is not None:
