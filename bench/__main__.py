@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
+import tempfile
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +57,31 @@ def number(value: Any) -> str:
     return str(value)
 
 
+@contextmanager
+def compiled_modules_are_kept() -> Iterator[None]:
+    """Where the environment forbids byte code files, every start would measure the compiler: keep them elsewhere."""
+    if not os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="tuinova-bench-") as directory:
+        os.environ["PYTHONPYCACHEPREFIX"] = directory
+        yield
+
+
+def measured(names: list[str]) -> tuple[list[Row], int]:
+    """The rows of these measurements, and how many of them broke."""
+    rows: list[Row] = []
+    failed = 0
+    for name in names:
+        print(f"... {name}", file=sys.stderr)
+        try:
+            rows += [normalised(row) for row in importlib.import_module(f"bench.{name}").measure()]
+        except Exception:  # noqa: BLE001 - one measurement that breaks must not hide the others
+            failed += 1
+            print(f"{name} broke:\n{traceback.format_exc()}", file=sys.stderr)
+    return rows, failed
+
+
 def main() -> int:
     """Measure and print; 0 when every module ran, whatever the numbers."""
     arguments = sys.argv[1:]
@@ -62,15 +91,8 @@ def main() -> int:
     if unknown:
         print(f"no measurement named {', '.join(unknown)}; there are {', '.join(modules())}", file=sys.stderr)
         return 2
-    rows: list[Row] = []
-    failed = 0
-    for name in wanted:
-        print(f"... {name}", file=sys.stderr)
-        try:
-            rows += [normalised(row) for row in importlib.import_module(f"bench.{name}").measure()]
-        except Exception:  # noqa: BLE001 - one measurement that breaks must not hide the others
-            failed += 1
-            print(f"{name} broke:\n{traceback.format_exc()}", file=sys.stderr)
+    with compiled_modules_are_kept():
+        rows, failed = measured(wanted)
     if as_json:
         print(json.dumps(rows, indent=2, default=str))
         return 1 if failed else 0

@@ -30,6 +30,19 @@ def test_a_service_is_registered_once_enabled_and_seen(conductor):
     assert len(conductor.services("h1", "nova-compute")) == 1
 
 
+def test_services_are_chosen_by_host_and_by_kind(conductor):
+    conductor.register_service("h1")
+    conductor.register_service("h2")
+    conductor.register_service("h1", "nova-scheduler", "scheduler")
+
+    def found(**wanted: str) -> list[tuple[str, str]]:
+        return [(service.host, service.binary) for service in conductor.services(**wanted)]
+
+    assert found(host="h1") == [("h1", "nova-compute"), ("h1", "nova-scheduler")]
+    assert found(binary="nova-compute") == [("h1", "nova-compute"), ("h2", "nova-compute")]
+    assert found(host="h2", binary="nova-scheduler") == []
+
+
 def test_a_heartbeat_makes_a_change_only_when_the_service_was_down(database_url):
     now = utcnow()
     conductor = Conductor(database_url, clock=lambda: now)

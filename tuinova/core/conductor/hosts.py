@@ -33,6 +33,11 @@ COMPUTE = "nova-compute"
 _SERVICE_FIELDS = tuple(item.name for item in fields(Service) if item.name != "availability_zone")
 _SERVICES = select(*(_S.c[name] for name in _SERVICE_FIELDS)).order_by(_S.c.id)
 _SERVICE = _SERVICES.where(_S.c.host == bindparam("host"), _S.c.binary == bindparam("binary"))
+# A thousand hosts ask for their own at the start, so what is not wanted must not be read.
+_SERVICES_BY = {
+    frozenset(names): _SERVICES.where(*(_S.c[name] == bindparam(name) for name in names))
+    for names in ((), ("host",), ("binary",), ("host", "binary"))
+}
 _SERVICE_BY_UUID = _SERVICES.where(_S.c.uuid == bindparam("uuid"))
 _BEAT = update(_S).where(_S.c.id == bindparam("_id")).values(last_seen_up=bindparam("v_last_seen_up"))
 _DELETE_SERVICE = delete(_S).where(_S.c.uuid == bindparam("uuid"))
@@ -201,14 +206,10 @@ class Hosts(Base):
 
     def services(self, host: str | None = None, binary: str | None = None) -> list[Service]:
         """The services in the order of their making."""
+        wanted = {name: value for name, value in (("host", host), ("binary", binary)) if value is not None}
         with self._reading() as connection:
             zones = _zones(connection)
-            found = [_service(row, zones) for row in connection.execute(_SERVICES)]
-        return [
-            service
-            for service in found
-            if (host is None or service.host == host) and (binary is None or service.binary == binary)
-        ]
+            return [_service(row, zones) for row in connection.execute(_SERVICES_BY[frozenset(wanted)], wanted)]
 
     def service_of(self, host: str, binary: str = COMPUTE) -> Service:
         """The service of a host; raises ServiceNotFound."""
