@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tuinova.cli.commands import lister, new_app, session, shower
-from tuinova.cli.output import Listing, Record, list_cell
+from tuinova.cli.output import Listing, Record
 from tuinova.i18n import _
 
 info_app = new_app(_("The service"))
@@ -19,8 +19,7 @@ APPS = {"info": info_app, "config": config_app}
 @shower
 def show_info() -> Record:
     """What the service says of itself."""
-    fields = session.client.info()
-    return Record({key: list_cell(value) if isinstance(value, list) else value for key, value in fields.items()})
+    return Record(session.client.info())
 
 
 @config_app.callback()

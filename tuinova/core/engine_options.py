@@ -9,6 +9,7 @@ from typing import Any
 from tuinova.core.compute_api import ApiOptions
 from tuinova.core.compute_manager import ComputeOptions
 from tuinova.core.config import Config
+from tuinova.core.config.scheduling import DEFAULT_FILTERS
 from tuinova.core.drafts import QUOTA_NAMES, QuotaLimits
 
 # Names of the API that have another one in the configuration.
@@ -87,6 +88,11 @@ def _scheduler(config: Config) -> dict[str, Any]:
     filters = options["enabled_filters"]
     if len(filters) == 1 and filters[0] in ("default", "ocata"):
         options["enabled_filters"] = filters[0]
+    elif tuple(filters) != DEFAULT_FILTERS:
+        # Only here before the service is ready: the filters' package brings numpy.
+        from tuinova.scheduler.filters import filter_names
+
+        filter_names(filters)  # an unknown name ends the start, with the nearest one named
     return {
         **options,
         "metrics": dict(config.metrics),

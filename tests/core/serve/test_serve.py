@@ -186,6 +186,7 @@ def test_systemd_is_told(place: Any, tmp_path: Any) -> None:
     ("config", "words"),
     [
         ("[scheduler]\nmax_atempts = 3\n", "did you mean max_attempts?"),
+        ('[filter_scheduler]\nenabled_filters = ["ComputFilter"]\n', "Did you mean ComputeFilter?"),
         ("nonsense = [\n", "tuinova.toml"),
         ('[database]\nconnection = "sqlite:////proc/none/x"\n', "The database is not available"),
     ],
