@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from tuinova.core.conductor.statements import InsertStatement, Statement
 from tuinova.core.conductor.transaction import Tx
@@ -32,15 +32,12 @@ _ACTION_OF_REQUEST = Statement(
 _NEWEST_ACTION = Statement(
     select(_A.c.id).where(_A.c.instance_uuid == bindparam("uuid")).order_by(_A.c.id.desc()).limit(1)
 )
-_OPEN_EVENT = Statement(
-    select(_E.c.id)
-    .where(_E.c.action_id == bindparam("action_id"), _E.c.event == bindparam("event"), _E.c.finish_time.is_(None))
-    .order_by(_E.c.id.desc())
-    .limit(1)
+_OPEN_EVENT = select(func.max(_E.c.id)).where(
+    _E.c.action_id == bindparam("_action_id"), _E.c.event == bindparam("_event"), _E.c.finish_time.is_(None)
 )
 _FINISH_EVENT = Statement(
     update(_E)
-    .where(_E.c.id == bindparam("_id"))
+    .where(_E.c.id == _OPEN_EVENT.scalar_subquery())
     .values({name: bindparam(f"v_{name}") for name in ("finish_time", "result", "traceback", "details")})
 )
 _touch = update(_A).where(_A.c.id == bindparam("_id")).values(updated_at=bindparam("v_updated_at"))
@@ -124,11 +121,9 @@ def finish_event(tx: Tx, uuid: str, draft: EventFinish | str) -> None:
     action_id = _action_id(tx, uuid, event.request_id)
     if action_id is None:
         return
-    found = tx.one(_OPEN_EVENT, {"action_id": action_id, "event": event.event})
     end = {"finish_time": tx.now, "result": event.result, "traceback": event.traceback, "details": event.details}
-    if found:
-        tx.do(_FINISH_EVENT, {"_id": found[0], **{f"v_{name}": value for name, value in end.items()}})
-    else:
+    found = {"_action_id": action_id, "_event": event.event, **{f"v_{name}": value for name, value in end.items()}}
+    if not tx.do(_FINISH_EVENT, found):
         tx.insert(
             _INSERT_EVENT,
             {"action_id": action_id, "event": event.event, "start_time": tx.now, "host": event.host, **end},

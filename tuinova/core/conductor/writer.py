@@ -1,7 +1,9 @@
 """The one thread that writes: jobs that wait together share a commit.
 
 A job runs inside the transaction, so it must be short: no hypervisor, no file. Its future resolves after the commit,
-never before; a job that raises leaves no trace and does not disturb its neighbours.
+never before; a job that raises leaves no trace and does not disturb its neighbours. A job may run twice, so all that it
+does must be in the transaction: a batch runs without savepoints, which would be a third of its statements, and begins
+again with them when one of its jobs raises.
 """
 
 from __future__ import annotations
@@ -138,16 +140,19 @@ class Writer:
             except queue.Empty:
                 return batch, False
 
-    def _commit(self, batch: list[_Job]) -> None:
+    def _commit(self, batch: list[_Job], *, guarded: bool = False) -> None:
         done: list[tuple[Tx, Future[Any], Any]] = []
         failed: list[tuple[Future[Any], BaseException]] = []
         try:
             connection = self._connected()
             with connection.begin():
                 for job, future in batch:
-                    self._one(connection, job, future, done, failed, alone=len(batch) == 1)
+                    self._one(connection, job, future, done, failed, guarded=guarded)
         except _Refused:
-            pass  # the only job of the batch: its error is in `failed`, its transaction rolled back
+            if len(batch) > 1:
+                self._commit(batch, guarded=True)
+                return
+            # The only job of the batch: its error is in `failed`, its transaction rolled back.
         except BaseException as error:  # noqa: BLE001 - the thread must survive anything; the waiting callers get it
             LOG.warning("A batch of %d writes was rolled back: %s", len(batch), error)
             self._disconnect()
@@ -174,19 +179,23 @@ class Writer:
         done: list[tuple[Tx, Future[Any], Any]],
         failed: list[tuple[Future[Any], BaseException]],
         *,
-        alone: bool,
+        guarded: bool,
     ) -> None:
         tx = Tx(connection, self._clock())
-        if not alone:
+        if guarded:
             connection.exec_driver_sql("SAVEPOINT job")
         try:
             result = job(tx)
         except Exception as error:
             if not self._usable(error):
                 raise
-            self._refuse(connection, future, error, failed, alone=alone)
+            failed.append((future, error))
+            if not guarded:
+                raise _Refused from error
+            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT job")
+            connection.exec_driver_sql("RELEASE SAVEPOINT job")
         else:
-            if not alone:
+            if guarded:
                 connection.exec_driver_sql("RELEASE SAVEPOINT job")
             done.append((tx, future, result))
 
@@ -198,24 +207,9 @@ class Writer:
             return True
         return isinstance(original, driver.IntegrityError | driver.ProgrammingError | driver.DataError)
 
-    @staticmethod
-    def _refuse(
-        connection: Connection,
-        future: Future[Any],
-        error: BaseException,
-        failed: list[tuple[Future[Any], BaseException]],
-        *,
-        alone: bool,
-    ) -> None:
-        failed.append((future, error))
-        if alone:
-            raise _Refused
-        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT job")
-        connection.exec_driver_sql("RELEASE SAVEPOINT job")
-
 
 class _Refused(Exception):
-    """Rolls the transaction of a single job back."""
+    """Rolls a transaction back: its job has raised, or one of its jobs, which then run again with savepoints."""
 
 
 def _reason(error: BaseException) -> str:
