@@ -152,6 +152,8 @@ def test_a_long_line_wraps_at_blanks_and_long_words_are_cut() -> None:
     texts = ["".join(text for text, _tone in line) for line in wrapped]
     assert [text.strip() for text in texts] == ["one two", "three", "four", "five"]
     assert all(len(text) <= 9 for text in texts)
+    narrow = wrap_line([("  Status            ", "label"), ("ACTIVE and more", "")], 17, 20)
+    assert all(sum(len(text) for text, _tone in line) <= 17 for line in narrow)
     cut = ["".join(text for text, _tone in line) for line in wrap_line([("数" * 12, "")], 9, 0)]
     assert "".join(cut) == "数" * 12
 

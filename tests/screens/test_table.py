@@ -157,6 +157,18 @@ async def test_the_filter_narrows_while_typing_and_escape_clears(
         assert app.servers.marks == set()
 
 
+async def test_a_filter_that_was_left_by_the_mouse_is_gone_on_with(
+    make_app: Any, service: FakeService, until: Any
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.state == "ready")
+        await pilot.press("slash", *"we")
+        await pilot.click("#servers", offset=(10, 2))
+        await pilot.press("slash", "b")
+        await until(pilot, lambda: app.servers.filter_text == "web")
+
+
 async def test_a_filter_that_shows_nothing_says_so(make_app: Any, service: FakeService, until: Any) -> None:
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:

@@ -180,6 +180,9 @@ class InstancesRoom(RoomView):
         """Type a filter."""
         from tuinova.screens.widgets.filter_line import FilterInput
 
+        for field in self.query(FilterInput):  # left by the mouse or for another room
+            self.screen.set_focus(field)
+            return
         bar = await self._filter_bar()
         field = FilterInput(self.tui.servers.filter_text, id="filter")
         await self.mount(field, after=bar)

@@ -28,6 +28,7 @@ def wrap_line(line: Line, width: int, indent: int = 0) -> list[Line]:
     """The line in pieces of at most `width` cells, broken at blanks where possible; the rest is indented."""
     if sum(width_of(text) for text, _tone in line) <= width or width < 8:
         return [line]
+    indent = min(indent, width // 3)
     wrapped: list[Line] = []
     current: list[Part] = []
     room = width
