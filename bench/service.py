@@ -44,7 +44,8 @@ def measure() -> list[Row]:
 # start and stop ------------------------------------------------------------------------------------------------------
 def _environment(directory: Path) -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith(("TUINOVA_", "OS_"))}
-    return {**own, "TUINOVA_STATE_DIR": str(directory), "TUINOVA_TUINOVA_FAKE_BOOT_SECONDS": "0"}
+    fixed = {"MALLOC_ARENA_MAX": "2"}  # as the client and the systemd unit start it
+    return {**own, **fixed, "TUINOVA_STATE_DIR": str(directory), "TUINOVA_TUINOVA_FAKE_BOOT_SECONDS": "0"}
 
 
 def _start(directory: Path) -> subprocess.Popen[str]:
