@@ -23,7 +23,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.signal import Signal
 
-from tuinova.i18n import _
+from tuinova.i18n import _, language
 from tuinova.screens.acting import ActingMixin
 from tuinova.screens.actions import PLACE_ACTIONS, bindings
 from tuinova.screens.columns import SERVER_COLUMNS
@@ -116,8 +116,8 @@ class TuinovaApp(ActingMixin, OrderedKeys, App[None]):
 
     def _take_settings(self, no_color: bool) -> None:
         settings = self.settings
-        if settings.language and "TUINOVA_LANG" not in os.environ:
-            os.environ["TUINOVA_LANG"] = settings.language
+        # Said outright, so that each word costs one look at the environment.
+        os.environ.setdefault("TUINOVA_LANG", settings.language or language())
         if any(column.key == settings.sort_by for column in SERVER_COLUMNS):
             self.servers.sort(settings.sort_by, settings.descending)
         colors = self.console.color_system
