@@ -26,6 +26,7 @@ for node in /dev/*; do
   cp -a "$node" /run/lab-dev/
 done
 mkdir /run/lab-dev/pts /run/lab-dev/shm
+ln -sf pts/ptmx /run/lab-dev/ptmx
 # Every sub-mount must leave the old /dev first, or QEMU's own namespace fails to move /dev/pts.
 for sub in pts shm mqueue hugepages; do
   while umount -l "/dev/$sub" 2>/dev/null; do :; done
@@ -33,6 +34,5 @@ done
 mount --move /run/lab-dev /dev
 mount -t devpts -o mode=620,ptmxmode=666 devpts /dev/pts
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm
-ln -sf pts/ptmx /dev/ptmx
 : > "$lab/ready"
 exec sleep infinity

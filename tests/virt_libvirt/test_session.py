@@ -20,7 +20,8 @@ if [ -e /dev/kvm ] && [ ! -L /dev/kvm ]; then mount --bind "$1" /dev/kvm; fi
 shift
 # Lock files of consoles carry a terminal's number only, and a libvirtd with a /dev/pts of its own counts from 0 too.
 mount -t tmpfs -o mode=1777 tmpfs /run/lock
-exec unshare --user --map-user=1000 --map-group=1000 "$@"
+# libvirt wants an entry in passwd, and every machine has this one.
+exec unshare --user --map-user="$(id -u daemon)" --map-group="$(id -g daemon)" "$@"
 """
 
 
