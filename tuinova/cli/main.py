@@ -5,7 +5,6 @@ Only the module of the noun that was typed is imported: that is what keeps a com
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import sys
@@ -100,6 +99,8 @@ def run(arguments: list[str]) -> int:
     if first == "help":
         return help_command(arguments[1:])
     if first not in NOUNS:
+        import difflib  # 5 ms that a command typed right does not pay
+
         near = difflib.get_close_matches(first, [*NOUNS, *PROCESSES], n=1)
         say(
             _("tuinova: '{command}' is not a tuinova command. See 'tuinova --help'.").format(
