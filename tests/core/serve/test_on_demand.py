@@ -97,8 +97,9 @@ def _boot(client: Client) -> str:
 def test_a_service_stays_while_a_server_runs_or_somebody_listens(here: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUINOVA_TUINOVA_IDLE_EXIT_SECONDS", "1")
     with connect() as client:
-        pid = client.info()["pid"]
+        # The server first: until one runs, a slow machine may let an idle second pass between two requests.
         ident = _boot(client)
+        pid = client.info()["pid"]
         client.close()
         with pytest.raises(AssertionError):
             here.wait_until(lambda: here.holder() != pid, 3)
