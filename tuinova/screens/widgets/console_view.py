@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import ClassVar
 
 from rich.color import ColorParseError
 from rich.segment import Segment as RichSegment
@@ -18,7 +17,7 @@ from textual.widget import Widget
 from tuinova.console.terminal import Match, Segment
 from tuinova.screens.widgets.console_keys import encode, encode_paste
 from tuinova.screens.widgets.console_line import ConsoleLine
-from tuinova.screens.widgets.tones import TONE_CLASSES, Toned
+from tuinova.screens.widgets.tones import Toned
 
 _FRAME = 1 / 30
 
@@ -43,7 +42,6 @@ def _style(segment: Segment) -> Style:
 class ConsoleView(Toned, Widget, can_focus=True):
     """Keys go to the guest while `typing`; else they are the pane's commands."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = set(TONE_CLASSES)
     ALLOW_MAXIMIZE = True
     DEFAULT_CSS = """
     ConsoleView { height: 1fr; width: 1fr; background: #000000; color: #d0d0d0; }

@@ -47,7 +47,6 @@ LOOKS: dict[str, tuple[str, str, str]] = {
 }
 # Without colour, what is chosen shows by attributes.
 REVERSED = ("brand", "current", "cursor", "match")
-TONE_CLASSES: frozenset[str] = frozenset()
 
 
 def _color(variables: Mapping[str, str], name: str) -> Color | None:
