@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from tuinova.core.errors import NovaError
+from tuinova.core.errors import NotSupported, NovaError
 from tuinova.core.states import PowerState
 
 
@@ -36,6 +36,18 @@ class ConsoleBusy(DriverError):
     """Somebody else (virsh, another program) holds the guest's console."""
 
     msg_fmt = "The console of {uuid} is held by another program"
+
+
+class MigrationPreCheckError(DriverError):
+    """What speaks against a live migration before anything was touched (nova/exception.py MigrationPreCheckError)."""
+
+    msg_fmt = "Migration pre-check error: {reason}"
+
+
+class MigrationAborted(DriverError):
+    """A live migration that somebody ended; the guest runs on at its source."""
+
+    msg_fmt = "The live migration of {uuid} was aborted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +120,15 @@ class GuestSpec:
     config_drive_files: Callable[[], Mapping[str, bytes]] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class BootImages:
+    """What a guest is rescued with: a disk, and the kernel and ramdisk where the image has such."""
+
+    image: ImageFile
+    kernel: ImageFile | None = None
+    ramdisk: ImageFile | None = None
+
+
 class RebootType(StrEnum):
     """Nova's two reboots."""
 
@@ -167,6 +188,12 @@ class LifecycleEvent(StrEnum):
     RESUMED = "resumed"
 
 
+# (bytes done, bytes in all), called now and then by whoever does the work; what it raises ends the call, which then
+# leaves nothing behind, as if it had failed by itself.
+Progress = Callable[[int, int], None]
+# The same for a live migration: memory_total_bytes, memory_processed_bytes, memory_remaining_bytes and disk_... alike.
+LiveProgress = Callable[[Mapping[str, int]], None]
+
 # (node, guest uuid, event); called in a thread of the driver: the callee must not block.
 LifecycleListener = Callable[[str, str, LifecycleEvent], None]
 # (available, reason): the connection to the hypervisor was lost or is back.
@@ -198,7 +225,10 @@ class ConsoleStream(ABC):
 
 
 class ComputeDriver(ABC):
-    """A hypervisor. One object serves one compute host (one URI), usually with one node."""
+    """A hypervisor. One object serves one compute host (one URI), usually with one node.
+
+    What not every hypervisor can do raises NotSupported unless the driver says how.
+    """
 
     host: str  # the compute host's name
     connection_name: str  # how it is reached, for people: qemu:///system, fake
@@ -283,6 +313,137 @@ class ComputeDriver(ABC):
     @abstractmethod
     def resume_state_on_host_boot(self, guest: GuestSpec) -> None:
         """Bring a guest back that ran before the host went down; nothing when it runs, is paused or suspended."""
+
+    # images and rescue -----------------------------------------------------------------------------------------------
+    def snapshot(self, guest: GuestSpec, target: Path, disk_format: str | None, progress: Progress) -> str:
+        """Write the root disk whole (no backing file) to the new file `target`; a running guest runs on.
+
+        `disk_format` None: that of the disk. Returns the format that was written. A failure leaves no `target`; full
+        disks are ImageStorageFull. What a killed process left half-made goes with the next call or `init_host`.
+        """
+        raise NotSupported()
+
+    def rescue(self, guest: GuestSpec, boot: BootImages) -> None:
+        """Start from a fresh disk of the rescue image; the guest's own root disk is the second one.
+
+        The guest is off already. Repeated: again from a fresh disk. A failure leaves the guest off and as it was.
+        """
+        raise NotSupported()
+
+    def unrescue(self, guest: GuestSpec) -> None:
+        """Start from the guest's own disks again, the rescue's are removed; works when it is not rescued any more."""
+        raise NotSupported()
+
+    # moving to other sizes or hosts ----------------------------------------------------------------------------------
+    # resize and cold migration: `migration_address` at the destination, `migrate_disk_and_power_off` at the source,
+    # `finish_migration` at the destination; then `confirm_migration` at the source, or `discard_migrated` at the
+    # destination and `finish_revert_migration` at the source. Source and destination may be one and the same.
+    def migration_address(self) -> Mapping[str, Any]:
+        """What a source needs to know to bring disks here and to migrate here alive; plain JSON."""
+        raise NotSupported()
+
+    def migrate_disk_and_power_off(
+        self,
+        guest: GuestSpec,
+        new: GuestSpec,
+        destination: Mapping[str, Any],
+        timeout: int,
+        retry_interval: int,
+        progress: Progress,
+    ) -> None:
+        """Power off gracefully, set the guest's files aside (`<uuid>_resize`), copy its disks to the destination.
+
+        `guest` is the present one, `new` what it shall become. Raises ResizeError, with nothing touched, for a disk
+        that would shrink or a destination that can't be reached. Any other failure puts the files back and leaves the
+        guest off. Repeated after it was done: nothing.
+        """
+        raise NotSupported()
+
+    def finish_migration(self, guest: GuestSpec, *, power_on: bool) -> None:
+        """Make the brought disks a guest of the new sizes: extend, define, plug; start unless it was off."""
+        raise NotSupported()
+
+    def confirm_migration(self, guest: GuestSpec, *, same_host: bool) -> None:
+        """At the source: forget what was set aside, and the definition too unless the guest now lives here."""
+        raise NotSupported()
+
+    def discard_migrated(self, guest: GuestSpec) -> None:
+        """At the destination: remove guest, brought disks and ports; what the source set aside stays."""
+        raise NotSupported()
+
+    def finish_revert_migration(self, guest: GuestSpec, *, power_on: bool) -> None:
+        """At the source: put back what was set aside, define with the old sizes, start unless it was off.
+
+        Also rolls a half-done `migrate_disk_and_power_off` back; with nothing set aside only the power is seen to.
+        """
+        raise NotSupported()
+
+    # live migration: the checks at destination and source, `pre_live_migration` at the destination, `live_migration`
+    # at the source, then `post_live_migration` at the source and `..._at_destination`, or the rollback there.
+    def check_can_live_migrate_destination(self, guest: GuestSpec, block_migration: bool | None) -> Mapping[str, Any]:
+        """At the destination: may this guest come? Returns what the source must know (plain JSON).
+
+        `block_migration`: copy the disks (True), share them (False), find out (None). Raises MigrationPreCheckError.
+        """
+        raise NotSupported()
+
+    def check_can_live_migrate_source(self, guest: GuestSpec, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """At the source: the other half; returns `data` with what was decided. Raises MigrationPreCheckError."""
+        raise NotSupported()
+
+    def pre_live_migration(self, guest: GuestSpec, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """At the destination: files and ports for the guest that comes; returns `data` with what the source needs."""
+        raise NotSupported()
+
+    def live_migration(self, guest: GuestSpec, data: Mapping[str, Any], progress: LiveProgress) -> None:
+        """At the source: move the running (or paused) guest; returns when it is at the destination.
+
+        Raises MigrationAborted when it was aborted, another DriverError when it failed; the guest then runs on here.
+        What `progress` raises aborts.
+        """
+        raise NotSupported()
+
+    def live_migration_abort(self, uuid: str) -> None:
+        """End a live migration that runs; raises DriverError where there is none."""
+        raise NotSupported()
+
+    def live_migration_force_complete(self, uuid: str) -> None:
+        """Make a live migration that runs end soon: post-copy, or a pause of the guest until it is over."""
+        raise NotSupported()
+
+    def post_live_migration(self, guest: GuestSpec, data: Mapping[str, Any]) -> None:
+        """At the source: remove what the guest left (files that are not shared, ports, definition)."""
+        raise NotSupported()
+
+    def post_live_migration_at_destination(self, guest: GuestSpec, data: Mapping[str, Any]) -> None:
+        """At the destination: the guest is at home here, its definition is kept."""
+        raise NotSupported()
+
+    def rollback_live_migration_at_destination(self, guest: GuestSpec, data: Mapping[str, Any]) -> None:
+        """At the destination: remove what `pre_live_migration` made, and a guest that only half came."""
+        raise NotSupported()
+
+    # other doings ----------------------------------------------------------------------------------------------------
+    def inject_nmi(self, uuid: str) -> None:
+        """A non-maskable interrupt, on which a prepared guest writes a crash dump.
+
+        Raises TriggerCrashDumpNotSupported, InstanceNotRunning.
+        """
+        raise NotSupported()
+
+    def set_admin_password(self, guest: GuestSpec, password: str) -> None:
+        """Set the password of the guest's administrator through its agent.
+
+        Raises SetAdminPasswdNotSupported, QemuGuestAgentNotEnabled, DriverError with the agent's words.
+        """
+        raise NotSupported()
+
+    def diagnostics(self, guest: GuestSpec) -> Mapping[str, Any]:
+        """Nova's diagnostics object (nova/objects/diagnostics.py), as the API shows it from 2.48; plain JSON.
+
+        Raises InstanceNotRunning.
+        """
+        raise NotSupported()
 
     # console ---------------------------------------------------------------------------------------------------------
     @abstractmethod

@@ -87,3 +87,46 @@ class DatabaseTooNew(NovaError):
     msg_fmt = (
         "The database is at schema {found}, this version knows up to {known}: use the newer tuinova that wrote it."
     )
+
+
+class ResizeError(NovaError):
+    """A resize or migration that was rolled back before the guest was touched."""
+
+    msg_fmt = "Resize error: {reason}"
+
+
+class InstanceNotRescuable(NovaError):
+    """A rescue that can't be done, at once or in the driver."""
+
+    code = 400
+    msg_fmt = "Instance {instance_id} cannot be rescued: {reason}"
+
+
+class InstancePasswordSetFailed(NovaError):
+    """The guest's agent did not set the password."""
+
+    msg_fmt = "Failed to set admin password on {instance} because {reason}"
+
+
+class SetAdminPasswdNotSupported(NovaError):
+    """The hypervisor can't set passwords of this guest."""
+
+    msg_fmt = "The requested operation set admin password is not supported"
+
+
+class QemuGuestAgentNotEnabled(NovaError):
+    """No agent in the guest, or its image does not say that it has one."""
+
+    msg_fmt = "QEMU guest agent is not enabled"
+
+
+class TriggerCrashDumpNotSupported(NovaError):
+    """The hypervisor has no interrupt to give."""
+
+    msg_fmt = "Triggering crash dump is not supported"
+
+
+class UnshelveException(NovaError):
+    """A shelved server whose image is gone."""
+
+    msg_fmt = "Error during unshelve instance {instance_id}: {reason}"
