@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from tests.serial_text import without_kernel_lines
 from tuinova.core.states import PowerState
 from tuinova.virt.driver import (
     ComputeDriver,
@@ -106,8 +107,11 @@ class Console(ConsoleSink):
     def run(self, line: bytes, seconds: float = 60.0) -> bytes:
         """Type a line at the shell; what came up to the next prompt."""
         self.write(line + b"\r")
-        self.expect(b"\n")
-        return self.expect(b"$ ", seconds).removesuffix(b"$ ").replace(b"\x1b[6n", b"")
+        echo = self.expect(b"\n")
+        while b"\n" not in without_kernel_lines(echo):
+            echo += self.expect(b"\n")
+        said = without_kernel_lines(self.expect(b"$ ", seconds))
+        return said.removesuffix(b"$ ").replace(b"\x1b[6n", b"")
 
     def close(self) -> None:
         assert self.stream is not None
@@ -204,7 +208,12 @@ class Env:
 
     def wait_for_text(self, guest: GuestSpec, text: bytes) -> None:
         """Until the log of this boot has it."""
-        self.wait_for(lambda: text in self.driver.console_output(guest.uuid), repr(text), 3 * self.grace)
+
+        def is_there() -> bool:
+            log = self.driver.console_output(guest.uuid)
+            return text in log or text in without_kernel_lines(log)
+
+        self.wait_for(is_there, repr(text), 3 * self.grace)
 
     def wait_for_login(self, guest: GuestSpec) -> None:
         self.wait_for_text(guest, b" login: ")

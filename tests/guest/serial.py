@@ -7,6 +7,8 @@ import socket
 import time
 from itertools import count
 
+from tests.serial_text import without_kernel_lines
+
 _CONTROL = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]|\r")
 
 
@@ -100,7 +102,7 @@ class Serial:
         self.expect(rf"begin{number}\r?\n", timeout)
         start = self._read_to
         found = self.expect(rf"end{number} (\d+)\r?\n", timeout)
-        output = _CONTROL.sub(b"", self.text[start : found.start()])
+        output = _CONTROL.sub(b"", without_kernel_lines(self.text[start : found.start()]))
         return int(found.group(1)), output.decode(errors="replace").strip("\n")
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.lab import PrivateLibvirt
 from tests.lab.guests import PASSWORD, USER, demo_image, guest_spec
+from tests.serial_text import without_kernel_lines
 from tests.virt_libvirt.conftest import Recorder, wait_until
 from tuinova.core.errors import HypervisorUnavailable
 from tuinova.core.states import PowerState
@@ -40,7 +41,7 @@ def test_what_is_typed_is_answered_and_no_byte_is_lost(libvirt_driver: LibvirtDr
     stream.write(b"stty -echo; seq 1 5000; echo the''end\r")
     after = console.wait_for(b"stty -echo; seq 1 5000; echo the''end\r\n")
     end = console.wait_for(b"theend", after=after)
-    numbers = bytes(console.received[after:end]).replace(b"theend", b"").split()
+    numbers = without_kernel_lines(bytes(console.received[after:end])).replace(b"theend", b"").split()
     assert numbers == [str(number).encode() for number in range(1, 5001)]
     # More than the guest's line takes at once, from two threads: each write whole.
     stream.write(b"cat > /dev/null\r")

@@ -13,6 +13,7 @@ import pytest
 
 from tests.lab import PrivateLibvirt
 from tests.lab.guests import blank_image, demo_ami, demo_image, guest_spec, nic
+from tests.serial_text import without_kernel_lines
 from tests.virt_libvirt.conftest import Recorder, wait_until
 from tuinova.core.errors import ConsoleNotAvailable, FlavorDiskSmallerThanImage, HypervisorUnavailable
 from tuinova.core.states import PowerState
@@ -132,7 +133,7 @@ def test_the_demo_guest_boots_with_its_drive_disks_and_address(
     libvirt_driver.open_console(guest.uuid, console)
     console.wait_for(b"login:")
     wait_until(lambda: b"login:" in libvirt_driver.console_output(guest.uuid))
-    log = libvirt_driver.console_output(guest.uuid).decode(errors="replace")
+    log = without_kernel_lines(libvirt_driver.console_output(guest.uuid)).decode(errors="replace")
     assert "named-by-drive login:" in log
     assert "192.168.122.21/24" in log
     assert "2.0G" in log or "1.9G" in log
