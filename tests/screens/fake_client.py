@@ -72,6 +72,7 @@ def server_view(number: int, name: str, vm_state: str = "active", **fields: Any)
         "metadata": {},
         "fault": None,
         "progress": 0,
+        "task_progress": None,
     }
     view.update(fields)
     return view

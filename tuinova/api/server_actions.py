@@ -11,9 +11,6 @@ from tuinova.core.compute_api.guards import action_row
 from tuinova.core.errors import Invalid
 from tuinova.core.states import ACTION_BY_KEY
 
-# Rows of the table that have routes of their own.
-_NOT_HERE = frozenset({"delete", "metadata"})
-
 
 def act(call: Call) -> Reply:
     """Carry out the action that the body's one key names."""
@@ -37,7 +34,7 @@ def _asked(data: Any) -> tuple[str, Any]:
     if len(data) != 1:
         raise Invalid(f"Malformed request body: {'too many' if data else 'no'} body keys")
     key, body = next(iter(data.items()))
-    if key not in ACTION_BY_KEY or key in _NOT_HERE:
+    if key not in ACTION_BY_KEY:
         raise Invalid(f"There is no such action: {key[:80]}")
     return key, body
 

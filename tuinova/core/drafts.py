@@ -107,6 +107,36 @@ class OrderDraft:
 
 
 @dataclass(frozen=True, slots=True)
+class MigrationDraft:
+    """A move that begins; where from is the server's own host, who asked the request's context."""
+
+    migration_type: str  # migration, resize, live-migration, evacuation
+    status: str
+    uuid: str = field(default_factory=new_uuid)
+    new_flavor: Mapping[str, Any] | None = None
+    dest_compute: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationFilter:
+    """Which moves; None is no filter. The newest come first."""
+
+    instance_uuid: str | None = None
+    host: str | None = None  # source or destination
+    source_compute: str | None = None
+    dest_compute: str | None = None
+    status: Collection[str] | None = None
+    migration_type: Collection[str] | None = None
+    user_id: str | None = None
+    project_id: str | None = None
+    in_progress: bool | None = None
+    changes_since: datetime | None = None
+    changes_before: datetime | None = None
+    limit: int | None = None
+    marker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EventStart:
     """An event of an action begins; without `request_id` it belongs to the server's newest action."""
 

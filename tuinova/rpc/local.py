@@ -40,7 +40,9 @@ Handler = Callable[[Order], None]
 
 # Kinds of work, each with its own limit a host, so that none takes all threads: builds (Nova's max_concurrent_builds is
 # 10), what may wait a minute for a guest to shut down and costs nothing meanwhile, and all the rest.
-BUILD, PATIENT, WORK = "build", "patient", "work"
+# LONG: copies of whole disks. EXPRESS: what speaks to work that is under way, and so passes its server's lane by.
+BUILD, PATIENT, WORK, LONG, EXPRESS = "build", "patient", "work", "long", "express"
+_LIMITS = {LONG: 6, EXPRESS: 4}
 
 
 class LocalBus:
@@ -49,7 +51,7 @@ class LocalBus:
     def __init__(self, *, builds: int = 10, workers: int = 8, patient: int = 48, max_threads: int = 80) -> None:
         self._executor = LaneExecutor(
             "tuinova-worker",
-            limits={BUILD: builds, PATIENT: patient, WORK: workers},
+            limits={BUILD: builds, PATIENT: patient, WORK: workers, **_LIMITS},
             max_threads=max_threads,
         )
         self._handlers: dict[str | None, Handler] = {}
@@ -75,8 +77,8 @@ class LocalBus:
                 if order.id in self._known:
                     continue
                 self._known.add(order.id)
-            lane = order.instance_uuid or f"order-{order.id}"
             kind = self._kinds.get(order.method, WORK)
+            lane = order.instance_uuid if order.instance_uuid and kind != EXPRESS else f"order-{order.id}"
             if not self._executor.submit(order.host, lane, partial(self._carry_out, handler, order), kind=kind):
                 with self._lock:
                     self._known.discard(order.id)

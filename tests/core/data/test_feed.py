@@ -146,6 +146,7 @@ def test_a_change_carries_the_row_view_as_json_text(conductor, make):
         "metadata": {"a": "b"},
         "fault": None,
         "progress": 0,
+        "task_progress": None,
     }
 
 

@@ -103,12 +103,12 @@ def test_on_another_host_the_ports_are_made_anew(conductor, make, net):
     assert new.id != old.id
 
 
-def test_hosts_hand_out_their_own_addresses(conductor, make, net):
+def test_hosts_go_round_together_and_have_all_addresses_each(conductor, make, net):
     addresses = []
-    for host in ("h1", "h2"):
-        server = place(conductor, make(host), host)
+    for host in ("h1", "h2", "h2", "h2", "h2", "h1"):
+        server = place(conductor, make(), host)
         addresses.append(conductor.allocate_ports(server.uuid, [net()])[0].address)
-    assert addresses == ["192.0.2.3", "192.0.2.3"]
+    assert addresses == [f"192.0.2.{number}" for number in (3, 4, 5, 6, 3, 4)]
 
 
 def test_in_user_mode_every_guest_has_the_same_address(conductor, make, net):

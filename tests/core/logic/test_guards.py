@@ -115,12 +115,12 @@ def test_policy_of_the_row_is_named(house: House) -> None:
     assert house.engine.compute_api.get(reader, server.uuid).uuid == server.uuid
 
 
-@pytest.mark.parametrize("key", [row.key for row in ACTIONS if not row.served])
-def test_actions_of_later_versions_are_501_and_change_nothing(house: House, key: str) -> None:
+@pytest.mark.parametrize("row", [row for row in ACTIONS if not row.served], ids=lambda row: row.name)
+def test_actions_of_later_versions_are_501_and_change_nothing(house: House, row: Action) -> None:
     server = house.create()
     with pytest.raises(NotSupported) as refusal:
-        house.act(server.uuid, key, {})
-    assert refusal.value.message == "The requested functionality is not supported."
+        house.act(server.uuid, row.name, {})
+    assert refusal.value.message == f"The requested functionality is not supported. {row.unserved}"
     assert house.server(server.uuid).task_state is None
 
 

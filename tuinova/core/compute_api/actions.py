@@ -96,7 +96,7 @@ class Actions:
         instance = self._conductor.instance(uuid)
         check_visible(ctx, instance)
         policy.authorize(ctx, row.policy)
-        raise NotSupported()
+        raise NotSupported(f"{NotSupported.msg_fmt} {row.unserved}".rstrip())
 
     def _check(self, ctx: RequestContext, row: Action) -> Callable[[Instance], None]:
         return lambda instance: check(ctx, row, instance, self._host_up)

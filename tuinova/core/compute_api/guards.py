@@ -67,7 +67,7 @@ def error_of(refusal: Refusal, instance: Instance) -> NovaError:
     name = "reboot" if action.key == "reboot" else action.name
     match refusal.why:
         case Why.VERSION:
-            return NotSupported()
+            return NotSupported(f"{NotSupported.msg_fmt} {action.unserved}")
         case Why.ROLE:
             return PolicyNotAuthorized(action=action.policy)
         case Why.LOCK:

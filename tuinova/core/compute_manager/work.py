@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.conductor.errors import ConductorClosed, DatabaseUnavailable, UnexpectedTaskState
-from tuinova.core.drafts import ANY, EventFinish, EventStart, ExpectedTask, FaultDraft
+from tuinova.core.conductor.transaction import Part
+from tuinova.core.drafts import ANY, EventFinish, EventStart, ExpectedTask, FaultDraft, OrderDraft
 from tuinova.core.errors import InstanceNotFound, NovaError
 from tuinova.core.records import Instance, WorkOrder
 
@@ -29,11 +30,27 @@ RESUMED = "resumed"
 
 
 @dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a success leaves beside updates of the row: parts of the last step, and the next host's order."""
+
+    updates: Updates = field(default_factory=dict)
+    also: Sequence[Part] = ()
+    order: OrderDraft | None = None
+    release_allocation: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
-    """What a failed action leaves: updates of the row, and how its event counts."""
+    """What a failed action leaves: updates of the row, how its event counts, parts of the last step, a next order.
+
+    `fault` False: the error is told by the event alone.
+    """
 
     updates: Updates
     event_result: str = ERROR
+    also: Sequence[Part] = ()
+    order: OrderDraft | None = None
+    fault: bool = True
 
 
 def message_of(error: BaseException) -> str:
@@ -72,7 +89,7 @@ class Work:
 
     event: str
     tasks: frozenset[str]
-    body: Callable[[Compute, WorkOrder, Instance], Updates]
+    body: Callable[[Compute, WorkOrder, Instance], Updates | Outcome]
     failed: Callable[[Compute, WorkOrder, Instance, Exception], Failure] = keep_vm_state
     first: Callable[[WorkOrder], Updates] | None = None
     # The row goes with the last step; nothing that happened to its state meanwhile brings the guest back.
@@ -87,8 +104,7 @@ def run(work: Work, compute: Compute, order: WorkOrder) -> None:
     if instance is None:
         return
     try:
-        updates = work.body(compute, order, instance)
-        end(compute, order, work, updates)
+        end(compute, order, work, work.body(compute, order, instance))
     except InstanceNotFound:
         compute.conductor.order_done(order.id)
     except UnexpectedTaskState as error:
@@ -122,9 +138,11 @@ def is_repeated(order: WorkOrder) -> bool:
     return order.started_at is not None or bool(order.args.get(RESUMED))
 
 
-def end(compute: Compute, order: WorkOrder, work: Work, updates: Updates) -> Instance:
+def end(compute: Compute, order: WorkOrder, work: Work, outcome: Updates | Outcome) -> Instance:
     """The last step of a success; `system_metadata` among the updates is what the server is to remember."""
-    values = {"task_state": None, **updates}
+    if not isinstance(outcome, Outcome):
+        outcome = Outcome(outcome)
+    values = {"task_state": None, **outcome.updates}
     instance = compute.conductor.step(
         order.instance_uuid,
         system_metadata=values.pop("system_metadata", None),
@@ -132,7 +150,11 @@ def end(compute: Compute, order: WorkOrder, work: Work, updates: Updates) -> Ins
         expect_task=ANY if work.delete_row else work.tasks,
         event_finish=EventFinish(work.event, order.ctx.request_id, SUCCESS, host=compute.host),
         order_done=order.id,
+        order=outcome.order,
+        ctx=order.ctx,
         delete_row=work.delete_row,
+        release_allocation=outcome.release_allocation,
+        also=outcome.also,
     )
     compute.written_power[instance.uuid] = instance.power_state
     if work.delete_row:
@@ -179,8 +201,11 @@ def fail(compute: Compute, order: WorkOrder, work: Work, instance: Instance, err
             updates=failure.updates,
             expect_task=work.tasks,
             event_finish=finish,
-            fault=fault_of(error, compute.host),
+            fault=fault_of(error, compute.host) if failure.fault else None,
             order_done=order.id,
+            order=failure.order,
+            ctx=order.ctx,
+            also=failure.also,
         )
     except (UnexpectedTaskState, InstanceNotFound):
         close_event(compute, order, work.event, error)

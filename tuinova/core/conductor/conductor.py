@@ -17,6 +17,7 @@ from tuinova.core.conductor.flavors import Flavors
 from tuinova.core.conductor.hosts import Hosts
 from tuinova.core.conductor.images import Images
 from tuinova.core.conductor.listing import Listing
+from tuinova.core.conductor.moves import Moves
 from tuinova.core.conductor.orders import Orders
 from tuinova.core.conductor.people import IdentityCache, People
 from tuinova.core.conductor.placement import Placement
@@ -37,7 +38,7 @@ def utcnow() -> datetime:
     return datetime.now(UTC)
 
 
-class Conductor(Servers, Listing, Orders, Placement, Addresses, Hosts, Flavors, Images, People, Quotas):
+class Conductor(Servers, Listing, Orders, Placement, Moves, Addresses, Hosts, Flavors, Images, People, Quotas):
     """All calls are blocking and thread-safe; a write returns after its commit, reading never waits for a writer."""
 
     def __init__(

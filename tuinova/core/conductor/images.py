@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, or_, select, update
 
 from tuinova.core.conductor.base import Base
-from tuinova.core.conductor.transaction import Tx
+from tuinova.core.conductor.transaction import Part, Tx
 from tuinova.core.drafts import ANY, Any_, ImageFilter
 from tuinova.core.errors import (
     ImageDataConflict,
@@ -20,7 +20,7 @@ from tuinova.core.errors import (
     MarkerNotFound,
 )
 from tuinova.core.models import Image as ImageTable
-from tuinova.core.records import Image
+from tuinova.core.records import Image, Instance
 
 _T = ImageTable.__table__  # type: ignore[attr-defined]
 _FIELDS = tuple(item.name for item in fields(Image))
@@ -71,6 +71,47 @@ def visible_to(image: Image, project_id: str | None) -> bool:
     return project_id is None or image.owner == project_id or image.visibility in _SEEN_BY_ALL
 
 
+def insert_image(tx: Tx, image: Image) -> None:
+    """Write a new image's row; raises ImageExists."""
+    if tx.first(_ONE, {"id": image.id}) is not None:
+        raise ImageExists(image_id=image.id)
+    values = {name: getattr(image, name) for name in _FIELDS}
+    tx.run(insert(_T), {**values, "created_at": image.created_at or tx.now, "updated_at": tx.now})
+    tx.change("image", "update", image.id, image.owner)
+
+
+def new_image(image: Image) -> Part:
+    """The row of an image that a server's action will fill, written with the request."""
+
+    def part(tx: Tx, instance: Instance) -> None:
+        insert_image(tx, image)
+
+    return part
+
+
+def note_image(image_id: str, **values: Any) -> Part:
+    """Change fields of an image together with its server; one that is gone is left alone."""
+
+    def part(tx: Tx, instance: Instance) -> None:
+        if tx.first(_ONE, {"id": image_id}) is None:
+            return
+        tx.run(update(_T).where(_T.c.id == image_id).values({**values, "updated_at": tx.now}))
+        tx.change("image", "update", image_id, instance.project_id)
+
+    return part
+
+
+def drop_image(image_id: str) -> Part:
+    """Remove an image's row together with its server's step; its data is the caller's, after the commit."""
+
+    def part(tx: Tx, instance: Instance) -> None:
+        if tx.first(_ONE, {"id": image_id}) is not None:
+            tx.run(_DELETE, {"id": image_id})
+            tx.change("image", "delete", image_id, instance.project_id)
+
+    return part
+
+
 class Images(Base):
     """The conductor's calls about images."""
 
@@ -107,11 +148,7 @@ class Images(Base):
         """Write a new image; raises ImageExists."""
 
         def job(tx: Tx) -> Image:
-            if tx.first(_ONE, {"id": image.id}) is not None:
-                raise ImageExists(image_id=image.id)
-            values = {name: getattr(image, name) for name in _FIELDS}
-            tx.run(insert(_T), {**values, "created_at": image.created_at or tx.now, "updated_at": tx.now})
-            tx.change("image", "update", image.id, image.owner)
+            insert_image(tx, image)
             return _one(tx.connection, image.id)
 
         return self._write(job)

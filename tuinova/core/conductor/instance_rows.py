@@ -111,6 +111,8 @@ def announce(tx: Tx, instance: Instance) -> int:
 def save(tx: Tx, old: Instance, updates: Mapping[str, Any]) -> Instance:
     """Write fields of a server, its updated_at, its change and its version."""
     values = {name: _plain(value) for name, value in updates.items()}
+    if old.task_progress is not None and values.get("task_state", old.task_state) != old.task_state:
+        values.setdefault("task_progress", None)  # it was that of another task
     new = _changed(old, {**values, "updated_at": tx.now})
     version = announce(tx, new)
     values = _derived({**values, "updated_at": tx.now, "version": version})

@@ -18,6 +18,7 @@ from tuinova.core.models import ComputeNode as NodeTable
 from tuinova.core.records import Allocation
 
 _A = AllocationTable.__table__  # type: ignore[attr-defined]
+TABLE = _A
 _N = NodeTable.__table__  # type: ignore[attr-defined]
 
 _FIELDS = ("consumer", "host", "node", "vcpus", "memory_mb", "disk_gb", "others")
@@ -85,12 +86,18 @@ _GIVE_BACK = Statement(
 )
 
 
+def held_by(tx: Tx, consumer: str) -> Allocation | None:
+    """What a consumer holds, None for nothing."""
+    row = tx.one(_ONE, {"consumer": consumer})
+    return Allocation(*row) if row else None
+
+
 def release(tx: Tx, consumer: str) -> None:
     """Give back what a server holds; nothing where it holds nothing."""
-    row = tx.one(_ONE, {"consumer": consumer})
-    if row is None:
+    held = held_by(tx, consumer)
+    if held is None:
         return
-    _give_back(tx, Allocation(*row))
+    _give_back(tx, held)
     tx.do(_DELETE, {"consumer": consumer})
 
 
@@ -107,8 +114,7 @@ def take(tx: Tx, consumer: str, host: str, node: str, amounts: AmountsLike) -> b
 
     A second claim of the same node (a repeated order) keeps the first.
     """
-    row = tx.one(_ONE, {"consumer": consumer})
-    held = Allocation(*row) if row else None
+    held = held_by(tx, consumer)
     if held and (held.host, held.node) == (host, node):
         return True
     asked = _numbers(host, node, amounts.vcpus, amounts.memory_mb, amounts.disk_gb)
@@ -179,6 +185,12 @@ class Placement(Base):
     def release(self, uuid: str) -> None:
         """Give back what a server holds."""
         self._write(lambda tx: release(tx, uuid))
+
+    def allocation(self, consumer: str) -> Allocation | None:
+        """What a server, or a move, holds."""
+        with self._reading() as connection:
+            row = _ONE.first(connection, {"consumer": consumer})
+        return Allocation(*row) if row else None
 
     def allocations(self, host: str | None = None) -> list[Allocation]:
         """Who holds what, of one host or of all."""

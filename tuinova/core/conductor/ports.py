@@ -5,19 +5,20 @@ from __future__ import annotations
 import ipaddress
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from tuinova.core.conductor import instance_rows
 from tuinova.core.conductor.base import Base
 from tuinova.core.conductor.statements import InsertStatement, Statement
-from tuinova.core.conductor.transaction import Tx
+from tuinova.core.conductor.transaction import Part, Tx
 from tuinova.core.drafts import ANY, ExpectedTask, HostNetworkLike, new_uuid
 from tuinova.core.errors import NoMoreFixedIps
 from tuinova.core.models import Network as NetworkTable
 from tuinova.core.models import Port as PortTable
-from tuinova.core.records import Network, Port
+from tuinova.core.records import Instance, Network, Port
 
 _P = PortTable.__table__  # type: ignore[attr-defined]
 _N = NetworkTable.__table__  # type: ignore[attr-defined]
@@ -31,7 +32,18 @@ _taken = select(_P.c.lease).where(
     _P.c.host == bindparam("host"), _P.c.network == bindparam("network"), _P.c.lease.is_not(None)
 )
 _TAKEN = Statement(_taken)
+_EVERYWHERE = Statement(select(_P.c.lease).where(_P.c.network == bindparam("network"), _P.c.lease.is_not(None)))
 _IS_TAKEN = Statement(_taken.where(_P.c.lease == bindparam("address")))
+_UNBIND = Statement(
+    update(_P)
+    .where(_P.c.instance_uuid == bindparam("_uuid"))
+    .values(host=bindparam("v_host"), lease=bindparam("v_lease"))
+)
+_BIND = Statement(
+    update(_P)
+    .where(_P.c.id == bindparam("_id"))
+    .values({name: bindparam(f"v_{name}") for name in ("host", "network", "address", "lease", "prefix")})
+)
 _HAS_MAC = Statement(select(_P.c.id).where(_P.c.mac == bindparam("mac")))
 _NETWORK_FIELDS = ("id", "host", "name", "mode", "cidr", "gateway", "first", "last", "dns", "mtu", "reserved")
 _NETWORKS = select(*(_N.c[name] for name in _NETWORK_FIELDS)).order_by(_N.c.host, _N.c.position)
@@ -47,6 +59,15 @@ def release(tx: Tx, uuid: str) -> None:
     tx.do(_DELETE, {"uuid": uuid})
 
 
+def unbind() -> Part:
+    """A server that is on no host keeps its ports and remembers its addresses, which others may take meanwhile."""
+
+    def part(tx: Tx, instance: Instance) -> None:
+        tx.do(_UNBIND, {"_uuid": instance.uuid, "v_host": "", "v_lease": None})
+
+    return part
+
+
 def ports_of(connection: Connection, uuid: str) -> list[Port]:
     """The ports of a server in the order of their making."""
     return [Port(*row) for row in _OF_INSTANCE.all(connection, {"uuid": uuid})]
@@ -60,22 +81,33 @@ def _new_mac(tx: Tx) -> str:
             return mac
 
 
+def _is_free(tx: Tx, host: str, network: HostNetworkLike, address: str | None) -> bool:
+    """Whether a port that comes to a host may keep its address there."""
+    if address is None or address in network.reserved or address == network.gateway:
+        return False
+    wanted, first, last = (ipaddress.ip_address(one) for one in (address, network.first, network.last))
+    if wanted.version != first.version or not int(first) <= int(wanted) <= int(last):
+        return False
+    return tx.one(_IS_TAKEN, {"host": host, "network": network.name, "address": address}) is None
+
+
 class AddressPool:
-    """The next free address of each host's networks.
+    """The next free address of each network.
 
     It goes round the range, so that an address just freed is not given to the next guest while others still know its
-    old owner. The place is only kept in memory.
+    old owner. Hosts go round together: each host's network is its own, but a guest that moves shall find its address
+    free. The place is only kept in memory, and begins behind the last address that is known.
     """
 
     def __init__(self) -> None:
-        self._next: dict[tuple[str, str], int] = {}
+        self._next: dict[str, int] = {}
 
     def take(self, tx: Tx, host: str, network: HostNetworkLike) -> str:
         """A free address of first..last, neither reserved nor the gateway; raises NoMoreFixedIps."""
         first, last = ipaddress.ip_address(network.first), ipaddress.ip_address(network.last)
         held = {"host": host, "network": network.name}
         barred = set(network.reserved) | ({network.gateway} if network.gateway else set())
-        start = self._next.get((host, network.name), int(first))
+        start = self._next[network.name] if network.name in self._next else self._behind_the_last(tx, network.name)
         if not int(first) <= start <= int(last):
             start = int(first)
         taken: set[str] | None = None
@@ -89,9 +121,14 @@ class AddressPool:
                 address in taken if taken is not None else tx.one(_IS_TAKEN, {**held, "address": address}) is not None
             )
             if not used:
-                self._next[(host, network.name)] = number + 1
+                self._next[network.name] = number + 1
                 return address
         raise NoMoreFixedIps(net=network.name)
+
+    @staticmethod
+    def _behind_the_last(tx: Tx, network: str) -> int:
+        leases = _EVERYWHERE.all(tx.connection, {"network": network})
+        return 1 + max((int(ipaddress.ip_address(row[0])) for row in leases), default=-1)
 
 
 def _round(first: int, last: int, start: int) -> Iterator[int]:
@@ -144,6 +181,37 @@ class Addresses(Base):
         values: dict[str, Any] = {name: getattr(port, name) for name in _FIELDS}
         tx.insert(_INSERT, {**values, "lease": None if shared else address, "created_at": tx.now})
         return port
+
+    def bind_ports(self, host: str, networks: Sequence[HostNetworkLike]) -> Part:
+        """Bring a server's ports to a host: each keeps its address if nobody there has it, else gets another one.
+
+        Part of a transaction; raises NoMoreFixedIps. A network that the host does not have becomes its first one.
+        """
+        by_name = {network.name: network for network in networks}
+
+        def part(tx: Tx, instance: Instance) -> Mapping[str, Any]:
+            bound = []
+            for port in ports_of(tx.connection, instance.uuid):
+                network = by_name.get(port.network) or (networks[0] if networks else None)
+                if port.host != host and network is not None:
+                    port = self._bound(tx, port, host, network)
+                bound.append(port)
+            return {"addresses": [port.as_address() for port in bound]}
+
+        return part
+
+    def _bound(self, tx: Tx, port: Port, host: str, network: HostNetworkLike) -> Port:
+        shared = network.mode == _SHARED_ADDRESS
+        address = network.first if shared else port.address
+        if not shared and not _is_free(tx, host, network, address):
+            address = self._pool.take(tx, host, network)
+        prefix = ipaddress.ip_network(network.cidr, strict=False).prefixlen
+        new = replace(port, host=host, network=network.name, address=address, prefix=prefix)
+        values = {name: getattr(new, name) for name in ("host", "network", "address", "prefix")}
+        tx.do(
+            _BIND, {"_id": new.id, **{f"v_{k}": v for k, v in values.items()}, "v_lease": None if shared else address}
+        )
+        return new
 
     def release_ports(self, uuid: str) -> None:
         """Free a server's ports and take its addresses away."""

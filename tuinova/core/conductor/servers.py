@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 from tuinova.core.conductor import actions, instance_rows, orders, placement, ports, quota_counts
 from tuinova.core.conductor.base import Base
 from tuinova.core.conductor.statements import InsertStatement, Statement
-from tuinova.core.conductor.transaction import RowUpdate, Tx
+from tuinova.core.conductor.transaction import Part, RowUpdate, Tx
 from tuinova.core.context import RequestContext
 from tuinova.core.drafts import (
     ANY,
@@ -154,12 +154,14 @@ class Servers(Base):
         system_metadata: Mapping[str, Any] | None = None,
         event: EventFinish | str | None = None,
         finished: bool = False,
+        also: Sequence[Part] = (),
     ) -> Instance:
         """Accept a request on a server in one transaction; a refused one leaves no trace.
 
         `check` gets the row as it is now and raises the refusal. `updates` may be a function of that row: None from it
         means that there is nothing to do, and nothing is recorded. In `system_metadata` None removes a key. `event` is
-        one that began and ended here (api_lock); `finished` closes the action (Nova: resetState only).
+        one that began and ended here (api_lock); `finished` closes the action (Nova: resetState only). `also`: parts
+        of the same transaction (`conductor.moves`, `conductor.images`).
         """
 
         def job(tx: Tx) -> Instance:
@@ -171,6 +173,8 @@ class Servers(Base):
                 return old
             if system_metadata:
                 values = {**values, "system_metadata": instance_rows.merged(old.system_metadata, system_metadata)}
+            for part in also:
+                values = {**values, **(part(tx, old) or {})}
             new = instance_rows.save(tx, old, values)
             if record is not None:
                 action_id = actions.record_action(tx, ctx, uuid, record)
@@ -203,12 +207,13 @@ class Servers(Base):
         release_allocation: bool = False,
         release_ports: bool = False,
         with_deleted: bool = False,
+        also: Sequence[Part] = (),
     ) -> Instance:
         """Write what the manager reports of one step, all of it in one transaction.
 
         Raises UnexpectedTaskState when `expect_task` is not met (nothing is written then) and InstanceNotFound.
         `delete_row` marks the row deleted and frees ports, allocation, group membership. `order_started` notes that
-        the order's driver call begins, `order` is a follow-up that is written for `ctx`.
+        the order's driver call begins, `order` is a follow-up that is written for `ctx`. `also`: as for `accept`.
         """
 
         def job(tx: Tx) -> Instance:
@@ -229,6 +234,8 @@ class Servers(Base):
             if delete_row or release_ports:
                 ports.release(tx, uuid)
                 values["addresses"] = []
+            for part in also:
+                values.update(part(tx, old) or {})
             new = instance_rows.save(tx, old, values) if values else old
             self._log(tx, uuid, event_start, event_finish)
             if order_started is not None:

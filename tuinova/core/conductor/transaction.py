@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -69,3 +69,8 @@ class Tx:
     def keep_row(self, instance: Instance, text: str | None) -> None:
         """Remember the row view for the lists, to be put there after the commit."""
         self.rows.append(RowUpdate(instance.uuid, instance.id, instance.project_id, text))
+
+
+# What an accepted request or a step writes beside the server's row, in the same transaction: gets the row as it was,
+# returns what changes in it besides. What it raises undoes the whole.
+Part = Callable[[Tx, Instance], Mapping[str, Any] | None]

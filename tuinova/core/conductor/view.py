@@ -57,4 +57,5 @@ def row_view(instance: Instance) -> dict[str, Any]:
         "metadata": instance.metadata,
         "fault": {key: fault[key] for key in ("code", "message", "created")} if fault else None,
         "progress": instance.progress,
+        "task_progress": instance.task_progress,
     }

@@ -84,6 +84,12 @@ class ServerGroupNotFound(NotFound):
     msg_fmt = "Instance group {group_id} could not be found."
 
 
+class MigrationNotFound(NotFound):
+    """No such move."""
+
+    msg_fmt = "Migration {migration_id} could not be found."
+
+
 class MetadataItemNotFound(NotFound):
     """Unknown metadata key."""
 

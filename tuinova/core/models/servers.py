@@ -72,6 +72,7 @@ class Instance(Table, table=True):
     security_groups: list[Any] = json_field([])
     tags: list[Any] = json_field([])
     version: int = 0
+    task_progress: dict[str, Any] | None = json_field(nullable=True)
 
 
 class InstanceAction(Table, table=True):
@@ -146,6 +147,7 @@ class Migration(Table, table=True):
     project_id: str | None = Field(default=None, max_length=64)
     created_at: datetime
     updated_at: datetime | None = None
+    stats: dict[str, Any] | None = json_field(nullable=True)
 
 
 class ServerGroup(Table, table=True):

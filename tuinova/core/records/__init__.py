@@ -5,10 +5,20 @@ JSON columns are plain dicts and lists that several readers may share: read only
 
 from tuinova.core.records.catalogue import Flavor, Image, Keypair, Project, QuotaUsage, User
 from tuinova.core.records.hosts import Aggregate, Allocation, ComputeNode, Network, Port, Service
-from tuinova.core.records.servers import ActionEvent, Fault, Instance, InstanceAction, ScheduleTrace, ServerGroup
+from tuinova.core.records.servers import (
+    MIGRATION_ENDS,
+    ActionEvent,
+    Fault,
+    Instance,
+    InstanceAction,
+    Migration,
+    ScheduleTrace,
+    ServerGroup,
+)
 from tuinova.core.records.work import Change, WorkOrder
 
 __all__ = [
+    "MIGRATION_ENDS",
     "ActionEvent",
     "Aggregate",
     "Allocation",
@@ -20,6 +30,7 @@ __all__ = [
     "Instance",
     "InstanceAction",
     "Keypair",
+    "Migration",
     "Network",
     "Port",
     "Project",

@@ -9,6 +9,8 @@ from typing import Any
 from tuinova.core.states import server_status
 
 JsonDict = dict[str, Any]
+# Statuses of a migration that is over, or that waits only for its old host to come back.
+MIGRATION_ENDS = frozenset({"confirmed", "reverted", "error", "failed", "completed", "cancelled", "done"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,8 @@ class Instance:
     `flavor` is the server's own copy: id, name, memory_mb, vcpus, root_gb, ephemeral_gb, swap, rxtx_factor,
     extra_specs, is_public, disabled, description. `image`: name, disk_format, min_disk, min_ram, size, properties.
     `addresses`: port_id, network, mac, address, version, type of each port. `version` is the number of the server's
-    last change, so what is made of a record can be kept under (uuid, version).
+    last change, so what is made of a record can be kept under (uuid, version). `task_progress`: what the task has done
+    so far (`what`, `done`, `total`, both in bytes), None where nothing is known.
     """
 
     id: int
@@ -68,6 +71,7 @@ class Instance:
     security_groups: list[str] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
     version: int = 0
+    task_progress: JsonDict | None = None
 
     @property
     def status(self) -> str:
@@ -103,6 +107,38 @@ class ServerGroup:
     members: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A move of a server between hosts or flavors (nova/objects/migration.py).
+
+    `stats`: what a live migration has moved, memory_total_bytes, memory_processed_bytes, memory_remaining_bytes and
+    disk_... alike. The record's `uuid` is the consumer that holds the other side's allocation while the move lasts.
+    """
+
+    id: int
+    uuid: str
+    instance_uuid: str
+    migration_type: str
+    status: str
+    created_at: datetime
+    source_compute: str | None = None
+    source_node: str | None = None
+    dest_compute: str | None = None
+    dest_node: str | None = None
+    dest_host: str | None = None
+    old_flavor: JsonDict | None = None
+    new_flavor: JsonDict | None = None
+    user_id: str | None = None
+    project_id: str | None = None
+    updated_at: datetime | None = None
+    stats: JsonDict | None = None
+
+    @property
+    def in_progress(self) -> bool:
+        """Whether the move is neither done nor given up (nova/objects/migration.py in-progress filter)."""
+        return self.status not in MIGRATION_ENDS
 
 
 @dataclass(frozen=True, slots=True)

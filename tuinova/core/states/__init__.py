@@ -1,6 +1,7 @@
 """Nova's states, its action table and its guards, as data and pure functions; nothing else of ours is imported."""
 
-from tuinova.core.states.actions import ACTION_BY_KEY, ACTION_BY_NAME, ACTIONS, ANY, Action, Confirm
+from tuinova.core.states.action import Action, Confirm
+from tuinova.core.states.actions import ACTION_BY_KEY, ACTION_BY_NAME, ACTIONS, ANY
 from tuinova.core.states.guards import GuardFacts, Refusal, Why, guard
 from tuinova.core.states.values import (
     ALLOW_REBOOT,

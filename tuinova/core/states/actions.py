@@ -6,54 +6,12 @@ Sources: nova/compute/api.py (guards), nova/policies, nova/api/openstack/compute
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
+from tuinova.core.states.action import Action, Confirm
 from tuinova.core.states.values import ALLOW_REBOOT, TaskState, VmState
 
 _T = TaskState
-
-
-class Confirm(StrEnum):
-    """How a screen asks before an action."""
-
-    NONE = "none"
-    ASK = "ask"
-    TYPE_NAME = "type-name"
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """One row of the action table: what Nova allows, refuses and walks through.
-
-    `vm_states`, `task_states`: allowed ones, None for any; a task set with None in it allows "no task".
-    `host`: "" no check, "set" the server must have a host, "up" its service must be up too.
-    `role`: the least role of Nova's policy. `task`: the task_state that accepting it sets. `http`: its success code.
-    `served`: False for rows that this version refuses with 501.
-    """
-
-    name: str
-    key: str
-    policy: str
-    vm_states: frozenset[str] | None = None
-    task_states: frozenset[str | None] | None = frozenset({None})
-    launched: bool = True
-    lockable: bool = True
-    host: str = ""
-    role: str = "member"
-    task: TaskState | None = None
-    http: int = 202
-    confirm: Confirm = Confirm.ASK
-    served: bool = True
-    record: str = field(default="")  # name in the action log; the row's name where it is empty
-
-    @property
-    def recorded_as(self) -> str:
-        """The name that the action log shows."""
-        return self.record or self.name
-
-
 _V = VmState
 ANY = None
 _A, _P, _SU, _ST, _E = _V.ACTIVE, _V.PAUSED, _V.SUSPENDED, _V.STOPPED, _V.ERROR
@@ -64,7 +22,9 @@ def _vm(*states: VmState) -> frozenset[str]:
 
 
 _SERVERS = "os_compute_api:servers:"
-_LATER: dict[str, Any] = {"served": False}
+_LATER: dict[str, Any] = {"unserved": "It comes with the next version."}
+_NO_VOLUMES: dict[str, Any] = {"unserved": "There are no volumes yet.", "own_route": True}
+_NO_NETWORKS: dict[str, Any] = {"unserved": "There are no networks of one's own yet: every server has one port."}
 
 # In the order of the reference page of Nova's API; nova/compute/api.py holds each guard.
 ACTIONS: tuple[Action, ...] = (
@@ -154,6 +114,28 @@ ACTIONS: tuple[Action, ...] = (
         role="manager",
         task=_T.MIGRATING,
         record="live-migration",
+        **_LATER,
+    ),
+    Action(
+        "force_complete",
+        "force_complete",
+        "os_compute_api:servers:migrations:force_complete",
+        _vm(_A),
+        frozenset({_T.MIGRATING}),
+        role="manager",
+        own_route=True,
+        record="live_migration_force_complete",
+        **_LATER,
+    ),
+    Action(
+        "abort live migration",
+        "abort",
+        "os_compute_api:servers:migrations:delete",
+        ANY,
+        frozenset({_T.MIGRATING}),
+        role="manager",
+        own_route=True,
+        record="live_migration_cancel",
         **_LATER,
     ),
     Action(
@@ -250,6 +232,7 @@ ACTIONS: tuple[Action, ...] = (
         _vm(_A, _P, _SU, _ST),
         ANY,
         http=200,
+        own_route=True,
         confirm=Confirm.NONE,
     ),
     Action(
@@ -259,6 +242,7 @@ ACTIONS: tuple[Action, ...] = (
         _vm(_A, _P, _SU, _ST),
         ANY,
         http=204,
+        own_route=True,
         confirm=Confirm.NONE,
     ),
     Action(
@@ -274,12 +258,98 @@ ACTIONS: tuple[Action, ...] = (
         confirm=Confirm.NONE,
     ),
     Action(
+        "get_diagnostics",
+        "diagnostics",
+        "os_compute_api:os-server-diagnostics",
+        ANY,
+        ANY,
+        launched=False,
+        lockable=False,
+        host="set",
+        role="admin",
+        http=200,
+        confirm=Confirm.NONE,
+        own_route=True,
+        **_LATER,
+    ),
+    Action(
+        "attach_volume",
+        "os-volume_attachments",
+        "os_compute_api:os-volumes-attachments:create",
+        _vm(_A, _P, _ST, _V.RESIZED, _V.SOFT_DELETED, _V.SHELVED, _V.SHELVED_OFFLOADED),
+        http=200,
+        **_NO_VOLUMES,
+    ),
+    Action(
+        "detach_volume",
+        "os-volume_attachments",
+        "os_compute_api:os-volumes-attachments:delete",
+        _vm(_A, _P, _ST, _V.RESIZED, _V.SOFT_DELETED, _V.SHELVED, _V.SHELVED_OFFLOADED),
+        **_NO_VOLUMES,
+    ),
+    Action(
+        "attach_interface",
+        "os-interface",
+        "os_compute_api:os-attach-interfaces:create",
+        _vm(_A, _P, _ST),
+        http=200,
+        own_route=True,
+        **_NO_NETWORKS,
+    ),
+    Action(
+        "detach_interface",
+        "os-interface",
+        "os_compute_api:os-attach-interfaces:delete",
+        _vm(_A, _P, _ST),
+        own_route=True,
+        **_NO_NETWORKS,
+    ),
+    Action(
+        "addFixedIp",
+        "addFixedIp",
+        "os_compute_api:os-multinic:add",
+        ANY,
+        ANY,
+        launched=False,
+        **_NO_NETWORKS,
+    ),
+    Action(
+        "removeFixedIp",
+        "removeFixedIp",
+        "os_compute_api:os-multinic:remove",
+        ANY,
+        ANY,
+        launched=False,
+        **_NO_NETWORKS,
+    ),
+    Action(
+        "addSecurityGroup",
+        "addSecurityGroup",
+        "os_compute_api:os-security-groups:add",
+        ANY,
+        ANY,
+        launched=False,
+        lockable=False,
+        **_NO_NETWORKS,
+    ),
+    Action(
+        "removeSecurityGroup",
+        "removeSecurityGroup",
+        "os_compute_api:os-security-groups:remove",
+        ANY,
+        ANY,
+        launched=False,
+        lockable=False,
+        **_NO_NETWORKS,
+    ),
+    Action(
         "delete",
         "delete",
         _SERVERS + "delete",
         ANY,
         ANY,
         launched=False,
+        own_route=True,
         task=_T.DELETING,
         http=204,
         confirm=Confirm.TYPE_NAME,
@@ -297,5 +367,5 @@ ACTIONS: tuple[Action, ...] = (
     ),
 )
 ACTION_BY_NAME: Mapping[str, Action] = {action.name: action for action in ACTIONS}
-# The rows by request key; a hard reboot shares the key of the soft one, metadata has routes of its own.
-ACTION_BY_KEY: Mapping[str, Action] = {action.key: action for action in reversed(ACTIONS) if action.key != "metadata"}
+# The rows by request key; a hard reboot shares the key of the soft one.
+ACTION_BY_KEY: Mapping[str, Action] = {action.key: action for action in reversed(ACTIONS) if not action.own_route}

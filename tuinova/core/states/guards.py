@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tuinova.core.states.actions import Action
+from tuinova.core.states.action import Action
 
 
 class Why(StrEnum):
