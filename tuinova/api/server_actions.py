@@ -23,8 +23,8 @@ def act(call: Call) -> Reply:
         length = (body or {}).get("length")
         output = call.state.compute.console_output(call.ctx, call.param("id"), length)
         return Reply({"output": output}, row.http)
-    call.state.compute.act(call.ctx, call.param("id"), key, body)
-    return Reply(None, row.http)
+    accepted = call.state.compute.act(call.ctx, call.param("id"), key, body)
+    return Reply(dict(accepted.answer) or None, row.http)
 
 
 def _asked(data: Any) -> tuple[str, Any]:

@@ -144,7 +144,7 @@ class House:
     def act(
         self, uuid: str, name: str, body: Any = None, *, ctx: RequestContext | None = None, settle: bool = True
     ) -> Instance:
-        accepted = self.engine.compute_api.act(ctx or self.ctx(), uuid, name, body)
+        accepted = self.engine.compute_api.act(ctx or self.ctx(), uuid, name, body).instance
         if not settle:
             return accepted
         self.settle()

@@ -8,8 +8,8 @@ from typing import Any
 from tuinova.console.log import console_text
 from tuinova.core import policy
 from tuinova.core.catalogue_cache import CatalogueCache
-from tuinova.core.compute_api import metadata
-from tuinova.core.compute_api.actions import Actions
+from tuinova.core.compute_api import actions, basic, metadata
+from tuinova.core.compute_api.accepting import Accepted, Acceptor
 from tuinova.core.compute_api.create import create
 from tuinova.core.compute_api.guards import HostUp, check, check_visible
 from tuinova.core.compute_api.keypairs import check_name, ssh_fingerprint
@@ -44,7 +44,7 @@ class ComputeAPI:
         self._options = options
         self._host_up = host_up
         self._console_log = console_log
-        self._actions = Actions(conductor, host_up)
+        self._acceptor = Acceptor(conductor, catalogue, options, host_up)
 
     # servers ---------------------------------------------------------------------------------------------------------
     def create(self, ctx: RequestContext, request: CreateRequest) -> list[Instance]:
@@ -58,13 +58,13 @@ class ComputeAPI:
         check_visible(ctx, instance)
         return instance
 
-    def act(self, ctx: RequestContext, uuid: str, name: str, body: Any = None) -> Instance:
+    def act(self, ctx: RequestContext, uuid: str, name: str, body: Any = None) -> Accepted:
         """Accept an action of the table by its name or request key; `body` is what stands under that key."""
-        return self._actions.act(ctx, uuid, name, body)
+        return actions.act(self._acceptor, ctx, uuid, name, body)
 
     def delete(self, ctx: RequestContext, uuid: str) -> Instance:
         """Accept a delete; one that is under way already is answered as if it were new."""
-        return self._actions.act(ctx, uuid, "delete")
+        return self.act(ctx, uuid, "delete").instance
 
     def update(self, ctx: RequestContext, uuid: str, fields: Mapping[str, Any]) -> Instance:
         """Change name, description, hostname and the like, whatever state or lock the server has."""
@@ -121,8 +121,8 @@ class ComputeAPI:
     # what a host asks on its own account -----------------------------------------------------------------------------
     def stop(self, uuid: str) -> None:
         """The API's stop as an admin of no project: power sync found the guest off."""
-        self._actions.act(service_context(), uuid, "stop")
+        self.act(service_context(), uuid, "stop")
 
     def force_stop(self, uuid: str) -> None:
         """Stop a guest that somebody started behind our back."""
-        self._actions.force_stop(service_context(), uuid)
+        basic.force_stop(self._acceptor, service_context(), uuid)
