@@ -93,3 +93,26 @@ def test_create_takes_a_bare_body_or_one_with_hints(service: Any, client: Client
     assert client.servers.create({"name": "x"}) == {"id": "a"}
     client.servers.create({"server": {"name": "x"}, "os:scheduler_hints": {"group": "g"}})
     assert got == [{"server": {"name": "x"}}, {"server": {"name": "x"}, "os:scheduler_hints": {"group": "g"}}]
+
+
+def test_moves_are_read_page_by_page(service: Any, client: Client) -> None:
+    first = {
+        "migrations": [{"id": 2}],
+        "migrations_links": [{"rel": "next", "href": "http://localhost/v2.1/os-migrations?marker=m"}],
+    }
+    service.on("GET", f"/v2.1/os-migrations?instance_uuid={ID}", (200, first))
+    service.on("GET", "/v2.1/os-migrations?marker=m", (200, {"migrations": [{"id": 1}]}))
+    assert [row["id"] for row in client.migrations.list(instance_uuid=ID)] == [2, 1]
+
+
+def test_a_live_migration_is_aborted_and_hurried_by_its_number(service: Any, client: Client) -> None:
+    path = f"/v2.1/servers/{ID}/migrations"
+    service.on("GET", path, (200, {"migrations": [{"id": 7, "status": "running"}]}))
+    service.on("DELETE", f"{path}/7", (202, None))
+    bodies = []
+    service.on("POST", f"{path}/7/action", lambda handler: bodies.append(handler.body()) or (202, None))
+    number = client.servers.migrations(ID)[0]["id"]
+    client.servers.force_complete(ID, number)
+    client.servers.abort_migration(ID, number)
+    assert bodies == [b'{"force_complete": null}']
+    assert service.seen[-1][:2] == ("DELETE", f"{path}/7")

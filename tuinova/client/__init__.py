@@ -200,6 +200,11 @@ class Client:
         return resources.Services(self)
 
     @cached_property
+    def migrations(self) -> resources.Migrations:
+        """Moves of servers."""
+        return resources.Migrations(self)
+
+    @cached_property
     def quotas(self) -> resources.Quotas:
         """Quotas."""
         return resources.Quotas(self)

@@ -208,6 +208,17 @@ class Services(Resource):
         self.client.delete(self._url(ident))
 
 
+class Migrations(Resource):
+    """Moves of servers, the finished ones too."""
+
+    noun = "Migration"
+    path = "/v2.1/os-migrations"
+
+    def list(self, **filters: Any) -> Rows:
+        """Moves by Nova's filters (instance_uuid, host, status, migration_type ...), newest first, all pages."""
+        return list(self._pages(self.path, "migrations", filters))
+
+
 class Quotas(Resource):
     """Quotas of projects."""
 

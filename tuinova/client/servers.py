@@ -33,6 +33,10 @@ class Servers(Resource):
         answer = self.client.get("/tuinova/v1/servers", params=params)
         return answer["servers"], answer["change"]
 
+    def row(self, ident: str) -> Json:
+        """One row view, of a soft-deleted server too."""
+        return dict(self.client.get(self._own(ident)))
+
     def get(self, ident: str) -> Json:
         """One by id."""
         return dict(self.client.get(self._url(ident))["server"])
@@ -86,6 +90,22 @@ class Servers(Resource):
     def event(self, ident: str, request_id: str) -> Json:
         """One request of the action log with its events."""
         return dict(self.client.get(self._url(ident, "os-instance-actions", request_id))["instanceAction"])
+
+    def migrations(self, ident: str) -> Rows:
+        """The live migrations of the server that are under way, with what they have moved."""
+        return list(self.client.get(self._url(ident, "migrations"))["migrations"])
+
+    def abort_migration(self, ident: str, migration: int) -> None:
+        """End a live migration that is queued, prepared or runs: the server stays where it is."""
+        self.client.delete(self._url(ident, "migrations", migration))
+
+    def force_complete(self, ident: str, migration: int) -> None:
+        """Make a live migration that runs end soon, at the cost of a pause."""
+        self.client.post(self._url(ident, "migrations", migration, "action"), {"force_complete": None})
+
+    def diagnostics(self, ident: str) -> Json:
+        """The running guest's numbers; refused while it does not run."""
+        return dict(self.client.get(self._url(ident, "diagnostics")))
 
     def actions(self, ident: str) -> Rows:
         """Every action of Nova's table: legal now, or why not."""
