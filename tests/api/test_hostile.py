@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tuinova.api.app import FACES
+from tuinova.api.schemas.servers import ACTIONS
 
 EXAMPLES = int(os.environ.get("TUINOVA_TEST_EXAMPLES", "4"))
 
@@ -30,6 +31,7 @@ WRITES = [
     for operation in operations
     if operation.schema is not None or operation.json_body
 ]
+WRITES += [("POST", "/v2.1/servers/{id}/action", schema) for schema in ACTIONS.values()]
 READS = [
     prefix + operation.path
     for prefix, _face, operations in FACES
@@ -41,6 +43,7 @@ PARAMETERS = (
     *("changes-before", "deleted", "locked", "power_state", "progress", "task_state", "is_public", "minRam", "minDisk"),
     *("id", "tag", "sort", "visibility", "protected", "os_hidden", "user_id", "tenant_id", "offset", "with_servers"),
     *("all_boots", "hypervisor_hostname_pattern", "host", "binary", "ip", "ip6", "flavor", "image", "uuid"),
+    *("hidden", "instance_uuid", "migration_type", "source_compute", "project_id"),
 )
 
 
@@ -66,7 +69,7 @@ def _near(schema: Any) -> st.SearchStrategy[Any]:
 
 def _filled(path: str, running: Any) -> str:
     values = {"{id}": running.hostile_id, "{project}": "demo", "{key}": "k", "{name}": "k", "{request_id}": "req-1"}
-    values["{tag}"] = "t"
+    values |= {"{tag}": "t", "{number}": "1", "{port}": "p", "{volume}": "v"}
     if "/images/" in path:
         values["{id}"] = running.image["id"]
     if "/flavors/" in path:

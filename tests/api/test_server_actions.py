@@ -83,13 +83,25 @@ def test_reset_state_is_for_administrators(demo: Client, admin: Client, demo_ser
     admin.servers.action(ident, "os-resetState", {"state": "active"})
 
 
+UUID = "11111111-2222-3333-4444-555555555555"
+# The least body of each key that wants more than null.
+BODIES: dict[str, Any] = {
+    "resize": {"flavorRef": "1"},
+    "os-migrateLive": {"host": None, "block_migration": "auto"},
+    "evacuate": {},
+    "rebuild": {"imageRef": UUID},
+    "createImage": {"name": "i"},
+    "createBackup": {"name": "b", "backup_type": "", "rotation": 1},
+    "changePassword": {"adminPass": "secret"},
+}
+
+
 @pytest.mark.parametrize(
     "row", [row for row in ACTIONS if not row.served and not row.own_route], ids=lambda row: row.key
 )
 def test_what_comes_later_is_501(admin: Client, server: dict[str, Any], row: Action) -> None:
-    bodies: dict[str, Any] = {"resize": {"flavorRef": "1"}}
     with pytest.raises(ApiError) as caught:
-        admin.servers.action(server["id"], row.key, bodies.get(row.key))
+        admin.servers.action(server["id"], row.key, BODIES.get(row.key))
     text = f"The requested functionality is not supported. {row.unserved}"
     assert (caught.value.code, caught.value.message) == (501, text)
 
@@ -119,6 +131,62 @@ def test_what_comes_later_is_501(admin: Client, server: dict[str, Any], row: Act
             {"lock": {"reason": "x"}},
             "Invalid input for field/attribute lock. Value: {'reason': 'x'}. "
             "Additional properties are not allowed ('reason' was unexpected)",
+        ),
+        ({"resize": {}}, "Invalid input for field/attribute resize. Value: {}. 'flavorRef' is a required property"),
+        (
+            {"resize": {"flavorRef": "1", "host": "h"}},
+            "Invalid input for field/attribute resize. Value: {'flavorRef': '1', 'host': 'h'}. "
+            "Additional properties are not allowed ('host' was unexpected)",
+        ),
+        (
+            {"migrate": {"host": "a b"}},
+            "Invalid input for field/attribute host. Value: a b. 'a b' does not match '^[a-zA-Z0-9-._]*$'",
+        ),
+        (
+            {"os-migrateLive": {"host": None}},
+            "Invalid input for field/attribute os-migrateLive. Value: {'host': None}. "
+            "'block_migration' is a required property",
+        ),
+        (
+            {"os-migrateLive": {"host": None, "block_migration": "auto", "force": True}},
+            "Invalid input for field/attribute os-migrateLive. "
+            "Value: {'host': None, 'block_migration': 'auto', 'force': True}. "
+            "Additional properties are not allowed ('force' was unexpected)",
+        ),
+        (
+            {"evacuate": None},
+            "Invalid input for field/attribute evacuate. Value: None. None is not of type 'object'",
+        ),
+        (
+            {"evacuate": {"onSharedStorage": True}},
+            "Invalid input for field/attribute evacuate. Value: {'onSharedStorage': True}. "
+            "Additional properties are not allowed ('onSharedStorage' was unexpected)",
+        ),
+        ({"rebuild": {}}, "Invalid input for field/attribute rebuild. Value: {}. 'imageRef' is a required property"),
+        (
+            {"rebuild": {"imageRef": "cirros"}},
+            "Invalid input for field/attribute imageRef. Value: cirros. 'cirros' is not a 'uuid'",
+        ),
+        (
+            {"rescue": {"rescue_image_ref": ""}},
+            "Invalid input for field/attribute rescue_image_ref. Value: . '' is not a 'uuid'",
+        ),
+        (
+            {"unshelve": {"zone": "z"}},
+            "Invalid input for field/attribute unshelve. Value: {'zone': 'z'}. "
+            "Additional properties are not allowed ('zone' was unexpected)",
+        ),
+        (
+            {"createBackup": {"name": "b", "backup_type": "daily", "rotation": -1}},
+            "Invalid input for field/attribute rotation. Value: -1. -1 is less than the minimum of 0",
+        ),
+        (
+            {"changePassword": {}},
+            "Invalid input for field/attribute changePassword. Value: {}. 'adminPass' is a required property",
+        ),
+        (
+            {"trigger_crash_dump": {}},
+            "Invalid input for field/attribute trigger_crash_dump. Value: {}. {} is not of type 'null'",
         ),
         (
             {"os-getConsoleOutput": {"length": -2}},

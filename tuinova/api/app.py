@@ -27,12 +27,15 @@ from tuinova.api import (
     info,
     instance_actions,
     keypairs,
+    migrations,
     own_servers,
     quotas,
     remote_consoles,
     server_actions,
+    server_devices,
     server_groups,
     server_metadata,
+    server_migrations,
     servers,
     services,
     versions,
@@ -51,6 +54,9 @@ _COMPUTE = (
     *servers.OPERATIONS,
     *server_actions.OPERATIONS,
     *server_metadata.OPERATIONS,
+    *server_devices.OPERATIONS,
+    *server_migrations.OPERATIONS,
+    *migrations.OPERATIONS,
     *instance_actions.OPERATIONS,
     *remote_consoles.OPERATIONS,
     *flavors.OPERATIONS,
@@ -68,6 +74,7 @@ _OWN = (
     *console.OPERATIONS,
     *flavors.OWN_OPERATIONS,
     *hypervisors.OWN_OPERATIONS,
+    *migrations.OWN_OPERATIONS,
 )
 # (prefix, face, operations); the face decides how errors read.
 FACES: tuple[tuple[str, str, tuple[Operation, ...]], ...] = (

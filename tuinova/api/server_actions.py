@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tuinova.api.operations import Call, Operation, Reply
 from tuinova.api.schemas.servers import ACTIONS as SCHEMAS
+from tuinova.api.servers import whole_server
 from tuinova.api.validation import validate
 from tuinova.core.compute_api.guards import action_row
 from tuinova.core.errors import Invalid
-from tuinova.core.states import ACTION_BY_KEY
+from tuinova.core.records import Instance
+from tuinova.core.states import ACTION_BY_KEY, Action
 
 
 def act(call: Call) -> Reply:
@@ -24,7 +27,32 @@ def act(call: Call) -> Reply:
         output = call.state.compute.console_output(call.ctx, call.param("id"), length)
         return Reply({"output": output}, row.http)
     accepted = call.state.compute.act(call.ctx, call.param("id"), key, body)
-    return Reply(dict(accepted.answer) or None, row.http)
+    told = dict(accepted.answer)
+    if not call.state.config.api.enable_instance_password:
+        told.pop("adminPass", None)
+    answer = _ANSWERS.get(row.name)
+    if answer is not None:
+        return answer(call, row, accepted.instance, told)
+    return Reply(told or None, row.http)
+
+
+def _rebuilt(call: Call, row: Action, instance: Instance, told: Mapping[str, Any]) -> Reply:
+    """The whole server, its user data and the password (2.75)."""
+    view = {**whole_server(call, instance), "user_data": instance.user_data, **told}
+    location = {"Location": f"{call.base_url}/v2.1/servers/{instance.uuid}"}
+    return Reply({"server": view}, row.http, location)
+
+
+def _evacuated(call: Call, row: Action, instance: Instance, told: Mapping[str, Any]) -> Reply:
+    """Nothing since 2.14: the password is known to who gave one."""
+    return Reply(None, row.http)
+
+
+# Actions that answer more, or less, than what the engine says of them.
+_ANSWERS: Mapping[str, Callable[[Call, Action, Instance, Mapping[str, Any]], Reply]] = {
+    "rebuild": _rebuilt,
+    "evacuate": _evacuated,
+}
 
 
 def _asked(data: Any) -> tuple[str, Any]:

@@ -65,7 +65,7 @@ def detail_texts(call: Call, listed: list[tuple[str, int]]) -> list[str]:
 
 def show(call: Call) -> Any:
     """One server."""
-    return {"server": _whole(call, call.state.instance(call.ctx, call.param("id")))}
+    return {"server": whole_server(call, call.state.instance(call.ctx, call.param("id")))}
 
 
 def create(call: Call) -> Reply:
@@ -81,8 +81,9 @@ def create(call: Call) -> Reply:
         "links": views.links(call.base_url, "servers", first.uuid),
         "OS-DCF:diskConfig": first.disk_config,
         "security_groups": [{"name": name} for name in first.security_groups],
-        "adminPass": request.admin_password,
     }
+    if state.config.api.enable_instance_password:
+        body["adminPass"] = request.admin_password
     return Reply({"server": body}, headers={"Location": f"{call.base_url}/v2.1/servers/{first.uuid}"})
 
 
@@ -105,7 +106,7 @@ def update(call: Call) -> Any:
     for key in ("access_ip_v4", "access_ip_v6"):
         if key in fields:
             fields[key] = fields[key] or None
-    return {"server": _whole(call, call.state.compute.update(call.ctx, call.param("id"), fields))}
+    return {"server": whole_server(call, call.state.compute.update(call.ctx, call.param("id"), fields))}
 
 
 def delete(call: Call) -> None:
@@ -115,12 +116,18 @@ def delete(call: Call) -> None:
     call.state.tokens.revoke(ident)
 
 
+def diagnostics(call: Call) -> Any:
+    """What the hypervisor says of the running guest."""
+    return dict(call.state.compute.act(call.ctx, call.param("id"), "get_diagnostics").answer)
+
+
 def addresses(call: Call) -> Any:
     """The addresses by network."""
     return {"addresses": views.addresses(call.state.instance(call.ctx, call.param("id")))}
 
 
-def _whole(call: Call, instance: Instance) -> dict[str, Any]:
+def whole_server(call: Call, instance: Instance) -> dict[str, Any]:
+    """All that Nova shows of one server."""
     admin = call.ctx.is_admin
     status = call.state.host_statuses().get(instance.host or "", "") if admin else ""
     view = views.server_detail(instance, base=call.base_url, admin=admin, host_status=status, mv=call.mv)
@@ -142,4 +149,5 @@ OPERATIONS = (
     Operation("PUT", "/servers/{id}", update, 200, _RULE + "update", schemas.UPDATE),
     Operation("DELETE", "/servers/{id}", delete, 204),
     Operation("GET", "/servers/{id}/ips", addresses, rule="os_compute_api:ips:index"),
+    Operation("GET", "/servers/{id}/diagnostics", diagnostics),
 )

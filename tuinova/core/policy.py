@@ -122,6 +122,26 @@ _OPERATIONS: Mapping[str, str] = {
         "identity:list_projects",
         "identity:list_users",
     ),
+    # Moves; a manager sees those of his project, without the hosts.
+    **_rules(MANAGER, _API + "os-migrations:index", _API + "servers:migrations:index"),
+    **_rules(
+        ADMIN,
+        _API + "os-migrations:index:all_projects",
+        _API + "os-migrations:index:host",
+        _API + "servers:migrations:index:host",
+        _API + "servers:migrations:show",
+    ),
+    # What a server has beside its row.
+    **_rules(
+        READER,
+        "compute:server:topology:index",
+        _API + "os-attach-interfaces:list",
+        _API + "os-attach-interfaces:show",
+        _API + "os-volumes-attachments:index",
+        _API + "os-volumes-attachments:show",
+        _API + "os-server-password:show",
+    ),
+    **_rules(MEMBER, _API + "os-server-password:clear", _API + "os-volumes-attachments:update"),
 }
 RULES: Mapping[str, str] = {**_OPERATIONS, **{row.policy: row.role for row in ACTIONS}}
 

@@ -67,27 +67,21 @@ CREATE = obj(
                 "accessIPv6": types.ipv6,
                 "description": types.description,
                 "key_name": text(1, 255),
-                "user_data": text(0, 65535, format="base64"),
+                "user_data": types.user_data,
                 "config_drive": {"type": ["boolean", "string", "null"]},
                 "security_groups": {
                     "type": "array",
                     "items": obj({"name": text(1, 255)}, extra=True),
                 },
                 "availability_zone": or_null(text(1, 255)),
-                "host": text(1, 255, pattern="^[a-zA-Z0-9-._]*$"),
-                "hypervisor_hostname": text(1, 255, pattern="^[a-zA-Z0-9-._]*$"),
+                "host": types.host,
+                "hypervisor_hostname": types.host,
                 "hostname": types.fqdn,
                 "min_count": integer(1),
                 "max_count": integer(1),
                 "return_reservation_id": types.boolean,
                 "tags": {"type": "array", "items": types.tag, "maxItems": 50},
-                "trusted_image_certificates": {
-                    "type": ["array", "null"],
-                    "items": text(1, 255),
-                    "minItems": 1,
-                    "maxItems": 50,
-                    "uniqueItems": True,
-                },
+                "trusted_image_certificates": types.trusted_certs,
                 "block_device_mapping_v2": {"type": "array", "items": _BLOCK_DEVICE},
                 "os:scheduler_hints": HINTS,
                 "OS-SCH-HNT:scheduler_hints": HINTS,
@@ -125,15 +119,73 @@ METADATA = obj({"metadata": types.metadata}, "metadata")
 METADATA_ITEM = obj({"meta": {**types.metadata, "minProperties": 1, "maxProperties": 1}}, "meta")
 
 _REBOOT = obj({"type": {"type": "string", "enum": ["HARD", "Hard", "hard", "SOFT", "Soft", "soft"]}}, "type")
-_LOCK = {"type": ["object", "null"], "properties": {"locked_reason": text(1, 255)}, "additionalProperties": False}
+_LOCK = or_null(obj({"locked_reason": text(1, 255)}))
 _LENGTH = {"type": ["integer", "string", "null"], "pattern": "^-?[0-9]+$", "minimum": -1}
 _RESIZE = obj({"flavorRef": types.reference, "OS-DCF:diskConfig": types.disk_config}, "flavorRef")
+_MIGRATE = or_null(obj({"host": or_null(types.host)}))
+_LIVE = obj(
+    {
+        "block_migration": {**types.boolean, "enum": [*types.boolean["enum"], "auto"]},
+        "host": or_null(types.host),
+    },
+    "block_migration",
+    "host",
+)
+_EVACUATE = obj({"host": types.host, "adminPass": types.password})
+_REBUILD = obj(
+    {
+        "imageRef": types.uuid,
+        "name": types.name,
+        "adminPass": types.password,
+        "metadata": types.metadata,
+        "preserve_ephemeral": types.boolean,
+        "OS-DCF:diskConfig": types.disk_config,
+        "accessIPv4": types.ipv4,
+        "accessIPv6": types.ipv6,
+        "description": types.description,
+        "key_name": or_null(types.name),
+        "user_data": or_null(types.user_data),
+        "trusted_image_certificates": types.trusted_certs,
+        "hostname": types.fqdn,
+    },
+    "imageRef",
+)
+_RESCUE = or_null(obj({"adminPass": types.password, "rescue_image_ref": types.uuid}))
+_UNSHELVE = or_null(obj({"availability_zone": {"type": ["string", "null"]}, "host": {"type": "string"}}))
+_IMAGE = obj({"name": types.name, "metadata": types.metadata}, "name")
+_BACKUP = obj(
+    {
+        "name": types.name,
+        "backup_type": {"type": "string"},
+        "rotation": integer(0),
+        "metadata": types.metadata,
+    },
+    "name",
+    "backup_type",
+    "rotation",
+)
+_STATE = obj({"state": {"enum": ["active", "error"]}}, "state")
 
 # The body of one action under its request key; a key that is not here takes anything, as Nova's.
 ACTIONS = {
-    "reboot": obj({"reboot": _REBOOT}, "reboot"),
-    "lock": obj({"lock": _LOCK}, "lock"),
-    "os-resetState": obj({"os-resetState": obj({"state": {"enum": ["active", "error"]}}, "state")}, "os-resetState"),
-    "os-getConsoleOutput": obj({"os-getConsoleOutput": obj({"length": _LENGTH})}, "os-getConsoleOutput"),
-    "resize": obj({"resize": _RESIZE}, "resize"),
+    key: obj({key: schema}, key)
+    for key, schema in {
+        "reboot": _REBOOT,
+        "lock": _LOCK,
+        "os-resetState": _STATE,
+        "resize": _RESIZE,
+        "migrate": _MIGRATE,
+        "os-migrateLive": _LIVE,
+        "evacuate": _EVACUATE,
+        "rebuild": _REBUILD,
+        "rescue": _RESCUE,
+        "unshelve": _UNSHELVE,
+        "createImage": _IMAGE,
+        "createBackup": _BACKUP,
+        "changePassword": obj({"adminPass": types.password}, "adminPass"),
+        "trigger_crash_dump": {"type": "null"},
+    }.items()
 }
+ACTIONS["os-getConsoleOutput"] = obj({"os-getConsoleOutput": obj({"length": _LENGTH})}, "os-getConsoleOutput")
+
+FORCE_COMPLETE = obj({"force_complete": {"type": "null"}}, "force_complete")

@@ -58,9 +58,19 @@ metadata: Schema = {
 }
 hostname = text(2, 63, pattern="^[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+$")
 fqdn = text(2, 255, pattern="^[a-zA-Z0-9]+[a-zA-Z0-9-.]*[a-zA-Z0-9]+$")
+host = text(1, 255, pattern="^[a-zA-Z0-9-._]*$")
+password: Schema = {"type": "string"}
+user_data = text(0, 65535, format="base64")
 ipv4 = text(0, 15, format="ipv4-or-empty")
 ipv6 = text(0, 45, format="ipv6-or-empty")
 disk_config: Schema = {"type": "string", "enum": ["AUTO", "MANUAL"]}
+trusted_certs: Schema = {
+    "type": ["array", "null"],
+    "items": text(1, 255),
+    "minItems": 1,
+    "maxItems": 50,
+    "uniqueItems": True,
+}
 tag: Schema = {"type": "string", "minLength": 1, "maxLength": 60, "pattern": "^[^,/]*$"}
 reference: Schema = {"type": ["string", "integer"], "minLength": 1}
 

@@ -54,6 +54,7 @@ _ACCESS = select(_A.c.flavorid, _A.c.project_id).order_by(_A.c.id)
 _ONE = _SELECT.where(_F.c.flavorid == bindparam("flavorid"))
 _SPECS_OF = _SPECS.where(_S.c.flavorid == bindparam("flavorid"))
 _ACCESS_OF = _ACCESS.where(_A.c.flavorid == bindparam("flavorid"))
+_NUMBERS = select(_F.c.flavorid, _F.c.id)
 _BY_NAME = select(_F.c.flavorid).where(_F.c.name == bindparam("name"))
 _DELETE = delete(_F).where(_F.c.flavorid == bindparam("flavorid"))
 _DELETE_SPECS = delete(_S).where(_S.c.flavorid == bindparam("flavorid"))
@@ -177,6 +178,11 @@ class Flavors(Base):
         with self._reading() as connection:
             found = [flavor for flavor in _all(connection) if _matches(flavor, wanted)]
         return _page(_sorted(found, wanted), wanted)
+
+    def flavor_numbers(self) -> dict[str, int]:
+        """The row's number of each flavor: what Nova shows of a flavor in moves."""
+        with self._reading() as connection:
+            return {row.flavorid: row.id for row in connection.execute(_NUMBERS)}
 
     def flavor(self, flavorid: str) -> Flavor:
         """One flavor by the id that the API shows; raises FlavorNotFound."""

@@ -26,6 +26,7 @@ _T = MigrationTable.__table__  # type: ignore[attr-defined]
 _FIELDS = tuple(item.name for item in fields(Migration))
 _SELECT = select(*(_T.c[name] for name in _FIELDS))
 _ONE = _SELECT.where(_T.c.uuid == bindparam("uuid"))
+_NUMBERED = _SELECT.where(_T.c.id == bindparam("id"), _T.c.instance_uuid == bindparam("instance_uuid"))
 _EXACT = ("instance_uuid", "source_compute", "dest_compute", "user_id", "project_id")
 _RENAME = Statement(
     update(placement.TABLE).where(placement.TABLE.c.consumer == bindparam("_old")).values(consumer=bindparam("v_new"))
@@ -151,6 +152,14 @@ class Moves(Base):
             row = connection.execute(_ONE, {"uuid": uuid}).first()
         if row is None:
             raise MigrationNotFound(migration_id=uuid)
+        return Migration(*row)
+
+    def migration_of(self, instance_uuid: str, number: int) -> Migration:
+        """One move of a server by the number that the API shows; raises MigrationNotFound."""
+        with self._reading() as connection:
+            row = connection.execute(_NUMBERED, {"id": number, "instance_uuid": instance_uuid}).first()
+        if row is None:
+            raise MigrationNotFound(migration_id=number)
         return Migration(*row)
 
     def note_migration(self, uuid: str, **values: Any) -> None:
