@@ -322,13 +322,13 @@ def test_libvirtd_that_dies_in_a_spawn_leaves_what_cleanup_finds(
     driver = LibvirtDriver(host="h", uri=private_libvirt.uri, instances_path=instances_path)
     back = threading.Event()
     driver.init_host(lambda *_: None, lambda available, _: back.set() if available else None)
-    plug = Guests._plug
+    plug = Guests.plug
 
     def kill_then_plug(guests: Guests, guest: GuestSpec) -> None:
         private_libvirt.kill()
         plug(guests, guest)
 
-    monkeypatch.setattr(Guests, "_plug", kill_then_plug)
+    monkeypatch.setattr(Guests, "plug", kill_then_plug)
     monkeypatch.setattr("tuinova.virt.libvirt.connection.SHORT_OUTAGE", 0.0)
     guest = guest_spec(blank, nics=[nic(52)])
     try:

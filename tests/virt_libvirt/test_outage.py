@@ -76,7 +76,7 @@ def test_a_restart_of_libvirtd_fails_no_action(
 ) -> None:
     """The connection breaks in the middle of a build, of a stop that waits for the guest, and before a suspend."""
     guest = guest_spec(blank_image(instances_path / "blank.qcow2"), nics=[nic(61)])
-    plug = Guests._plug
+    plug = Guests.plug
     restarts: list[str] = []
 
     def restart_then_plug(guests: Guests, spec: GuestSpec) -> None:
@@ -85,7 +85,7 @@ def test_a_restart_of_libvirtd_fails_no_action(
             private_libvirt.restart()
         plug(guests, spec)
 
-    monkeypatch.setattr(Guests, "_plug", restart_then_plug)
+    monkeypatch.setattr(Guests, "plug", restart_then_plug)
     libvirt_driver.spawn(guest)
     assert restarts == [guest.uuid]
     assert libvirt_driver.guest_info(guest.uuid).state is PowerState.RUNNING

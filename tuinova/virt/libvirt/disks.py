@@ -7,6 +7,8 @@ raw copy when `use_cow_images` is off).
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -14,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuinova.core.errors import FlavorDiskSmallerThanImage
-from tuinova.virt.driver import DriverError, GuestSpec
+from tuinova.virt.driver import DriverError, GuestSpec, ImageFile
 from tuinova.virt.libvirt import qemu_img
 from tuinova.virt.libvirt.images import BASE_MODE, Base, ImageCache
 from tuinova.virt.libvirt.layout import FILE_MODE, InstanceFiles
@@ -24,6 +26,10 @@ GIB = 1 << 30
 MIB = 1 << 20
 _PREFIX = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd", "fdc": "fd"}
 _IDE_DEVICES = 4
+# One that went missing, or another host's, is the same when it is made again: overlays stand on it.
+_EPHEMERAL_UUID = "6b1f0c1e-7475-696e-6f76-657068656d30"
+_EPHEMERAL_TIME = "1700000000"
+_MADE = re.compile(r"(?:ephemeral|swap)_(?P<size>\d+)(?:_(?P<filesystem>[a-z0-9]+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,45 +106,55 @@ class GuestDisks:
 
     def create(self, guest: GuestSpec, files: InstanceFiles) -> None:
         """All files but the config drive, into an empty directory."""
-        made: dict[str, str] = {}
+        if guest.image is not None:
+            base = self._cache.base(guest.image)
+            self.put(files.path("disk"), base, self._root_size(guest, base))
+        if guest.ephemeral_gb:
+            self.put(files.path("disk.local"), self.ephemeral_base(guest.ephemeral_gb))
+        if guest.swap_mb:
+            self.put(files.path("disk.swap"), self.swap_base(guest.swap_mb))
+        self.put_boot_files(files, guest.kernel, guest.ramdisk)
+        self.note(files)
+
+    def note(self, files: InstanceFiles) -> None:
+        """Write down which disks there are (disk.info)."""
         fmt = disk_format(self._options)
-        for name, base, size in self._wanted(guest):
-            self._put(files.path(name), base, size)
-            made[str(files.path(name))] = fmt
-        self._put_boot_files(guest, files)
-        files.path("disk.info").write_text(json.dumps(made))
+        paths = [files.path(name) for name in ("disk", "disk.local", "disk.swap")]
+        files.path("disk.info").write_text(json.dumps({str(path): fmt for path in paths if path.exists()}))
 
     def mend(self, guest: GuestSpec, files: InstanceFiles) -> None:
         """Before a start: bases that went missing are made again; a missing disk is an error, never an empty one."""
-        for name, base, size in self._wanted(guest, existing=files):
+        wanted = {"disk": guest.image is not None, "disk.local": guest.ephemeral_gb, "disk.swap": guest.swap_mb}
+        for name in (name for name, is_wanted in wanted.items() if is_wanted):
             path = files.path(name)
             if path.exists():
-                continue
-            if name != "disk.swap":
+                # A root disk that stands whole needs no image, which may be long deleted.
+                self._mend_base(guest, path)
+            elif name == "disk.swap":
+                # Swap holds nothing that a start could want back.
+                self.put(path, self.swap_base(guest.swap_mb))
+            else:
                 raise DriverError(reason=f"{path} is missing")
-            # Swap holds nothing that a start could want back.
-            self._put(path, base, size)
         if guest.kernel is not None and not files.path("kernel").exists():
-            self._put_boot_files(guest, files)
+            self.put_boot_files(files, guest.kernel, guest.ramdisk)
 
-    def _wanted(self, guest: GuestSpec, existing: InstanceFiles | None = None) -> list[tuple[str, Base, int]]:
-        wanted: list[tuple[str, Base, int]] = []
-        # A root disk that stands whole needs no image, which may be long deleted.
-        if guest.image is not None and not (existing and self._has_base(existing.path("disk"))):
-            base = self._cache.base(guest.image)
-            wanted.append(("disk", base, self._root_size(guest, base)))
-        if guest.ephemeral_gb:
-            base = self._ephemeral_base(guest.ephemeral_gb)
-            wanted.append(("disk.local", base, base.virtual_size))
-        if guest.swap_mb:
-            base = self._swap_base(guest.swap_mb)
-            wanted.append(("disk.swap", base, base.virtual_size))
-        return wanted
+    def _mend_base(self, guest: GuestSpec, path: Path) -> None:
+        base = backing_file(path)
+        if base is None or base.exists():
+            return
+        if base.parent != self._cache.directory:
+            raise DriverError(reason=f"{path} stands on {base}, which is missing")
+        # By its name, not by the flavor: the guest may have got a larger disk since.
+        if self.base_named(base.name) is None:
+            self._cache.bring(guest.image, base)
 
-    def _has_base(self, path: Path) -> bool:
-        """Whether a disk exists and all that it stands on."""
-        backing = backing_file(path)
-        return path.exists() and (backing is None or backing.exists())
+    def base_named(self, name: str) -> Base | None:
+        """A base that we make ourselves, by its name; None for another name."""
+        found = _MADE.fullmatch(name)
+        if found is None:
+            return None
+        size, filesystem = int(found["size"]), found["filesystem"]
+        return self._ephemeral(size, filesystem) if filesystem else self.swap_base(size)
 
     def _root_size(self, guest: GuestSpec, base: Base) -> int:
         size = guest.root_gb * GIB
@@ -149,36 +165,49 @@ class GuestDisks:
         is_disc = guest.image is not None and guest.image.disk_format == "iso"
         return base.virtual_size if is_disc else size
 
-    def _put(self, path: Path, base: Base, size: int) -> None:
+    def put(self, path: Path, base: Base, size: int | None = None) -> None:
+        """A new disk that begins as `base`, of `size` bytes where it shall be larger; whole, or not there."""
+        part = path.with_name(f"{path.name}.part")
+        part.unlink(missing_ok=True)
+        size = size or base.virtual_size
         timeout = self._options.qemu_img_timeout
         if disk_format(self._options) == "qcow2":
-            qemu_img.create_overlay(path, base.path, base.format, size, timeout)
-            path.chmod(FILE_MODE)
-            return
-        qemu_img.convert(base.path, base.format, path, "raw", timeout)
-        path.chmod(FILE_MODE)
-        with path.open("r+b") as file:
-            file.truncate(size)
+            qemu_img.create_overlay(part, base.path, base.format, size, timeout)
+        else:
+            qemu_img.convert(base.path, base.format, part, "raw", timeout)
+            with part.open("r+b") as file:
+                file.truncate(size)
+        part.chmod(FILE_MODE)
+        part.rename(path)
 
-    def _put_boot_files(self, guest: GuestSpec, files: InstanceFiles) -> None:
-        for name, image in (("kernel", guest.kernel), ("ramdisk", guest.ramdisk)):
+    def put_boot_files(
+        self, files: InstanceFiles, kernel: ImageFile | None, ramdisk: ImageFile | None, suffix: str = ""
+    ) -> None:
+        """Copy what QEMU boots directly; a `suffix` tells a rescue's from the guest's own."""
+        for name, image in (("kernel", kernel), ("ramdisk", ramdisk)):
             if image is not None:
-                target = files.path(name)
+                target = files.path(name + suffix)
+                part = target.with_name(f"{target.name}.part")
                 try:
-                    shutil.copyfile(self._cache.base(image).path, target)
-                    target.chmod(FILE_MODE)
+                    shutil.copyfile(self._cache.base(image).path, part)
+                    part.chmod(FILE_MODE)
+                    part.rename(target)
                 except OSError as error:
-                    target.unlink(missing_ok=True)
+                    part.unlink(missing_ok=True)
                     raise qemu_img.os_error(error, target) from error
 
-    def _ephemeral_base(self, size_gb: int) -> Base:
-        filesystem = self._options.default_ephemeral_format or "ext4"
+    def ephemeral_base(self, size_gb: int) -> Base:
+        """An empty file system, shared by all guests."""
+        return self._ephemeral(size_gb, self._options.default_ephemeral_format or "ext4")
+
+    def _ephemeral(self, size_gb: int, filesystem: str) -> Base:
         command = [f"mkfs.{filesystem}", "-q", "-L", "ephemeral0"]
         if filesystem.startswith("ext"):
-            command.append("-F")
+            command += ["-F", "-U", _EPHEMERAL_UUID, "-E", f"hash_seed={_EPHEMERAL_UUID}"]
         return self._made_base(f"ephemeral_{size_gb}_{filesystem}", size_gb * GIB, command)
 
-    def _swap_base(self, size_mb: int) -> Base:
+    def swap_base(self, size_mb: int) -> Base:
+        """Empty swap."""
         return self._made_base(f"swap_{size_mb}", size_mb * MIB, ["mkswap"])
 
     def _made_base(self, name: str, size: int, command: list[str]) -> Base:
@@ -203,7 +232,13 @@ def _format(path: Path, command: list[str]) -> None:
     tool = shutil.which(command[0]) or shutil.which(command[0], path="/usr/sbin:/sbin")
     if tool is None:
         raise DriverError(reason=f"{command[0]} is not installed")
-    done = subprocess.run([tool, *command[1:], str(path)], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        [tool, *command[1:], str(path)],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "E2FSPROGS_FAKE_TIME": _EPHEMERAL_TIME},
+    )
     if done.returncode:
         raise DriverError(reason=f"{command[0]} failed: {done.stderr.strip()}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from xml.etree import ElementTree as ET
 
 import libvirt
@@ -22,9 +22,11 @@ from tuinova.virt.driver import (
     HostNetwork,
     LifecycleListener,
     NodeResources,
+    Progress,
     RebootType,
 )
 from tuinova.virt.libvirt import console, console_log, layout, power, resources
+from tuinova.virt.libvirt.cold_migration import ColdMigrations
 from tuinova.virt.libvirt.connection import Connection
 from tuinova.virt.libvirt.errors import translated
 from tuinova.virt.libvirt.events import LifecycleEvents
@@ -32,6 +34,7 @@ from tuinova.virt.libvirt.guests import Guests
 from tuinova.virt.libvirt.host import Host
 from tuinova.virt.libvirt.images import ImageCache
 from tuinova.virt.libvirt.keys import key_codes
+from tuinova.virt.libvirt.moved_disks import MovedDisks
 from tuinova.virt.libvirt.network import Networks
 from tuinova.virt.libvirt.options import LibvirtOptions
 
@@ -52,6 +55,8 @@ class LibvirtDriver(ComputeDriver):
         self._networks = Networks(self._connection, self.instances, self.options, self._host.user_mode)
         self._cache = ImageCache(self.instances, self.options)
         self._guests = Guests(self._host, self._networks, self._cache, self.options)
+        self._moved_disks = MovedDisks(self._guests.disks, self._cache, self.options)
+        self._cold_migrations = ColdMigrations(self._guests, self._moved_disks)
         self._events = LifecycleEvents(self._host.redefined)
         self._has_prepared_files = False
 
@@ -216,6 +221,40 @@ class LibvirtDriver(ComputeDriver):
     def resume_state_on_host_boot(self, guest: GuestSpec) -> None:
         """See the contract."""
         self._lasting(guest.uuid, lambda: self._guests.resume_state_on_host_boot(guest))
+
+    # moving to other sizes or hosts ----------------------------------------------------------------------------------
+    def migration_address(self) -> Mapping[str, Any]:
+        """See the contract; `instances` must be the same directory for the source, which writes there."""
+        return {"host": self.host, "uri": self.connection_name, "instances": str(self.instances)}
+
+    def migrate_disk_and_power_off(
+        self,
+        guest: GuestSpec,
+        new: GuestSpec,
+        destination: Mapping[str, Any],
+        timeout: int,
+        retry_interval: int,
+        progress: Progress,
+    ) -> None:
+        """See the contract."""
+        migrate = self._cold_migrations.migrate
+        self._lasting(guest.uuid, lambda: migrate(guest, new, destination, timeout, retry_interval, progress))
+
+    def finish_migration(self, guest: GuestSpec, *, power_on: bool) -> None:
+        """See the contract."""
+        self._lasting(guest.uuid, lambda: self._cold_migrations.finish(guest, power_on=power_on))
+
+    def confirm_migration(self, guest: GuestSpec, *, same_host: bool) -> None:
+        """See the contract."""
+        self._lasting(guest.uuid, lambda: self._cold_migrations.confirm(guest, same_host=same_host))
+
+    def discard_migrated(self, guest: GuestSpec) -> None:
+        """See the contract."""
+        self._lasting(guest.uuid, lambda: self._cold_migrations.discard(guest))
+
+    def finish_revert_migration(self, guest: GuestSpec, *, power_on: bool) -> None:
+        """See the contract."""
+        self._lasting(guest.uuid, lambda: self._cold_migrations.revert(guest, power_on=power_on))
 
     # console ---------------------------------------------------------------------------------------------------------
     def console_output(self, uuid: str, all_boots: bool = False) -> bytes:

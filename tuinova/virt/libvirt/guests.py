@@ -34,7 +34,7 @@ class Guests:
         self.host = host
         self.networks = networks
         self.options = options
-        self._disks = GuestDisks(cache, options)
+        self.disks = GuestDisks(cache, options)
         self._beside = ThreadPoolExecutor(NETWORK_THREADS, "libvirt-network")
 
     def close(self) -> None:
@@ -54,8 +54,8 @@ class Guests:
             raise DriverError(reason=f"Guest {guest.uuid} exists already")
         try:
             files.make()
-            self._disks.create(guest, files)
-            domain = self._define(guest, files)
+            self.disks.create(guest, files)
+            domain = self.define(guest, files)
             console_log.begin_boot(files, self.options.keep_boot_logs)
             self._start_while_plugging(guest, domain)
         except BaseException:
@@ -69,7 +69,7 @@ class Guests:
             # The build's own error goes up; what stays is found by `leftovers` and the list of guests.
             LOG.warning("after a failed build, guest %s can't be removed: %s", uuid, error)
 
-    def remove(self, uuid: str) -> None:
+    def remove(self, uuid: str, *, keep_set_aside: bool = False) -> None:
         """Domain, ports, files; what is gone already is fine. Files last: QEMU must not lose them under its feet."""
         domain = self.host.find_or_none(uuid)
         unplugged = self._beside.submit(self.networks.unplug_all, uuid)
@@ -80,7 +80,7 @@ class Guests:
         finally:
             wait([unplugged])
         unplugged.result()
-        self.files(uuid).remove()
+        self.files(uuid).remove(keep_set_aside=keep_set_aside)
 
     def _start_while_plugging(self, guest: GuestSpec, domain: libvirt.virDomain) -> None:
         """Start paused, let it run once DHCP knows its addresses.
@@ -103,13 +103,14 @@ class Guests:
         for nic in guest.nics:
             while not started.is_set() and not self.networks.is_joined(guest.uuid, nic):
                 started.wait(power.POLL / 10)
-        self._plug(guest)
+        self.plug(guest)
 
-    def _plug(self, guest: GuestSpec) -> None:
+    def plug(self, guest: GuestSpec) -> None:
+        """All its ports; plugged already is fine."""
         for nic in guest.nics:
             self.networks.plug(guest.uuid, nic)
 
-    def _define(self, guest: GuestSpec, files: InstanceFiles) -> libvirt.virDomain:
+    def define(self, guest: GuestSpec, files: InstanceFiles) -> libvirt.virDomain:
         """Write the definition from the present record, then the config drive if there is none yet."""
         facts = self.host.facts(guest)
         drives = disks.plan(guest, facts.machine, self.options)
@@ -143,17 +144,27 @@ class Guests:
     def hard_reboot(self, guest: GuestSpec) -> None:
         """Off, definition and missing files anew, on; saved memory is dropped, an undefined domain comes back."""
         self.host.refuse_foreign(guest.uuid)
-        files = self.files(guest.uuid)
         domain = self.host.find_or_none(guest.uuid)
-        if not files.directory.exists():
-            raise DriverError(reason=f"the directory of guest {guest.uuid} is missing: {files.directory}")
+        files = self._existing_files(guest.uuid)
         if domain is not None:
             power.force_off(domain, guest.uuid)
-            if domain.hasManagedSaveImage():
-                domain.managedSaveRemove(0)
-        self._disks.mend(guest, files)
-        self._plug(guest)
-        self._start_boot(self._define(guest, files), files)
+        self._start_boot(self.redefine(guest), files)
+
+    def redefine(self, guest: GuestSpec) -> libvirt.virDomain:
+        """A guest that is off: definition and missing files anew, ports plugged; saved memory is dropped."""
+        files = self._existing_files(guest.uuid)
+        domain = self.host.find_or_none(guest.uuid)
+        if domain is not None and domain.hasManagedSaveImage():
+            domain.managedSaveRemove(0)
+        self.disks.mend(guest, files)
+        self.plug(guest)
+        return self.define(guest, files)
+
+    def _existing_files(self, uuid: str) -> InstanceFiles:
+        files = self.files(uuid)
+        if not files.directory.exists():
+            raise DriverError(reason=f"the directory of guest {uuid} is missing: {files.directory}")
+        return files
 
     def reboot(self, guest: GuestSpec, kind: RebootType) -> RebootType:
         """Soft if asked and the guest obeys, else hard."""
@@ -209,7 +220,7 @@ class Guests:
             return
         files = self.files(guest.uuid)
         if power.state_of(domain) != PowerState.PAUSED:
-            self._plug(guest)
+            self.plug(guest)
             if not domain.hasManagedSaveImage():
                 self._start_boot(domain, files)
                 return

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tuinova.core.errors import ImageUnacceptable
 from tuinova.virt.driver import DriverError, ImageFile
-from tuinova.virt.libvirt import qemu_img
+from tuinova.virt.libvirt import qemu_img, sparse
 from tuinova.virt.libvirt.layout import DIRECTORY_MODE
 from tuinova.virt.libvirt.options import LibvirtOptions
 
@@ -101,7 +101,7 @@ class ImageCache:
             directory.mkdir(exist_ok=True)
             directory.chmod(DIRECTORY_MODE)
         for part in self.directory.glob("*.part"):
-            with suppress(BlockingIOError), self.locked(part.name.removesuffix(".part"), fcntl.LOCK_NB):
+            with suppress(BlockingIOError), self.locked(part.name.split(".")[0], fcntl.LOCK_NB):
                 part.unlink(missing_ok=True)
 
     @contextmanager
@@ -126,9 +126,41 @@ class ImageCache:
                 os.utime(target)
             else:
                 self._make(image, target, keep)
-        if not keep:
-            return Base(target, "raw", target.stat().st_size)
-        return Base(target, fmt, int(qemu_img.info(target, fmt, self._options.qemu_img_info_timeout)["virtual-size"]))
+        return self.known(target)
+
+    def known(self, path: Path) -> Base:
+        """The facts of a base that is there, by its name: `<sha1>` and what we made is raw, else `<sha1>.<format>`."""
+        if not path.suffix:
+            return Base(path, "raw", path.stat().st_size)
+        fmt = path.suffix[1:]
+        return Base(path, fmt, int(qemu_img.info(path, fmt, self._options.qemu_img_info_timeout)["virtual-size"]))
+
+    def bring(self, image: ImageFile | None, source: Path) -> Base:
+        """This host's base of the same name as `source`, another host's (or one of ours that went missing).
+
+        Made from its image while there is one, else copied from the other host.
+        """
+        target = self.directory / source.name
+        if image is not None and image.path.exists() and source.name.split(".")[0] == self.base_name(image):
+            return self.base(image)
+        with self.locked(source.name.split(".")[0]):
+            if not target.exists():
+                self._copy(source, target)
+        return self.known(target)
+
+    def _copy(self, source: Path, target: Path) -> None:
+        if not source.exists():
+            raise DriverError(reason=f"neither the image of {target.name} nor {source} is there any more")
+        part = target.with_name(f"{target.name}.part")
+        part.unlink(missing_ok=True)
+        try:
+            sparse.copy(source, part)
+            part.chmod(BASE_MODE)
+            part.rename(target)
+        except OSError as error:
+            raise qemu_img.os_error(error, target) from error
+        finally:
+            part.unlink(missing_ok=True)
 
     def _make(self, image: ImageFile, target: Path, keep: bool) -> None:
         source_format = inspect(image)

@@ -14,8 +14,8 @@ from pathlib import Path
 from tuinova.virt.driver import DriverError
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-# What Nova appends to a guest's directory while it deletes or resizes it.
-_LEFTOVER = re.compile(rf"({UUID.pattern})(_del|_resize)?")
+# What is appended to a guest's directory while it is deleted or moved; the first two are Nova's.
+_LEFTOVER = re.compile(rf"({UUID.pattern})(_del|_resize|_incoming)?")
 # QEMU's user must pass, nobody else need look around: disks and config drives hold secrets.
 DIRECTORY_MODE = 0o711
 FILE_MODE = 0o600  # libvirt hands a file to QEMU's user when the guest starts
@@ -46,23 +46,48 @@ class InstanceFiles:
         """What virtlogd writes now; rotated parts are console.log.0 and so on."""
         return self.directory / "console.log"
 
+    @property
+    def set_aside(self) -> Path:
+        """Where a resize or migration keeps the guest's files until it is confirmed or reverted."""
+        return self.instances / f"{self.uuid}_resize"
+
+    @property
+    def incoming(self) -> Path:
+        """Where files of a guest that comes from another host gather until they are complete."""
+        return self.instances / f"{self.uuid}_incoming"
+
     def make(self) -> None:
         """An empty directory; what a failed build left there goes."""
         self.remove()
-        self.directory.mkdir(mode=DIRECTORY_MODE)
-        self.directory.chmod(DIRECTORY_MODE)
+        make_directory(self.directory)
 
-    def remove(self) -> None:
+    def remove(self, *, keep_set_aside: bool = False) -> None:
+        """Remove all of a guest, or what a move may still need back stays."""
+        self.drop(self.directory, self.incoming, *(() if keep_set_aside else (self.set_aside,)))
+
+    def drop(self, *directories: Path) -> None:
         """Rename to <uuid>_del, then remove the tree, so that a half-removed directory never looks like a guest's."""
         doomed = self.directory.with_name(f"{self.uuid}_del")
         try:
             _remove_tree(doomed)
-            if self.directory.exists():
-                self.directory.rename(doomed)
-                _remove_tree(doomed)
-            _remove_tree(self.directory.with_name(f"{self.uuid}_resize"))
+            for directory in directories:
+                if directory.exists():
+                    directory.rename(doomed)
+                    _remove_tree(doomed)
         except OSError as error:
             raise DriverError(reason=f"the files of guest {self.uuid} can't be removed: {error}") from error
+
+    def put_back(self) -> None:
+        """What was set aside is the guest's again, in place of anything that was made of it meanwhile."""
+        if self.set_aside.exists():
+            self.drop(self.directory)
+            self.set_aside.rename(self.directory)
+
+
+def make_directory(path: Path) -> None:
+    """A directory that QEMU's user can pass, whatever the umask."""
+    path.mkdir(mode=DIRECTORY_MODE)
+    path.chmod(DIRECTORY_MODE)
 
 
 def _remove_tree(path: Path) -> None:
