@@ -40,9 +40,9 @@ class Raw:
 class Running:
     """The service, and ways to speak to it."""
 
-    def __init__(self, places: Paths) -> None:
+    def __init__(self, places: Paths, hosts: int | None = None) -> None:
         self.places = places
-        self.engine: Engine = build_engine(places, Options(driver="fake"))
+        self.engine: Engine = build_engine(places, Options(driver="fake", fake_hosts=hosts))
         self.app = create_app(self.engine)
         self.state = self.app.state.api
         self.server = make_server(self.app)

@@ -7,6 +7,7 @@ from typing import Any
 
 from tuinova.api.operations import Call, Operation, Reply
 from tuinova.api.schemas.servers import ACTIONS as SCHEMAS
+from tuinova.api.schemas.types import is_true
 from tuinova.api.servers import whole_server
 from tuinova.api.validation import validate
 from tuinova.core.compute_api.guards import action_row
@@ -26,6 +27,8 @@ def act(call: Call) -> Reply:
         length = (body or {}).get("length")
         output = call.state.compute.console_output(call.ctx, call.param("id"), length)
         return Reply({"output": output}, row.http)
+    if key == "os-migrateLive" and body["block_migration"] != "auto":
+        body = {**body, "block_migration": is_true(body["block_migration"])}
     accepted = call.state.compute.act(call.ctx, call.param("id"), key, body)
     told = dict(accepted.answer)
     if not call.state.config.api.enable_instance_password:

@@ -9,7 +9,7 @@ from tuinova.api.operations import Call, Operation
 from tuinova.api.schemas import servers as schemas
 from tuinova.api.views import microseconds
 from tuinova.core.drafts import MigrationFilter
-from tuinova.core.errors import MigrationNotFound
+from tuinova.core.errors import Invalid, MigrationNotFound
 from tuinova.core.policy import allowed
 from tuinova.core.records import Migration
 
@@ -67,8 +67,11 @@ def _number(text: str) -> int:
 
 
 def force_complete(call: Call) -> None:
-    """Make one end soon."""
-    _act(call, "force_complete")
+    """Make one end soon. An unknown one is a wrong request here, as in Nova."""
+    try:
+        _act(call, "force_complete")
+    except MigrationNotFound as error:
+        raise Invalid(error.message) from error
 
 
 def abort(call: Call) -> None:
@@ -77,7 +80,11 @@ def abort(call: Call) -> None:
 
 
 def _act(call: Call, name: str) -> None:
-    call.state.compute.act(call.ctx, call.param("id"), name, {"migration_id": call.param("number")})
+    ident, number = call.param("id"), call.param("number")
+    try:
+        call.state.compute.act(call.ctx, ident, name, {"migration_id": number})
+    except MigrationNotFound as error:
+        raise MigrationNotFound(f"Migration {number[:80]} not found for instance {ident}") from error
 
 
 _ONE = "/servers/{id}/migrations/{number}"

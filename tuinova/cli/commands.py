@@ -227,7 +227,7 @@ def each(names: list[str], function: Callable[[str], object], failed: str, summa
     for name in names:
         try:
             function(name)
-        except ClientError as error:
+        except (ClientError, CommandError) as error:
             failures += 1
             say(failed.format(name=name, error=error))
     if failures:

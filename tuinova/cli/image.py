@@ -12,7 +12,8 @@ import typer
 
 from tuinova.cli.commands import each, exclusive, key_values, lister, new_app, session, shower
 from tuinova.cli.diagnostics import CommandError
-from tuinova.cli.output import Cell, Listing, Record, dict_cell, list_cell
+from tuinova.cli.image_record import image_record
+from tuinova.cli.output import Listing, Record, list_cell
 from tuinova.client import ClientError
 from tuinova.i18n import _
 
@@ -20,26 +21,6 @@ Json = dict[str, Any]
 app = new_app(_("Images"))
 APPS = {"image": app}
 _Image = Annotated[str, typer.Argument(metavar="<image>", help=_("Image (name or ID)"))]
-_KNOWN = (
-    "checksum",
-    "container_format",
-    "created_at",
-    "disk_format",
-    "file",
-    "id",
-    "min_disk",
-    "min_ram",
-    "name",
-    "owner",
-    "protected",
-    "schema",
-    "size",
-    "status",
-    "tags",
-    "updated_at",
-    "virtual_size",
-    "visibility",
-)
 _LONG = {
     "ID": "id",
     "Name": "name",
@@ -55,25 +36,6 @@ _LONG = {
     "Hash Value": "os_hash_value",
     "Tags": "tags",
 }
-
-
-def _human_size(size: int) -> str:
-    value = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{value:.4g}{unit}"
-        value /= 1024
-    return f"{value:.4g}TiB"
-
-
-def image_record(image: Json, human: bool = False) -> Record:
-    """Glance's fields; everything else is a property."""
-    fields: dict[str, Any] = {name: image.get(name) for name in _KNOWN}
-    fields["properties"] = dict_cell({key: value for key, value in image.items() if key not in _KNOWN})
-    fields["tags"] = list_cell(image.get("tags"))
-    if human and image.get("size") is not None:
-        fields["size"] = Cell(image["size"], _human_size(image["size"]))
-    return Record({name: fields[name] for name in sorted(fields)})
 
 
 @app.command("list", help=_("List images"))

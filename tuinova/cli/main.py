@@ -116,9 +116,8 @@ def command_of(noun: str) -> Any:
     """The typer command of a noun."""
     import typer.main
 
-    module = importlib.import_module(NOUNS[noun][0])
-    apps = module.APPS
-    return typer.main.get_command(apps[noun])
+    app = importlib.import_module(NOUNS[noun][0]).APPS[noun]
+    return typer.main.get_command(app) if isinstance(app, typer.Typer) else app
 
 
 def invoke(noun: str, arguments: list[str]) -> int:

@@ -7,12 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from tuinova.cli.commands import exclusive, lister, session
-from tuinova.cli.output import Listing
+from tuinova.cli.arguments import AllProjects, Server, Servers
+from tuinova.cli.commands import exclusive, new_app, session
 from tuinova.i18n import _
 
-_Servers = Annotated[list[str], typer.Argument(metavar="<server>...", help=_("Servers (name or ID)"))]
-_AllProjects = Annotated[bool, typer.Option("--all-projects", help=_("Look in all projects (admin only)"))]
+app = new_app(_("Servers"))
 
 # verb: (request key, help). `openstack` stops at the first server that fails.
 _SIMPLE: dict[str, tuple[str, str]] = {
@@ -23,6 +22,7 @@ _SIMPLE: dict[str, tuple[str, str]] = {
     "suspend": ("suspend", _("Suspend servers")),
     "resume": ("resume", _("Resume servers")),
     "unlock": ("unlock", _("Unlock servers")),
+    "dump create": ("trigger_crash_dump", _("Let servers write a crash dump (their kernel must be ready for it)")),
 }
 
 
@@ -33,14 +33,15 @@ def _post(servers: list[str], key: str, body: Any, all_projects: bool) -> None:
 
 
 def _simple(key: str) -> Callable[..., None]:
-    def act(servers: _Servers, all_projects: _AllProjects = False) -> None:
+    def act(servers: Servers, all_projects: AllProjects = False) -> None:
         _post(servers, key, None, all_projects)
 
     return act
 
 
+@app.command("reboot", help=_("Reboot a server"))
 def reboot(
-    server: Annotated[str, typer.Argument(metavar="<server>", help=_("Server (name or ID)"))],
+    server: Server,
     hard: Annotated[bool, typer.Option("--hard", help=_("Hard reboot"))] = False,
     soft: Annotated[bool, typer.Option("--soft", help=_("Soft reboot (default)"))] = False,
     wait: Annotated[bool, typer.Option("--wait", help=_("Until the server is active again"))] = False,
@@ -50,35 +51,21 @@ def reboot(
 
     exclusive(hard=hard, soft=soft)
     found = session.client.servers.find(server)
-    session.client.servers.action(found["id"], "reboot", {"type": "HARD" if hard else "SOFT"})
+    _answer, request = session.client.servers.ask(found["id"], "reboot", {"type": "HARD" if hard else "SOFT"})
     if wait:
-        wait_status(found["id"], server, {"active"}, _("rebooting"))
+        wait_status(found["id"], server, {"active"}, _("rebooting"), request=request)
         print(_("Complete"))
 
 
+@app.command("lock", help=_("Lock servers"))
 def lock(
-    servers: _Servers,
+    servers: Servers,
     reason: Annotated[str | None, typer.Option(help=_("Why"))] = None,
-    all_projects: _AllProjects = False,
+    all_projects: AllProjects = False,
 ) -> None:
     """Lock servers against everybody but admins."""
     _post(servers, "lock", {"locked_reason": reason} if reason else None, all_projects)
 
 
-def actions(
-    server: Annotated[str, typer.Argument(metavar="<server>", help=_("Server (name or ID)"))],
-) -> Listing:
-    """What may be done with a server now, and why not the rest."""
-    rows = session.client.servers.actions(session.client.servers.find(server)["id"])
-    return Listing(
-        ("Action", "Legal", "Reason"), [(row["action"], row["legal"], row.get("reason") or "") for row in rows]
-    )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verbs to `tuinova server`."""
-    for verb, (key, text) in _SIMPLE.items():
-        app.command(verb, help=text)(_simple(key))
-    app.command("reboot", help=_("Reboot a server"))(reboot)
-    app.command("lock", help=_("Lock servers"))(lock)
-    app.command("actions", help=_("Every action: legal now, or why not"))(lister(actions))
+for _verb, (_key, _text) in _SIMPLE.items():
+    app.command(_verb, help=_text)(_simple(_key))

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import base64
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from tuinova.cli.commands import exclusive, key_values, session, shower
+from tuinova.cli.commands import exclusive, key_values, new_app, session, shower
 from tuinova.cli.diagnostics import CommandError
+from tuinova.cli.files import read_file
 from tuinova.cli.output import Record
+from tuinova.cli.server_cells import server_record
 from tuinova.i18n import _
 
 Json = dict[str, Any]
-
-
-def read_file(path: str, option: str) -> bytes:
-    """A file that an option names; its absence is a clear error."""
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise CommandError(
-            _("Can't open '{path}' of {option}: {reason}").format(path=path, option=option, reason=error.strerror)
-        ) from error
+app = new_app(_("Servers"))
 
 
 def _hints(pairs: list[str] | None) -> dict[str, Any]:
@@ -54,11 +46,8 @@ def _networks(network: list[str] | None, nic: list[str] | None, none: bool, auto
     return wanted
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to `tuinova server`."""
-    app.command("create", help=_("Create servers"))(shower(create_server))
-
-
+@app.command("create", help=_("Create servers"))
+@shower
 def create_server(
     name: Annotated[str, typer.Argument(metavar="<name>", help=_("Name of the new server"))],
     flavor: Annotated[str, typer.Option(metavar="<flavor>", help=_("Flavor (name or ID)"))],
@@ -91,7 +80,6 @@ def create_server(
     wait: Annotated[bool, typer.Option("--wait", help=_("Until the server is active"))] = False,
 ) -> Record:
     """Create one server or several of one kind."""
-    from tuinova.cli.server import server_record
     from tuinova.cli.waiting import wait_status
 
     exclusive(use_config_drive=use_config_drive, no_config_drive=no_config_drive)

@@ -8,12 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
+from tuinova.cli.arguments import Server
 from tuinova.cli.commands import lister, new_app, session, shower
 from tuinova.cli.diagnostics import CommandError
 from tuinova.cli.output import Cell, Listing, Record, dict_cell, list_dict_cell
 from tuinova.i18n import _
 
-_Server = Annotated[str, typer.Argument(metavar="<server>", help=_("Server (name or ID)"))]
+app = new_app(_("Servers"))
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -22,8 +23,10 @@ def _server_id(name: str) -> str:
     return name if _UUID.fullmatch(name) else str(session.client.servers.find(name)["id"])
 
 
+@app.command("event list", help=_("List what was done with a server"))
+@lister
 def list_events(
-    server: _Server,
+    server: Server,
     long: Annotated[bool, typer.Option("--long", help=_("More columns"))] = False,
     changes_since: Annotated[str | None, typer.Option(help=_("Changed since (ISO 8601)"))] = None,
     changes_before: Annotated[str | None, typer.Option(help=_("Changed before (ISO 8601)"))] = None,
@@ -42,8 +45,10 @@ def list_events(
     return Listing(columns, [[row[key] for key in keys] for row in rows])
 
 
+@app.command("event show", help=_("Show one request with its events"))
+@shower
 def show_event(
-    server: _Server,
+    server: Server,
     request: Annotated[str, typer.Argument(metavar="<request-id>", help=_("Request ID"))],
 ) -> Record:
     """One request of the action log with its events."""
@@ -54,8 +59,10 @@ def show_event(
     return Record({name: fields[name] for name in sorted(fields)})
 
 
+@app.command("schedule show", help=_("Why this host, why none"))
+@shower
 def show_schedule(
-    server: _Server,
+    server: Server,
     decision: Annotated[int, typer.Option(help=_("Which decision: 1 is the newest"))] = 1,
 ) -> Record:
     """Why the scheduler chose this host: what each filter left, what each weigher gave."""
@@ -110,14 +117,3 @@ def _trace_fields(trace: dict[str, Any]) -> dict[str, Any]:
         else:
             fields[key] = dict_cell(value) if isinstance(value, dict) else value
     return fields
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to `tuinova server`."""
-    event = new_app(_("A server's action log"))
-    event.command("list", help=_("List what was done with a server"))(lister(list_events))
-    event.command("show", help=_("Show one request with its events"))(shower(show_event))
-    schedule = new_app(_("The scheduler's decisions"))
-    schedule.command("show", help=_("Why this host, why none"))(shower(show_schedule))
-    app.add_typer(event, name="event")
-    app.add_typer(schedule, name="schedule")

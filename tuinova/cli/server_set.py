@@ -7,32 +7,32 @@ from typing import Annotated
 
 import typer
 
-from tuinova.cli.commands import exclusive, key_values, session
+from tuinova.cli.arguments import Properties, Server, choice
+from tuinova.cli.commands import exclusive, key_values, new_app, session
 from tuinova.cli.diagnostics import CommandError
 from tuinova.i18n import _
 
-_Server = Annotated[str, typer.Argument(metavar="<server>", help=_("Server (name or ID)"))]
+app = new_app(_("Servers"))
 
 
+@app.command("set", help=_("Set properties of a server"))
 def set_server(
-    server: _Server,
+    server: Server,
     name: Annotated[str | None, typer.Option(help=_("New name"))] = None,
-    property_: Annotated[
-        list[str] | None, typer.Option("--property", metavar="<key=value>", help=_("Property (repeatable)"))
-    ] = None,
+    password: Annotated[str | None, typer.Option(help=_("New password of the guest's administrator"))] = None,
+    no_password: Annotated[
+        bool, typer.Option("--no-password", help=_("Forget the password that the guest posted; its own stays"))
+    ] = False,
+    root_password: Annotated[bool, typer.Option("--root-password", help=_("As --password, asked for"))] = False,
+    property_: Properties = None,
     state: Annotated[str | None, typer.Option(metavar="active|error", help=_("Reset the state (admin)"))] = None,
     auto_approve: Annotated[bool, typer.Option("--auto-approve", help=_("Don't ask before --state"))] = False,
     description: Annotated[str | None, typer.Option(help=_("New description"))] = None,
     hostname: Annotated[str | None, typer.Option(help=_("New host name"))] = None,
 ) -> None:
-    """Change name, description, host name, properties or (admin) the state."""
-    if state is not None and state not in ("active", "error"):
-        raise CommandError(
-            _("argument --state: invalid choice: '{given}' (choose from {choices})").format(
-                given=state, choices="active, error"
-            ),
-            code=2,
-        )
+    """Change name, password, description, host name, properties or (admin) the state."""
+    choice("--state", state, ("active", "error"))
+    exclusive(password=password, no_password=no_password, root_password=root_password)
     properties = key_values(property_)
     client = session.client
     found = client.servers.find(server)
@@ -40,12 +40,18 @@ def set_server(
     fields = {key: value for key, value in fields.items() if value is not None}
     if state is not None and not auto_approve and not _approved(state):
         return
+    if root_password:
+        password = _asked_password()
     if fields:
         client.servers.update(found["id"], **fields)
     if properties:
         client.servers.set_metadata(found["id"], properties)
     if state is not None:
         client.servers.action(found["id"], "os-resetState", {"state": state})
+    if password is not None:
+        client.servers.action(found["id"], "changePassword", {"adminPass": password})
+    elif no_password:
+        client.servers.clear_password(found["id"])
 
 
 def _approved(state: str) -> bool:
@@ -60,8 +66,21 @@ def _approved(state: str) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
+def _asked_password() -> str:
+    """A password that is typed twice, unseen."""
+    if not sys.stdin.isatty():
+        raise CommandError(_("--root-password asks on a terminal: use --password without one"))
+    import getpass
+
+    first = getpass.getpass(_("New password: "), sys.stderr)
+    if first != getpass.getpass(_("Retype new password: "), sys.stderr):
+        raise CommandError(_("Passwords do not match, password unchanged"))
+    return first
+
+
+@app.command("unset", help=_("Unset properties of a server"))
 def unset_server(
-    server: _Server,
+    server: Server,
     property_: Annotated[
         list[str] | None, typer.Option("--property", metavar="<key>", help=_("Property to remove (repeatable)"))
     ] = None,
@@ -77,9 +96,3 @@ def unset_server(
         client.servers.delete_metadata(found["id"], key)
     if description:
         client.servers.update(found["id"], description="")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to `tuinova server`."""
-    app.command("set", help=_("Set properties of a server"))(set_server)
-    app.command("unset", help=_("Unset properties of a server"))(unset_server)

@@ -218,6 +218,10 @@ class Migrations(Resource):
         """Moves by Nova's filters (instance_uuid, host, status, migration_type ...), newest first, all pages."""
         return list(self._pages(self.path, "migrations", filters))
 
+    def rows(self, **filters: Any) -> Rows:
+        """The same with `old_flavor`, `new_flavor` {id, name} and `stats`, what a live migration has moved."""
+        return list(self._pages("/tuinova/v1/migrations", "migrations", filters))
+
 
 class Quotas(Resource):
     """Quotas of projects."""

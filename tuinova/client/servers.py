@@ -41,11 +41,14 @@ class Servers(Resource):
         """One by id."""
         return dict(self.client.get(self._url(ident))["server"])
 
-    def find(self, name_or_id: str, all_projects: bool = False) -> Json:
-        """By id, else by its exact name; raises NotFoundByName, NotUnique."""
+    def find(self, name_or_id: str, all_projects: bool = False, status: str | None = None) -> Json:
+        """By id, else by its exact name; raises NotFoundByName, NotUnique.
+
+        Names of soft-deleted servers are found only when `status` says SOFT_DELETED.
+        """
         if looks_like_uuid(name_or_id) and (found := self._by_id(name_or_id)):
             return found
-        params = {"name": f"^{re.escape(name_or_id)}$", "all_tenants": 1 if all_projects else None}
+        params = {"name": f"^{re.escape(name_or_id)}$", "all_tenants": 1 if all_projects else None, "status": status}
         listed = self._pages(self.path, "servers", params)
         found = pick([row for row in listed if row["name"] == name_or_id], self.noun, name_or_id)
         return self.get(found["id"])
@@ -58,6 +61,11 @@ class Servers(Resource):
     def action(self, ident: str, key: str, body: Any = None) -> Any:
         """Post one action by Nova's request key (`os-start`, `reboot` ...)."""
         return self.client.post(self._url(ident, "action"), {key: body})
+
+    def ask(self, ident: str, key: str, body: Any = None) -> tuple[Any, str]:
+        """Post one action: what is answered, and the request's id, under which the action log tells of its end."""
+        answer = self.client.request("POST", self._url(ident, "action"), {key: body})
+        return answer.json(), answer.headers.get("x-openstack-request-id", "")
 
     def delete(self, ident: str) -> None:
         """Ask for deletion."""
@@ -95,6 +103,10 @@ class Servers(Resource):
         """The live migrations of the server that are under way, with what they have moved."""
         return list(self.client.get(self._url(ident, "migrations"))["migrations"])
 
+    def migration(self, ident: str, number: int | str) -> Json:
+        """One of them by its number."""
+        return dict(self.client.get(self._url(ident, "migrations", number))["migration"])
+
     def abort_migration(self, ident: str, migration: int) -> None:
         """End a live migration that is queued, prepared or runs: the server stays where it is."""
         self.client.delete(self._url(ident, "migrations", migration))
@@ -106,6 +118,14 @@ class Servers(Resource):
     def diagnostics(self, ident: str) -> Json:
         """The running guest's numbers; refused while it does not run."""
         return dict(self.client.get(self._url(ident, "diagnostics")))
+
+    def topology(self, ident: str) -> Json:
+        """The guest's NUMA nodes and page size."""
+        return dict(self.client.get(self._url(ident, "topology")))
+
+    def clear_password(self, ident: str) -> None:
+        """Forget the password that the guest posted; the guest's own stays as it is."""
+        self.client.delete(self._url(ident, "os-server-password"))
 
     def actions(self, ident: str) -> Rows:
         """Every action of Nova's table: legal now, or why not."""

@@ -22,17 +22,18 @@ def wait_for_status(
     wanted: str | Collection[str],
     *,
     failed: Collection[str] = ("error",),
+    begun: bool = False,
     on_progress: OnProgress | None = None,
     timeout: float | None = None,
 ) -> View:
     """The row view of the server once its status (any case) is one of `wanted`.
 
     Raises WaitFailed for a status of `failed`, a deleted server, or a task that ended in another status; WaitTimeout
-    after `timeout` seconds.
+    after `timeout` seconds. `begun`: an action with a task was accepted before, so a server without one has ended it.
     """
     goal = {wanted.lower()} if isinstance(wanted, str) else {status.lower() for status in wanted}
     failures = {status.lower() for status in failed} - goal
-    had_task = False
+    had_task = begun
     for view in _views(client, ident, timeout):
         if view is None:
             raise WaitFailed(f"Server {ident} was deleted.")
@@ -51,15 +52,25 @@ def wait_for_status(
 
 
 def wait_for_delete(
-    client: Client, ident: str, *, on_progress: OnProgress | None = None, timeout: float | None = None
+    client: Client,
+    ident: str,
+    *,
+    begun: bool = False,
+    on_progress: OnProgress | None = None,
+    timeout: float | None = None,
 ) -> None:
-    """Return when the server is gone; raises WaitFailed when the deletion ended in an error."""
-    had_task = False
+    """Return when the server is gone, or kept for a while as SOFT_DELETED; raises WaitFailed when that went wrong.
+
+    `begun`: the deletion was accepted before.
+    """
+    had_task = begun
     for view in _views(client, ident, timeout):
         if view is None:
             return
         if on_progress is not None:
             on_progress(view)
+        if view["status"] == "SOFT_DELETED" and view["task_state"] is None:
+            return
         if had_task and view["task_state"] is None:
             raise WaitFailed(_why(view), view)
         had_task = view["task_state"] is not None

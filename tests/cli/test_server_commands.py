@@ -1,0 +1,200 @@
+"""Commands about servers as somebody types them: what they print, what is refused and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Typed
+from tuinova.client import Client
+from tuinova.core.conductor import moves
+from tuinova.core.context import new_request_id
+from tuinova.core.drafts import MigrationDraft
+from tuinova.core.states import ACTION_BY_NAME, ACTIONS
+
+Type = Callable[..., Typed]
+REQUEST = r"\(Request-ID: req-[0-9a-f-]{36}\)"
+
+
+@pytest.fixture(scope="module")
+def server(running: Any, admin: Client) -> dict[str, Any]:
+    return running.boot(admin, name="vm1")
+
+
+def _record(running: Any, ident: str, kind: str, status: str, **values: Any) -> str:
+    """A move as the engine writes it; its uuid."""
+    conductor = running.state.conductor
+    ctx = replace(conductor.resolve_identity("admin", "admin"), request_id=new_request_id())
+    small = running.state.compute.get(ctx, ident).flavor
+    draft = MigrationDraft(kind, status, new_flavor={**small, "id": "2", "name": "m1.small"})
+    conductor.step(ident, also=[moves.begin(ctx, draft)])
+    conductor.note_migration(draft.uuid, **values)
+    return draft.uuid
+
+
+# what is refused -----------------------------------------------------------------------------------------------------
+_LATER = {
+    "resize": ["resize", "--flavor", "m1.tiny", "vm1"],
+    "confirmResize": ["resize", "confirm", "vm1"],
+    "revertResize": ["resize", "revert", "vm1"],
+    "migrate": ["migrate", "vm1"],
+    "os-migrateLive": ["migrate", "--live-migration", "vm1"],
+    "evacuate": ["evacuate", "vm1"],
+    "rebuild": ["rebuild", "vm1"],
+    "rescue": ["rescue", "vm1"],
+    "unrescue": ["unrescue", "vm1"],
+    "shelve": ["shelve", "vm1"],
+    "createImage": ["image", "create", "vm1"],
+    "createBackup": ["backup", "create", "vm1"],
+    "trigger_crash_dump": ["dump", "create", "vm1"],
+    "changePassword": ["set", "--password", "secret", "vm1"],
+    "get_diagnostics": ["show", "--diagnostics", "vm1"],
+    "force_complete": ["migration", "force", "complete", "vm1", "1"],
+    "abort live migration": ["migration", "abort", "vm1", "1"],
+}
+
+
+@pytest.mark.parametrize("name", [name for name in _LATER if not ACTION_BY_NAME[name].served])
+def test_what_comes_later_says_so(typed: Type, server: dict[str, Any], name: str) -> None:
+    done = typed("server", *_LATER[name])
+    assert (done.code, done.out) == (1, "")
+    assert f"{ACTION_BY_NAME[name].unserved} (HTTP 501) (Request-ID: req-" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["resize", "--flavor", "nope", "vm1"], "No Flavor found for nope"),
+        (["resize", "--flavor", "m1.tiny", "nope"], "No Server found for nope"),
+        (["migrate", "--block-migration", "vm1"], "--live-migration must be specified if --block-migration"),
+        (["migration", "abort", "vm1", "last"], "The <migration> argument must be an ID or UUID"),
+        (["evacuate", "--shared-storage", "vm1"], "2.13 or earlier is required to specify shared-storage."),
+        (["rebuild", "--image", "nope", "vm1"], "No Image found for nope"),
+        (["rebuild", "--user-data", "/nope", "vm1"], "Can't open '/nope' of --user-data: No such file"),
+        (["set", "--root-password", "vm1"], "--root-password asks on a terminal"),
+        (["set", "--state", "error", "vm1"], "--state asks on a terminal"),
+        (["unshelve", "nope"], "No Server found for nope"),
+        (["restore", "nope"], "No Server found for nope"),
+    ],
+)
+def test_a_refusal_before_anything_is_asked(typed: Type, server: dict[str, Any], words: list[str], said: str) -> None:
+    done = typed("server", *words)
+    assert (done.code, done.out) == (1, "")
+    assert said in done.err
+
+
+def test_what_is_not_shelved_is_left_alone(typed: Type, server: dict[str, Any]) -> None:
+    assert typed("server", "unshelve", "vm1") == Typed(0, "", "")
+
+
+def test_a_rebuild_needs_a_status_that_it_can_wait_for(typed: Type, admin: Client, running: Any) -> None:
+    paused = running.boot(admin, name="paused")["id"]
+    admin.servers.action(paused, "pause")
+    running.engine.settle(10)
+    done = typed("server", "rebuild", "paused")
+    assert (done.code, done.err) == (1, "The server status is not ACTIVE, SHUTOFF or ERROR.\n")
+
+
+def test_deleting_goes_on_after_a_failure(typed: Type, admin: Client, running: Any) -> None:
+    running.boot(admin, name="gone")
+    done = typed("server", "delete", "--wait", "nope", "gone")
+    assert done.code == 1
+    assert done.err.splitlines() == [
+        "Failed to delete server with name or ID 'nope': No Server found for nope",
+        "1 of 2 servers failed to delete.",
+    ]
+    assert [row["name"] for row in admin.servers.list(name="^gone$")] == []
+
+
+# what is shown -------------------------------------------------------------------------------------------------------
+def test_the_action_table_of_a_server(typed: Type, server: dict[str, Any]) -> None:
+    rows = typed("server", "actions", "vm1", "-f", "json").json
+    assert [row["Action"] for row in rows] == [row.name for row in ACTIONS]
+    told = {row["Action"]: row for row in rows}
+    assert told["stop"] == {"Action": "stop", "Now": True, "Why not": ""}
+    assert told["start"]["Now"] is False
+    assert told["start"]["Why not"] == f"Cannot 'start' instance {server['id']} while it is in vm_state active"
+    assert "There are no volumes yet." in told["attach_volume"]["Why not"]
+    header = typed("server", "actions", "vm1").out.splitlines()[1]
+    assert [cell.strip() for cell in header.strip("|").split("|")] == ["Action", "Now", "Why not"]
+
+
+def test_topology_stands_among_the_fields(typed: Type, server: dict[str, Any]) -> None:
+    shown = typed("server", "show", "--topology", "vm1", "-f", "json").json
+    assert shown["topology"] == {"nodes": [], "pagesize_kb": None}
+    assert list(shown) == sorted(shown)
+
+
+def test_migrations_have_openstacks_columns(typed: Type, running: Any, server: dict[str, Any]) -> None:
+    cold = _record(running, server["id"], "migration", "error", dest_compute="h2", dest_host="192.0.2.7")
+    resize = _record(running, server["id"], "resize", "confirmed")
+    [first, second] = typed("server", "migration", "list", "--server", "vm1", "-f", "json").json
+    assert list(first) == [
+        *("Id", "UUID", "Source Node", "Dest Node", "Source Compute", "Dest Compute", "Dest Host", "Status"),
+        *("Server UUID", "Old Flavor", "New Flavor", "Type", "Created At", "Updated At"),
+    ]
+    assert (first["UUID"], first["Type"], first["Status"]) == (resize, "resize", "confirmed")
+    assert (second["UUID"], second["Dest Host"], second["Server UUID"]) == (cold, "192.0.2.7", server["id"])
+    assert isinstance(first["Old Flavor"], int)
+    names = ["-f", "value", "-c", "UUID"]
+    for words, found in (
+        (["--type", "cold-migration"], [cold]),
+        (["--type", "evacuation"], []),
+        (["--status", "confirmed"], [resize]),
+        (["--host", "h2"], [cold]),
+        (["--limit", "1"], [resize]),
+        (["--marker", resize], [cold]),
+    ):
+        assert typed("server", "migration", "list", *words, *names).out.split() == found
+    table = typed("server", "migration", "list", "--project", "admin", "--user", "admin")
+    assert " m1.micro (84) | m1.small (2) | resize         " not in table.err
+    assert "| m1.micro (84) | m1.small (2) |" in table.out
+    assert "| Type      | Project" in table.out
+
+
+def test_a_live_migration_under_way(typed: Type, running: Any, server: dict[str, Any]) -> None:
+    stats = {"memory_total_bytes": 1000, "memory_processed_bytes": 600, "memory_remaining_bytes": 400}
+    uuid = _record(running, server["id"], "live-migration", "running", dest_compute="h2", stats=stats)
+    number = running.state.conductor.migration(uuid).id
+    by_number = typed("server", "migration", "show", "vm1", str(number), "-f", "json").json
+    assert by_number == typed("server", "migration", "show", "vm1", uuid, "-f", "json").json
+    assert list(by_number)[:3] == ["ID", "Server UUID", "Status"]
+    assert (by_number["UUID"], by_number["Memory Processed Bytes"]) == (uuid, 600)
+    running.state.conductor.note_migration(uuid, status="completed")
+    done = typed("server", "migration", "show", "vm1", uuid)
+    assert (done.code, done.out) == (1, "")
+    assert f"In-progress live migration {uuid} is not found for server {server['id']}." in done.err
+    done = typed("server", "migration", "show", "vm1", str(number))
+    assert (
+        f"Live migration {number} for server {server['id']} is not in progress. (HTTP 404) (Request-ID: req-"
+        in done.err
+    )
+
+
+def test_members_may_not_list_migrations(typed: Type, running: Any) -> None:
+    done = typed("server", "migration", "list", user="demo", project="demo")
+    assert (done.code, done.out) == (1, "")
+    assert "Policy doesn't allow os_compute_api:os-migrations:index to be performed. (HTTP 403)" in done.err
+
+
+# groups --------------------------------------------------------------------------------------------------------------
+def test_a_server_group_is_made_listed_shown_deleted(typed: Type, running: Any) -> None:
+    made = typed(
+        *("server", "group", "create", "--policy", "anti-affinity", "--rule", "max_server_per_host=2", "g1"),
+        *("-f", "json"),
+    ).json
+    assert (made["name"], made["policy"], made["rules"], made["members"]) == (
+        *("g1", "anti-affinity"),
+        {"max_server_per_host": 2},
+        [],
+    )
+    listed = typed("server", "group", "list", "--long", "-f", "json").json
+    assert [list(row) for row in listed] == [["ID", "Name", "Policy", "Members", "Project Id", "User Id"]]
+    assert typed("server", "group", "show", "g1", "-f", "json").json == made
+    done = typed("server", "group", "delete", "g1", "g2")
+    assert done.code == 1
+    assert "1 of 2 server groups failed to delete." in done.err
+    assert typed("server", "group", "list").out == "\n"
