@@ -37,6 +37,7 @@ from tuinova.virt.libvirt.keys import key_codes
 from tuinova.virt.libvirt.moved_disks import MovedDisks
 from tuinova.virt.libvirt.network import Networks
 from tuinova.virt.libvirt.options import LibvirtOptions
+from tuinova.virt.libvirt.snapshots import Snapshots
 
 KEY_HOLD_MS = 100
 T = TypeVar("T")
@@ -57,6 +58,7 @@ class LibvirtDriver(ComputeDriver):
         self._guests = Guests(self._host, self._networks, self._cache, self.options)
         self._moved_disks = MovedDisks(self._guests.disks, self._cache, self.options)
         self._cold_migrations = ColdMigrations(self._guests, self._moved_disks)
+        self._snapshots = Snapshots(self._host, self._moved_disks, self.options)
         self._events = LifecycleEvents(self._host.redefined)
         self._has_prepared_files = False
 
@@ -85,6 +87,7 @@ class LibvirtDriver(ComputeDriver):
         """See the contract; raises DriverError when QEMU's user can't enter the instances directory."""
         self._events.listener = on_lifecycle
         self._connection.open(self._prepare, on_connection)
+        self._snapshots.recover()
 
     def _prepare(self, conn: libvirt.virConnect) -> None:
         """On every new connection."""
@@ -189,6 +192,7 @@ class LibvirtDriver(ComputeDriver):
     def cleanup(self, uuid: str) -> None:
         """See the contract; a foreign guest's domain is left alone."""
         self._lasting(uuid, lambda: self._guests.remove(uuid))
+        self._lasting(uuid, lambda: self._snapshots.clear(uuid))
 
     def power_off(self, uuid: str, timeout: int, retry_interval: int) -> None:
         """See the contract."""
@@ -221,6 +225,11 @@ class LibvirtDriver(ComputeDriver):
     def resume_state_on_host_boot(self, guest: GuestSpec) -> None:
         """See the contract."""
         self._lasting(guest.uuid, lambda: self._guests.resume_state_on_host_boot(guest))
+
+    # images and rescue -----------------------------------------------------------------------------------------------
+    def snapshot(self, guest: GuestSpec, target: Path, disk_format: str | None, progress: Progress) -> str:
+        """See the contract."""
+        return self._lasting(guest.uuid, lambda: self._snapshots.take(guest, target, disk_format, progress))
 
     # moving to other sizes or hosts ----------------------------------------------------------------------------------
     def migration_address(self) -> Mapping[str, Any]:

@@ -20,6 +20,8 @@ class LibvirtOptions:
     mem_stats_period_seconds: int = 10
     rng_dev_path: str = "/dev/urandom"
     use_virtio_for_bridges: bool = True
+    snapshots_directory: str = "$instances_path/snapshots"
+    snapshot_image_format: str = ""  # empty: that of the disk
     # [DEFAULT]
     use_cow_images: bool = True
     force_raw_images: bool = True

@@ -5,51 +5,67 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
+import select
 import shutil
 import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tuinova.core.errors import ComputeResourcesUnavailable
-from tuinova.virt.driver import DriverError
+from tuinova.virt.driver import DriverError, Progress
 
 # oslo.concurrency's limits as Nova uses them for `info`; converting real images needs more of both.
 INFO_ADDRESS_SPACE = 1 << 30
 INFO_CPU_SECONDS = 30
 CONVERT_ADDRESS_SPACE = 4 << 30
 NO_SPACE = "No space left on device"
+PROGRESS_PERIOD = 0.5
+_PERCENT = re.compile(rb"\((\d+\.\d+)/100%\)")
 
 
 def run(arguments: list[str], *, timeout: int, address_space: int, cpu_seconds: int) -> str:
     """Standard output of `qemu-img ARGUMENTS`; any failure is a DriverError with qemu-img's last line."""
-    tool = shutil.which("qemu-img")
-    if tool is None:
-        raise DriverError(reason="qemu-img is not installed (Debian package qemu-utils)")
-    limits = ["prlimit", f"--as={address_space}", f"--cpu={cpu_seconds}", "--core=0"]
+    command = _command(arguments, address_space, cpu_seconds)
     try:
         done = subprocess.run(
-            [*limits, tool, *arguments],
+            command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             errors="replace",
             timeout=timeout,
-            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+            env=_environment(),
         )
     except subprocess.TimeoutExpired:
         raise DriverError(reason=f"qemu-img {arguments[0]} did not end within {timeout} s") from None
     except OSError as error:
         raise DriverError(reason=f"qemu-img can't be run: {error}") from error
     if done.returncode:
-        raise DriverError(reason=f"qemu-img {arguments[0]} failed: {_complaint(done)}")
+        complaint = _complaint(done.returncode, done.stderr or done.stdout)
+        raise DriverError(reason=f"qemu-img {arguments[0]} failed: {complaint}")
     return done.stdout
 
 
-def _complaint(done: subprocess.CompletedProcess[str]) -> str:
-    lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-    if done.returncode < 0:
-        return f"killed by signal {-done.returncode} (its limit of CPU time or memory)"
-    return lines[-1].removeprefix("qemu-img: ") if lines else f"exit code {done.returncode}"
+def _command(arguments: list[str], address_space: int, cpu_seconds: int) -> list[str]:
+    tool = shutil.which("qemu-img")
+    if tool is None:
+        raise DriverError(reason="qemu-img is not installed (Debian package qemu-utils)")
+    return ["prlimit", f"--as={address_space}", f"--cpu={cpu_seconds}", "--core=0", tool, *arguments]
+
+
+def _environment() -> dict[str, str]:
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+
+
+def _complaint(code: int, output: str) -> str:
+    lines = [line for line in output.splitlines() if line.strip()]
+    if code < 0:
+        return f"killed by signal {-code} (its limit of CPU time or memory)"
+    return lines[-1].removeprefix("qemu-img: ") if lines else f"exit code {code}"
 
 
 def info(path: Path, fmt: str, timeout: int) -> dict[str, Any]:
@@ -70,6 +86,58 @@ def convert(source: Path, source_format: str, target: Path, target_format: str, 
     """Write `target` anew, sparse; when the disk is full nothing is left of it."""
     arguments = ["convert", "-f", source_format, "-O", target_format, "-t", "writeback", str(source), str(target)]
     with_space_error(arguments, target, timeout)
+
+
+def convert_whole(
+    source: Path, source_format: str, target: Path, target_format: str, size: int, timeout: int, progress: Progress
+) -> None:
+    """`convert` of a disk of `size` bytes that tells how far it is, and ends when `progress` raises."""
+    # -U: a disc that a running guest reads is open in QEMU, too.
+    arguments = ["convert", "-p", "-U", "-f", source_format, "-O", target_format, "-t", "writeback"]
+    command = _command([*arguments, str(source), str(target)], CONVERT_ADDRESS_SPACE, timeout)
+    deadline = time.monotonic() + timeout
+    with tempfile.TemporaryFile() as words:
+        try:
+            with subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=words, env=_environment()
+            ) as process:
+                try:
+                    for percent in _percents(process):
+                        progress(int(size * percent / 100), size)
+                        if time.monotonic() > deadline:
+                            raise DriverError(reason=f"qemu-img convert did not end within {timeout} s")
+                except BaseException:
+                    process.kill()
+                    raise
+            if process.returncode:
+                words.seek(0)
+                complaint = _complaint(process.returncode, words.read().decode(errors="replace"))
+                if NO_SPACE in complaint:
+                    raise no_space(target)
+                raise DriverError(reason=f"qemu-img convert failed: {complaint}")
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+
+
+def _percents(process: subprocess.Popen[bytes]) -> Iterator[float]:
+    """What `-p` prints, and the last of it again twice a second; ends with the program."""
+    assert process.stdout is not None
+    latest, text = 0.0, b""
+    while True:
+        if select.select([process.stdout], [], [], PROGRESS_PERIOD)[0]:
+            part = os.read(process.stdout.fileno(), 4096)
+            if not part:
+                return
+            text = (text + part)[-64:]
+            if found := _PERCENT.findall(text):
+                latest = float(found[-1])
+        yield latest
+
+
+def create(path: Path, fmt: str, size: int, timeout: int) -> None:
+    """An empty disk that stands on nothing."""
+    with_space_error(["create", "-q", "-f", fmt, str(path), str(size)], path, timeout)
 
 
 def create_overlay(target: Path, base: Path, base_format: str, size: int, timeout: int) -> None:

@@ -1,0 +1,270 @@
+"""Snapshots: the root disk of a guest as one file that stands on nothing.
+
+A guest that runs is copied by a backup job of libvirt's (push mode): the copy is the disk at the moment when the job
+began, the guest runs on, its definition is not touched, and it is frozen for that moment only. (Nova's block copy needs
+the domain undefined meanwhile and the guest frozen at the end of the copying.) A guest that is off is converted.
+
+While a snapshot is made, a note in the snapshots directory says what a killed process leaves: a job, a guest that may
+be frozen, the working file, half a target.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import libvirt
+
+from tuinova.core.errors import ComputeResourcesUnavailable, ImageStorageFull, NovaError
+from tuinova.core.states import PowerState
+from tuinova.virt.driver import DriverError, GuestSpec, ImageFile, Progress
+from tuinova.virt.libvirt import agent, disks, power, qemu_img, sparse
+from tuinova.virt.libvirt.host import Host
+from tuinova.virt.libvirt.images import inspect
+from tuinova.virt.libvirt.layout import DIRECTORY_MODE, FILE_MODE, UUID, InstanceFiles
+from tuinova.virt.libvirt.moved_disks import MovedDisks
+from tuinova.virt.libvirt.options import LibvirtOptions
+
+LOG = logging.getLogger(__name__)
+
+FORMATS = ("qcow2", "raw")
+_WORKING_FORMAT = "qcow2"
+JOB_POLL = 0.2  # seconds
+JOB_END = 60  # seconds that a job gets to end after it was told to
+_ACTIVE = (PowerState.RUNNING, PowerState.PAUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """`instances`: whose snapshot it is, where several hosts share the directory; `agent`: the guest may be frozen."""
+
+    instances: str
+    target: str
+    agent: bool
+
+
+class Snapshots:
+    """Makes them, and ends what killed calls left."""
+
+    def __init__(self, host: Host, trusted: MovedDisks, options: LibvirtOptions) -> None:
+        self._host = host
+        self._trusted = trusted
+        self._options = options
+        self.directory = Path(options.snapshots_directory.replace("$instances_path", str(host.instances)))
+
+    def take(self, guest: GuestSpec, target: Path, disk_format: str | None, progress: Progress) -> str:
+        """Write `target`; returns its format."""
+        fmt = disk_format or self._options.snapshot_image_format or disks.disk_format(self._options)
+        if fmt not in FORMATS:
+            raise DriverError(reason=f"a snapshot can't be of format {fmt!r} ({', '.join(FORMATS)})")
+        root = InstanceFiles(self._host.instances, guest.uuid).path("disk")
+        self._trusted.base_of(root)
+        self._prepare_directory()
+        self.clear(guest.uuid)
+        note = Note(str(self._host.instances), str(target), agent.has_channel(guest))
+        self._write(guest.uuid, note)
+        try:
+            domain = self._host.find_or_none(guest.uuid)
+            if domain is None or not self._copy_live(guest, domain, root, fmt, target, progress):
+                self._convert(root, fmt, target, progress)
+        except BaseException as error:
+            self.clear(guest.uuid)
+            told = _storage_error(error, target)
+            if told is error:
+                raise
+            raise told from error
+        self._note(guest.uuid).unlink()
+        return fmt
+
+    def _convert(self, root: Path, fmt: str, target: Path, progress: Progress) -> None:
+        timeout, size = self._options.qemu_img_timeout, disks.virtual_size(root)
+        qemu_img.convert_whole(root, disks.disk_format(self._options), target, fmt, size, timeout, progress)
+        target.chmod(FILE_MODE)
+
+    # a guest that runs -----------------------------------------------------------------------------------------------
+    def _copy_live(
+        self, guest: GuestSpec, domain: libvirt.virDomain, root: Path, fmt: str, target: Path, progress: Progress
+    ) -> bool:
+        """True when it is done; False when the guest is off, or its root disk is one that it can't write."""
+        state = power.state_of(domain)
+        working = self._working_file(guest.uuid)
+        job = backup_job(domain.XMLDesc(0), root, working) if state in _ACTIVE else None
+        if job is None:
+            return False
+        # Made by us, so that it is ours again when libvirt gives it back.
+        qemu_img.create(working, _WORKING_FORMAT, disks.virtual_size(root), self._options.qemu_img_timeout)
+        working.chmod(FILE_MODE)
+        parts = 1 if fmt == _WORKING_FORMAT else 2
+        try:
+            # A guest that stands still has no agent that could answer, and writes nothing.
+            with agent.quiesced(domain, guest) if state == PowerState.RUNNING else nullcontext():
+                domain.backupBegin(job, None, libvirt.VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL)
+            self._follow(domain, _part_of(progress, 0, parts))
+        except libvirt.libvirtError:
+            if power.state_of(domain) in _ACTIVE:
+                raise
+            # Its end ended the job. What it wrote last is on its disk now.
+            working.unlink(missing_ok=True)
+            return False
+        if parts == 1:
+            _move(working, target)
+        else:
+            self._convert_working(guest, working, fmt, target, _part_of(progress, 1, parts))
+        return True
+
+    def _convert_working(self, guest: GuestSpec, working: Path, fmt: str, target: Path, progress: Progress) -> None:
+        """QEMU's own raw copy would have no holes."""
+        size = disks.virtual_size(working)
+        # QEMU could write it, so that a guest which broke out of its machine could too.
+        inspect(ImageFile(guest.uuid, working, _WORKING_FORMAT, working.stat().st_size))
+        timeout = self._options.qemu_img_timeout
+        qemu_img.convert_whole(working, _WORKING_FORMAT, target, fmt, size, timeout, progress)
+        target.chmod(FILE_MODE)
+        working.unlink()
+
+    def _follow(self, domain: libvirt.virDomain, progress: Progress) -> None:
+        """Return when the job is over; raises what `progress` raises, or DriverError with QEMU's words."""
+        while (stats := _backup_stats(domain)) is not None:
+            total = int(stats.get("disk_total", 0))
+            progress(total - int(stats.get("disk_remaining", total)), total)
+            time.sleep(JOB_POLL)
+        done = domain.jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)
+        if not done.get("success"):
+            raise DriverError(reason=f"the snapshot failed: {done.get('errmsg') or 'the copying was ended'}")
+        progress(int(done.get("disk_total", 0)), int(done.get("disk_total", 0)))
+
+    # what killed calls left ------------------------------------------------------------------------------------------
+    def recover(self) -> None:
+        """At the start of the host."""
+        for uuid in list(self._noted()):
+            LOG.info("a snapshot of %s was interrupted; what it left is removed", uuid)
+            try:
+                self.clear(uuid)
+            except (NovaError, libvirt.libvirtError) as error:
+                # The guest's next snapshot tries again; the other guests must not wait for this one.
+                LOG.warning("what a snapshot of %s left can't be removed: %s", uuid, error)
+
+    def _noted(self) -> Iterator[str]:
+        for path in self.directory.glob("*.json") if self.directory.exists() else ():
+            note = self._read(path.stem) if UUID.fullmatch(path.stem) else None
+            if note is not None and note.instances == str(self._host.instances):
+                yield path.stem
+
+    def clear(self, uuid: str) -> None:
+        """Remove what a killed call left of one guest; nothing is fine."""
+        note = self._read(uuid)
+        if note is None:
+            return
+        domain = self._host.find_or_none(uuid)
+        if domain is not None and power.state_of(domain) in _ACTIVE:
+            self._end_job(domain)
+            if note.agent:
+                agent.thaw(domain)
+        for path in (self._working_file(uuid), Path(note.target), self._note(uuid)):
+            path.unlink(missing_ok=True)
+
+    def _end_job(self, domain: libvirt.virDomain) -> None:
+        """End a backup that goes to our working file; another program's is left alone."""
+        if _backup_stats(domain) is None:
+            return
+        xml = ET.fromstring(domain.backupGetXMLDesc(0))  # noqa: S314 - libvirt's own XML
+        targets = {target.get("file") for target in xml.findall("./disks/disk/target")}
+        if targets != {str(self._working_file(domain.UUIDString()))}:
+            return
+        domain.abortJob()
+        deadline = time.monotonic() + JOB_END
+        while _backup_stats(domain) is not None:
+            if time.monotonic() > deadline:
+                raise DriverError(reason=f"the snapshot of {domain.UUIDString()} can't be ended")
+            time.sleep(JOB_POLL)
+
+    # files -----------------------------------------------------------------------------------------------------------
+    def _prepare_directory(self) -> None:
+        try:
+            if not self.directory.exists():
+                self.directory.mkdir(parents=True)
+                self.directory.chmod(DIRECTORY_MODE)
+        except OSError as error:
+            raise DriverError(reason=f"{self.directory} can't be made: {error.strerror}") from error
+
+    def _working_file(self, uuid: str) -> Path:
+        return self.directory / f"{uuid}.snapshot"
+
+    def _note(self, uuid: str) -> Path:
+        return self.directory / f"{uuid}.json"
+
+    def _write(self, uuid: str, note: Note) -> None:
+        part = self._note(uuid).with_suffix(".part")
+        part.write_text(json.dumps(asdict(note)))
+        part.rename(self._note(uuid))
+
+    def _read(self, uuid: str) -> Note | None:
+        try:
+            return Note(**json.loads(self._note(uuid).read_text()))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError) as error:
+            LOG.warning("%s is no note of a snapshot: %s", self._note(uuid), error)
+            return None
+
+
+def _part_of(progress: Progress, number: int, parts: int) -> Progress:
+    """The progress of one of several steps that each move the whole disk."""
+    return lambda done, total: progress(number * total + done, parts * total)
+
+
+def backup_job(xml: str, root: Path, target: Path) -> str | None:
+    """libvirt's description of a copy of the disk in file `root`; None when the guest can't write that disk."""
+    job = ET.Element("domainbackup", {"mode": "push"})
+    described = ET.SubElement(job, "disks")
+    found = False
+    for disk in ET.fromstring(xml).findall("./devices/disk"):  # noqa: S314 - libvirt's own XML
+        device, source = disk.find("target"), disk.find("source")
+        if device is None or source is None:
+            continue
+        name = device.get("dev", "")
+        if source.get("file") != str(root):
+            ET.SubElement(described, "disk", {"name": name, "backup": "no"})
+        elif disk.find("readonly") is None:
+            found = True
+            ours = ET.SubElement(described, "disk", {"name": name, "backup": "yes", "type": "file"})
+            ET.SubElement(ours, "driver", {"type": _WORKING_FORMAT})
+            ET.SubElement(ours, "target", {"file": str(target)})
+    return ET.tostring(job, encoding="unicode") if found else None
+
+
+def _backup_stats(domain: libvirt.virDomain) -> dict[str, Any] | None:
+    """The figures of a backup that runs; None without one."""
+    stats: dict[str, Any] = domain.jobStats()
+    is_backup = stats.get("operation") == libvirt.VIR_DOMAIN_JOB_OPERATION_BACKUP
+    return stats if is_backup and stats.get("type") != libvirt.VIR_DOMAIN_JOB_NONE else None
+
+
+def _move(working: Path, target: Path) -> None:
+    """Between file systems by copying."""
+    try:
+        os.rename(working, target)
+    except OSError:
+        target.unlink(missing_ok=True)
+        sparse.copy(working, target)
+        working.unlink()
+    target.chmod(FILE_MODE)
+
+
+def _storage_error(error: BaseException, target: Path) -> BaseException:
+    """A full disk, whoever met it, is one of the image storage; an operating system's error is a DriverError."""
+    if isinstance(error, OSError):
+        error = qemu_img.os_error(error, target)
+    if isinstance(error, ComputeResourcesUnavailable) or (
+        isinstance(error, DriverError) and qemu_img.NO_SPACE in error.message
+    ):
+        return ImageStorageFull(reason=str(error.message))
+    return error
