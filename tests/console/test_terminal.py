@@ -220,6 +220,20 @@ def test_repeat_insert_delete_and_erase() -> None:
     assert lines(screen(b"a\r\nb\x1b[1;1H\x1bM", rows=3)) == ["", "a", "b"]
 
 
+@pytest.mark.parametrize("erase", [b"\x1b[H\x1b[J", b"\x1b[2J", b"\x1bc"])
+def test_what_was_on_an_erased_screen_goes_to_the_scrollback(erase: bytes) -> None:
+    """A boot loader clears the screen: the last words of the system before it must not be lost."""
+    terminal = screen(b"panic\r\n\r\nreboot" + erase + b"loading", rows=6)
+    assert terminal.scrollback == 3
+    assert [terminal.text(-row) for row in (3, 2, 1)] == ["panic", "", "reboot"]
+    before = screen(b"\x1b[2J\x1b[H\x1b[J\x1bc", rows=6)
+    assert before.scrollback == 0
+
+
+def test_a_full_screen_program_s_picture_is_not_kept() -> None:
+    assert screen(b"\x1b[?1049hpicture\x1b[2Jmore\x1b[H\x1b[J", rows=6).scrollback == 0
+
+
 def test_dirty_rows_are_those_that_changed() -> None:
     terminal = screen(b"one")
     terminal.take_dirty()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from textual.app import App, ComposeResult
 from textual.signal import Signal
+from textual.widgets import Static
 
 from tests.screens.fake_client import server_view
 from tuinova.client import ApiError, ConsoleClosed
@@ -182,6 +183,23 @@ async def test_a_console_held_elsewhere_is_taken_over_only_when_asked() -> None:
         assert console.commands == []
         await pilot.press("ctrl+right_square_bracket", "t")
         assert console.commands == [{"cmd": "takeover"}]
+
+
+async def test_full_screen_gives_the_pane_the_whole_screen_and_back() -> None:
+    class Framed(PaneApp):
+        def compose(self) -> ComposeResult:
+            yield Static("above the pane")
+            yield from super().compose()
+
+    app = Framed(FakeClient(FakeConsole()))
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.pane.focus()
+        await pilot.press("ctrl+right_square_bracket", "f")
+        assert app.pane.region.size == app.size
+        await pilot.press("f")
+        assert app.pane.region.height == app.size.height - 1
+        await pilot.press("f", "escape")
+        assert app.pane.region.height == app.size.height - 1
 
 
 async def test_scrolling_back_keeps_the_place_while_the_guest_prints() -> None:

@@ -187,6 +187,14 @@ class Grid(pyte.Screen):
         else:
             self.history.append(())
 
+    def _keep_screen(self) -> None:
+        """Before the screen is blanked: a boot loader does so, and the last words before a reboot matter."""
+        if self.main is not None:
+            return
+        shown = [y for y in range(self.lines) if any(cell.data.strip() for cell in (self.buffer.get(y) or {}).values())]
+        for _ in range(max(shown, default=-1) + 1):
+            self._keep(self.buffer.scroll())
+
     def scroll_down(self, top: int, bottom: int) -> None:
         """Move the lines of a region down by one; nothing comes back from the scrollback."""
         buffer = self.buffer
@@ -249,7 +257,9 @@ class Grid(pyte.Screen):
             line.update(dict.fromkeys(range(first, last), BLANK._replace(bg=self.cursor.attrs.bg)))
 
     def erase_in_display(self, how: int = 0, *_args: Any, **_kwargs: Any) -> None:
-        """Blank what is below, above, or all of the screen."""
+        """Blank what is below, above, or all of the screen; what a blanked screen showed is kept."""
+        if how == 2 or (how == 0 and (self.cursor.x, self.cursor.y) == (0, 0)):
+            self._keep_screen()
         first, last = {0: (self.cursor.y + 1, self.lines), 1: (0, self.cursor.y), 2: (0, self.lines)}[how]
         for y in range(first, last):
             self.buffer.pop(y, None)

@@ -208,7 +208,8 @@ class GuestScreen(Grid):
         self._saved = None
 
     def reset(self) -> None:
-        """All as at the start; the scrollback stays."""
+        """All as at the start; the scrollback stays, and what the screen showed joins it."""
+        self._keep_screen()
         self.main = self._saved = None
         self.application_cursor = self.bracketed_paste = False
         super().reset()

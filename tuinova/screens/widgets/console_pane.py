@@ -52,6 +52,8 @@ _BY_VM_STATE = {
 class ConsolePane(Vertical):
     """A live serial console; several may show one guest."""
 
+    ALLOW_MAXIMIZE = True  # Textual maximizes only what can have the focus, and that is the view inside
+
     DEFAULT_CSS = """
     ConsolePane { height: 1fr; width: 1fr; }
     """
