@@ -233,3 +233,36 @@ async def test_every_field_of_the_form_is_in_the_request(
         assert server["config_drive"] is True
         assert base64.b64decode(server["user_data"]) == b"#!/bin/sh\n\xff\n"
         assert shlex.split(request.command())[:3] == ["tuinova", "server", "create"]
+
+
+async def test_what_the_guest_is_to_take_reaches_it_unless_the_drive_is_unticked(
+    make_app: Callable[..., TuinovaApp], until: Callable[..., Any]
+) -> None:
+    """There is no metadata service: host name, keys and user data travel on the config drive alone."""
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.state == "ready")
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, LaunchScreen) and app.screen.image is not None)
+        form = app.screen
+        form.query_one("#name", Input).value = "keyed"
+        request = form.request()
+        assert request is not None
+        assert "--use-config-drive" in request.command()
+        form.query_one("#config_drive", Checkbox).value = False
+        request = form.request()
+        assert request is not None
+        assert "--use-config-drive" not in request.command()
+
+
+async def test_images_to_boot_from_stand_by_name(
+    make_app: Callable[..., TuinovaApp], service: FakeService, until: Callable[..., Any]
+) -> None:
+    service.resources["images"] = [{**IMAGE, "id": f"i-{name}", "name": name} for name in ("b", None, "a")]
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.state == "ready")
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, LaunchScreen) and app.screen.image is not None)
+        assert [image["name"] for image in app.screen.images] == ["a", "b", None]
+        assert app.screen.image == app.screen.images[0]

@@ -17,6 +17,7 @@ from tuinova.i18n import _
 from tuinova.screens.dialogs import Dialog, FlatButton, TextLine, cancel_button
 from tuinova.screens.edit import parse_properties
 from tuinova.screens.flavor_form import DEFAULTS, SIZES, FlavorForm, form_of, is_replacement, save
+from tuinova.screens.widgets.tick import Tick, TickList
 from tuinova.text import clean
 
 Json = dict[str, Any]
@@ -95,9 +96,9 @@ class FlavorEditor(Dialog[bool]):
                 area = TextArea(specs, id="specs", show_line_numbers=False, tab_behavior="focus")
                 yield from self._field("specs", _("Extra Specs") + "  key=value", area)
             with TabPane(Content(_("Flavor access")), id="access"), Vertical():
-                yield Checkbox(_("Public: every project may use it"), form.public, id="public")
+                yield Tick(_("Public: every project may use it"), form.public, id="public")
                 yield Input(placeholder=_("Filter projects"), id="project-filter")
-                yield SelectionList[str](id="projects")
+                yield TickList(id="projects")
         yield TextLine([("", "")], id="warning")
 
     def _field(self, name: str, label: str, widget: Any) -> ComposeResult:

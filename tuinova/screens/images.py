@@ -21,6 +21,7 @@ from tuinova.screens.edit import parse_properties
 from tuinova.screens.list_room import Json, ListRoom, facts, room_action, room_bindings, text_column
 from tuinova.screens.rows import parse_time, span_text
 from tuinova.screens.widgets.text_panel import Line
+from tuinova.screens.widgets.tick import Tick
 from tuinova.text import clean
 
 # What Glance calls a field of its own; the rest are properties.
@@ -205,8 +206,8 @@ class ImageForm(Dialog[bool]):
                 _("Min. Disk (GB)"), Input(str(image.get("min_disk") or 0), id="min_disk", type="integer")
             )
             public = image.get("visibility") == "public" if image else True
-            yield from self._field("", Checkbox(_("Public"), public, id="public"))
-            yield from self._field("", Checkbox(_("Protected"), bool(image.get("protected")), id="protected"))
+            yield from self._field("", Tick(_("Public"), public, id="public"))
+            yield from self._field("", Tick(_("Protected"), bool(image.get("protected")), id="protected"))
             properties = "\n".join(f"{clean(k)}={clean(v)}" for k, v in sorted(properties_of(image).items()))
             area = TextArea(properties, id="properties", show_line_numbers=False, tab_behavior="focus")
             yield from self._field(_("Properties"), area)

@@ -19,6 +19,7 @@ from tuinova.screens.edit import parse_properties
 from tuinova.screens.filter_picker import FilterPicker, Offer
 from tuinova.screens.launch_request import LaunchRequest, gauges, too_small, word_for
 from tuinova.screens.widgets.text_panel import Line
+from tuinova.screens.widgets.tick import Tick
 from tuinova.text import clean
 
 Json = dict[str, Any]
@@ -116,7 +117,7 @@ class LaunchScreen(Dialog[str]):
             yield from self._field("flavor", _("Flavor") + " *", PickField(_("reading ..."), id="flavor"))
             yield from self._field("key_name", _("Key Pair"), PickField(_(_NONE), id="key_name"))
             yield from self._field("availability_zone", _("Zone"), PickField(_("any"), id="availability_zone"))
-            yield from self._field("config_drive", _("Configuration"), Checkbox(_("Config drive"), id="config_drive"))
+            yield from self._field("config_drive", _("Configuration"), Tick(_("Config drive"), True, id="config_drive"))
             yield from self._field("description", _("Description"), Input(id="description", max_length=255))
             yield from self._field("properties", _("Properties"), self._area("properties", "key=value"))
             yield from self._field("hints", _("Scheduler Hints"), self._area("hints", "key=value"))
@@ -163,7 +164,8 @@ class LaunchScreen(Dialog[str]):
         if not self.is_mounted:
             return
         # Kernels and ramdisks are parts of images, not images to boot from.
-        self.images = [image for image in found["images"] if image.get("disk_format") not in ("aki", "ari")]
+        bootable = [image for image in found["images"] if image.get("disk_format") not in ("aki", "ari")]
+        self.images = sorted(bootable, key=lambda one: (not one["name"], one["name"] or "", one["id"]))
         self.flavors = sorted(found["flavors"], key=lambda one: (one["ram"], one["vcpus"], one["disk"]))
         self.keypairs, self.zones, self.limits = found["keypairs"], found["zones"], found["limits"]
         self.image = self.images[0] if self.images else None
