@@ -173,18 +173,24 @@ class Snapshots:
 
     def _end_job(self, domain: libvirt.virDomain) -> None:
         """End a backup that goes to our working file; another program's is left alone."""
-        if _backup_stats(domain) is None:
-            return
+        try:
+            if _backup_stats(domain) is None or not self._is_ours(domain):
+                return
+            domain.abortJob()
+            deadline = time.monotonic() + JOB_END
+            while _backup_stats(domain) is not None:
+                if time.monotonic() > deadline:
+                    raise DriverError(reason=f"the snapshot of {domain.UUIDString()} can't be ended")
+                time.sleep(JOB_POLL)
+        except libvirt.libvirtError as error:
+            # It ended by itself since we looked, or with the guest.
+            if error.get_error_code() not in (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_DOMAIN_BACKUP):
+                raise
+
+    def _is_ours(self, domain: libvirt.virDomain) -> bool:
         xml = ET.fromstring(domain.backupGetXMLDesc(0))  # noqa: S314 - libvirt's own XML
         targets = {target.get("file") for target in xml.findall("./disks/disk/target")}
-        if targets != {str(self._working_file(domain.UUIDString()))}:
-            return
-        domain.abortJob()
-        deadline = time.monotonic() + JOB_END
-        while _backup_stats(domain) is not None:
-            if time.monotonic() > deadline:
-                raise DriverError(reason=f"the snapshot of {domain.UUIDString()} can't be ended")
-            time.sleep(JOB_POLL)
+        return targets == {str(self._working_file(domain.UUIDString()))}
 
     # files -----------------------------------------------------------------------------------------------------------
     def _prepare_directory(self) -> None:
