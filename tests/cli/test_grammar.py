@@ -18,6 +18,13 @@ from tuinova.cli.main import NOUNS, all_commands, main
         (["server", "reboot", "--hard", "--soft", "x"], "not allowed with argument"),
         (["server", "create", "--flavor", "f", "--image", "i", "--property", "novalue", "x"], "Expected 'key=value'"),
         (["server", "list", "--power-state", "on"], "invalid choice: 'on'"),
+        (["server", "list", "--status", "actve"], "argument --status: invalid choice: 'ACTVE' (choose from ACTIVE, "),
+        (["server", "event", "show"], "Usage: tuinova server event show [OPTIONS] <server> <request-id>\n"),
+        (["server", "event", "show"], "tuinova server event show: Missing argument '<server>'."),
+        (
+            ["server", "create", "--flavor", "f", "--image", "i", "--config-drive", "none", "x"],
+            "invalid choice: 'None'",
+        ),
         (["--os-username"], "expected one argument"),
         (["help", "nothing"], "is not a tuinova command"),
         (["console", "attach", "--detach-key", "q", "vm1"], "is not a control key"),
@@ -29,6 +36,12 @@ def test_wrong_usage_says_what_and_exits_2(typed: list[str], said: str, capsys: 
     assert code == 2
     assert said in output.err
     assert output.out == ""
+
+
+@pytest.mark.parametrize("words", [["server"], ["server", "list"], ["server", "resize", "confirm"], ["info"]])
+def test_the_short_help_option_works_everywhere(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*words, "-h"]) == 0
+    assert f"Usage: tuinova {' '.join(words)} [OPTIONS]" in capsys.readouterr().out
 
 
 def test_help_of_a_noun_lists_the_commands_that_begin_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -180,6 +180,25 @@ def test_members_may_not_list_migrations(typed: Type, running: Any) -> None:
     assert "Policy doesn't allow os_compute_api:os-migrations:index to be performed. (HTTP 403)" in done.err
 
 
+# networks ------------------------------------------------------------------------------------------------------------
+def test_a_network_is_given_by_name_or_id(typed: Type, server: dict[str, Any]) -> None:
+    rows = typed("network", "list", "--long", "-f", "json").json
+    assert {row["Name"] for row in rows} == {"fake"}
+    assert len({row["Host"] for row in rows}) == 2
+    for network in ("fake", rows[1]["ID"]):
+        words = ("server", "create", "--flavor", "84", "--image", "img", "--network", network, "--wait", "joined")
+        made = typed(*words, "-f", "json").json
+        assert list(made["addresses"]) == ["fake"]
+        assert typed("server", "delete", "--wait", "joined").code == 0
+    done = typed("server", "create", "--flavor", "84", "--image", "img", "--network", "nope", "x")
+    assert (done.code, done.err) == (1, "No Network found for nope\n")
+
+
+def test_members_do_not_see_hosts_of_networks(typed: Type, running: Any) -> None:
+    rows = typed("network", "list", "--long", "-f", "json", user="demo", project="demo").json
+    assert {row["Host"] for row in rows} == {None}
+
+
 # groups --------------------------------------------------------------------------------------------------------------
 def test_a_server_group_is_made_listed_shown_deleted(typed: Type, running: Any) -> None:
     made = typed(

@@ -28,6 +28,7 @@ from tuinova.api import (
     instance_actions,
     keypairs,
     migrations,
+    networks,
     own_servers,
     quotas,
     remote_consoles,
@@ -75,6 +76,7 @@ _OWN = (
     *flavors.OWN_OPERATIONS,
     *hypervisors.OWN_OPERATIONS,
     *migrations.OWN_OPERATIONS,
+    *networks.OWN_OPERATIONS,
 )
 # (prefix, face, operations); the face decides how errors read.
 FACES: tuple[tuple[str, str, tuple[Operation, ...]], ...] = (

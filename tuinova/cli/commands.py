@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 
 from tuinova.cli.diagnostics import CommandError
 from tuinova.cli.output import LIST_FORMATS, SHOW_FORMATS, Listing, Options, OutputError, Record, render, write
@@ -56,9 +57,26 @@ class Session:
 session = Session()
 
 
-def new_app(help_text: str) -> typer.Typer:
+class Command(TyperCommand):
+    """A command whose usage line reads as `openstack`'s: `<server>`, not `{<server>}`."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The parts of the usage line."""
+        return [piece.replace("{", "").replace("}", "") for piece in super().collect_usage_pieces(ctx)]
+
+
+class App(typer.Typer):
+    """A noun's application: its commands are `Command`s."""
+
+    def command(self, name: str | None = None, **settings: Any) -> Any:
+        """Register a command."""
+        settings.setdefault("cls", Command)
+        return super().command(name, **settings)
+
+
+def new_app(help_text: str) -> App:
     """A noun's application."""
-    return typer.Typer(
+    return App(
         help=help_text,
         no_args_is_help=True,
         add_completion=False,

@@ -22,6 +22,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "console": ("tuinova.cli.console", N_("A server's serial console and its log")),
     "hypervisor": ("tuinova.cli.hypervisor", N_("Hypervisors and what they have left")),
     "compute": ("tuinova.cli.compute", N_("Compute services")),
+    "network": ("tuinova.cli.network", N_("Networks that servers can join")),
     "quota": ("tuinova.cli.quota", N_("Quotas of a project")),
     "availability": ("tuinova.cli.zone", N_("Availability zones")),
     "project": ("tuinova.cli.identity", N_("Projects")),
@@ -130,13 +131,19 @@ def invoke(noun: str, arguments: list[str]) -> int:
     command = command_of(noun)
     try:
         _suggest_long_options(command, arguments)
-        result = command.main(args=arguments, prog_name=f"tuinova {noun}", standalone_mode=False)
+        result = command.main(
+            args=arguments,
+            prog_name=f"tuinova {noun}",
+            standalone_mode=False,
+            help_option_names=["-h", "--help"],
+        )
     except NoArgsIsHelpError as error:
         print(error.format_message())
         return USAGE
     except UsageError as error:
         usage = error.ctx.get_usage() + "\n" if error.ctx is not None else ""
-        say(f"{usage}tuinova {noun}: {error.format_message()}")
+        command_path = error.ctx.command_path if error.ctx is not None else f"tuinova {noun}"
+        say(f"{usage}{command_path}: {error.format_message()}")
         return USAGE
     except ClickException as error:
         return fail(error.format_message())

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tuinova.cli.arguments import choice
 from tuinova.cli.commands import exclusive, key_values, new_app, session, shower
 from tuinova.cli.diagnostics import CommandError
 from tuinova.cli.files import read_file
@@ -28,18 +29,28 @@ def _hints(pairs: list[str] | None) -> dict[str, Any]:
     return hints
 
 
+def _config_drive(use: bool, no: bool, given: str | None) -> bool | None:
+    if use or no:
+        return use
+    return None if given is None else given.capitalize() == "True"
+
+
+def _network_id(name: str) -> str:
+    return str(session.client.networks.find(name)["id"])
+
+
 def _networks(network: list[str] | None, nic: list[str] | None, none: bool, auto: bool) -> Any:
     if none or nic == ["none"]:
         return "none"
     if auto or nic == ["auto"] or not (network or nic):
         return "auto"
-    wanted: list[Json] = [{"uuid": name} for name in network or []]
+    wanted: list[Json] = [{"uuid": _network_id(name)} for name in network or []]
     for text in nic or []:
         fields = dict(part.partition("=")[::2] for part in text.split(","))
         unknown = set(fields) - {"net-id", "v4-fixed-ip"}
         if unknown or "net-id" not in fields:
             raise CommandError(_("argument --nic: {given} needs net-id=...").format(given=text), code=2)
-        entry = {"uuid": fields["net-id"]}
+        entry = {"uuid": _network_id(fields["net-id"])}
         if "v4-fixed-ip" in fields:
             entry["fixed_ip"] = fields["v4-fixed-ip"]
         wanted.append(entry)
@@ -73,6 +84,9 @@ def create_server(
     ] = None,
     use_config_drive: Annotated[bool, typer.Option("--use-config-drive", help=_("With a config drive"))] = False,
     no_config_drive: Annotated[bool, typer.Option("--no-config-drive", help=_("Without a config drive"))] = False,
+    config_drive: Annotated[
+        str | None, typer.Option(metavar="True|False", help=_("Deprecated: --use-config-drive, --no-config-drive"))
+    ] = None,
     min_: Annotated[int, typer.Option("--min", metavar="<count>", help=_("At least so many"))] = 1,
     max_: Annotated[int | None, typer.Option("--max", metavar="<count>", help=_("At most so many"))] = None,
     hostname: Annotated[str | None, typer.Option(help=_("Host name inside the guest"))] = None,
@@ -82,7 +96,8 @@ def create_server(
     """Create one server or several of one kind."""
     from tuinova.cli.waiting import wait_status
 
-    exclusive(use_config_drive=use_config_drive, no_config_drive=no_config_drive)
+    exclusive(use_config_drive=use_config_drive, no_config_drive=no_config_drive, config_drive=config_drive)
+    choice("--config-drive", config_drive.capitalize() if config_drive else None, ("True", "False"))
     exclusive(no_network=no_network, auto_network=auto_network, network=network or nic)
     exclusive(host=host, availability_zone=availability_zone and ":" in availability_zone)
     count = max_ if max_ is not None else min_
@@ -120,7 +135,7 @@ def create_server(
         "hypervisor_hostname": hypervisor_hostname,
         "hostname": hostname,
         "tags": tag or None,
-        "config_drive": True if use_config_drive else False if no_config_drive else None,
+        "config_drive": _config_drive(use_config_drive, no_config_drive, config_drive),
         "security_groups": [{"name": group} for group in security_group or []] or None,
         "user_data": base64.b64encode(read_file(user_data, "--user-data")).decode() if user_data else None,
     }

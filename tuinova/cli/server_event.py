@@ -68,7 +68,11 @@ def show_schedule(
     """Why the scheduler chose this host: what each filter left, what each weigher gave."""
     decisions = session.client.servers.schedule(_server_id(server))
     if not 1 <= decision <= len(decisions):
-        raise CommandError(_("{count} decisions are kept for this server").format(count=len(decisions)))
+        raise CommandError(
+            _("There is no decision {given}: {count} are kept for this server").format(
+                given=decision, count=len(decisions)
+            )
+        )
     chosen = decisions[decision - 1]
     return Record({"request_id": chosen["request_id"], "at": chosen["at"], **_trace_fields(chosen["trace"])})
 

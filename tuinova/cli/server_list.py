@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from tuinova.cli.arguments import choice
 from tuinova.cli.commands import exclusive, lister, new_app, session
-from tuinova.cli.diagnostics import CommandError
 from tuinova.cli.output import Listing, dict_cell, list_dict_cell
 from tuinova.cli.server_cells import networks_cell, power_state_cell
-from tuinova.core.states import POWER_STATE_FILTER
+from tuinova.core.states import POWER_STATE_FILTER, STATUSES
 from tuinova.i18n import _
 
 Json = dict[str, Any]
@@ -129,13 +129,8 @@ def list_servers(
     exclusive(config_drive=config_drive, no_config_drive=no_config_drive)
     exclusive(locked=locked, unlocked=unlocked)
     exclusive(no_name_lookup=no_name_lookup, name_lookup_one_by_one=name_lookup_one_by_one)
-    if power_state is not None and power_state not in POWER_STATE_FILTER:
-        raise CommandError(
-            _("argument --power-state: invalid choice: '{given}' (choose from {choices})").format(
-                given=power_state, choices=", ".join(POWER_STATE_FILTER)
-            ),
-            code=2,
-        )
+    choice("--status", status.upper() if status else None, tuple(STATUSES))
+    choice("--power-state", power_state, tuple(POWER_STATE_FILTER))
     client = session.client
     filters: dict[str, Any] = {
         "reservation_id": reservation_id,

@@ -205,6 +205,11 @@ class Client:
         return resources.Migrations(self)
 
     @cached_property
+    def networks(self) -> resources.Networks:
+        """Networks."""
+        return resources.Networks(self)
+
+    @cached_property
     def quotas(self) -> resources.Quotas:
         """Quotas."""
         return resources.Quotas(self)

@@ -223,6 +223,22 @@ class Migrations(Resource):
         return list(self._pages("/tuinova/v1/migrations", "migrations", filters))
 
 
+class Networks(Resource):
+    """The networks that servers can join."""
+
+    noun = "Network"
+    path = "/tuinova/v1/networks"
+
+    def list(self) -> Rows:
+        """Each host's networks, its default one first."""
+        return list(self.client.get(self.path)["networks"])
+
+    def find(self, name: str) -> Json:
+        """By id, else by name; hosts may have networks of one name, any of which stands for all."""
+        found = [row for row in self.list() if name in (row["id"], row["name"])]
+        return pick(found[:1], self.noun, name)
+
+
 class Quotas(Resource):
     """Quotas of projects."""
 

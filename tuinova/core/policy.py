@@ -140,6 +140,7 @@ _OPERATIONS: Mapping[str, str] = {
         _API + "os-volumes-attachments:index",
         _API + "os-volumes-attachments:show",
         _API + "os-server-password:show",
+        "tuinova:networks",
     ),
     **_rules(MEMBER, _API + "os-server-password:clear", _API + "os-volumes-attachments:update"),
 }
