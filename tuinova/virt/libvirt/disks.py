@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,32 +34,39 @@ _MADE = re.compile(r"(?:ephemeral|swap)_(?P<size>\d+)(?:_(?P<filesystem>[a-z0-9]
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """One disk of a guest: file name, format, and how the guest sees it. `target`: vda; `device`: disk or cdrom."""
+    """One disk of a guest: file name, format, and how the guest sees it.
+
+    `target`: vda; `device`: disk, cdrom or floppy; `boots_first`: before all others, wherever it stands.
+    """
 
     name: str
     format: str
     device: str
     bus: str
     target: str
+    boots_first: bool = False
 
     @property
     def readonly(self) -> bool:
         """A disc can't be written."""
         return self.device == "cdrom"
 
+    @property
+    def is_config_drive(self) -> bool:
+        """Of the guest or of its rescue."""
+        return self.name.startswith("disk.config")
+
 
 def plan(guest: GuestSpec, machine: str, options: LibvirtOptions) -> list[Disk]:
     """Root, ephemeral, swap, config drive: in Nova's order, with the names that Nova gives them."""
     properties = guest.image.properties if guest.image else {}
-    disk_bus = properties.get("hw_disk_bus") or "virtio"
-    cdrom_bus = properties.get("hw_cdrom_bus") or _default_cdrom_bus(machine)
+    disk_bus = default_bus("disk", properties, machine)
+    cdrom_bus = default_bus("cdrom", properties, machine)
     fmt = disk_format(options)
     disks: list[Disk] = []
 
     def add(name: str, file_format: str, device: str, bus: str) -> None:
-        if bus not in _PREFIX:
-            raise DriverError(reason=f"disk bus {bus!r} is not known")
-        disks.append(Disk(name, file_format, device, bus, _next_name(bus, (disk.target for disk in disks))))
+        disks.append(Disk(name, file_format, device, bus, next_name(bus, disks)))
 
     if guest.image is not None:
         is_iso = guest.image.disk_format == "iso"
@@ -74,7 +81,14 @@ def plan(guest: GuestSpec, machine: str, options: LibvirtOptions) -> list[Disk]:
     return disks
 
 
-def _default_cdrom_bus(machine: str) -> str:
+def default_bus(device: str, properties: Mapping[str, str], machine: str) -> str:
+    """The bus of a disk, cdrom or floppy, as the image or else the machine has it."""
+    if device == "floppy":
+        return "fdc"
+    if device == "disk":
+        return properties.get("hw_disk_bus") or "virtio"
+    if given := properties.get("hw_cdrom_bus"):
+        return given
     if "q35" in machine:
         return "sata"
     return "ide" if machine.startswith("pc") else "scsi"  # ARM's and IBM's machines have neither
@@ -89,8 +103,11 @@ def disk_format(options: LibvirtOptions) -> str:
     raise DriverError(reason=f"images_type {options.images_type!r} is not supported (default, qcow2, raw, flat)")
 
 
-def _next_name(bus: str, used: Iterable[str]) -> str:
-    taken, prefix = set(used), _PREFIX[bus]
+def next_name(bus: str, disks: Iterable[Disk]) -> str:
+    """The first name on a bus that none of these disks has."""
+    if bus not in _PREFIX:
+        raise DriverError(reason=f"disk bus {bus!r} is not known")
+    taken, prefix = {disk.target for disk in disks}, _PREFIX[bus]
     for letter in "abcdefghijklmnopqrstuvwxyz"[: _IDE_DEVICES if bus == "ide" else 26]:
         if prefix + letter not in taken:
             return prefix + letter

@@ -12,6 +12,7 @@ import libvirt
 
 from tuinova.core.errors import ConsoleNotAvailable
 from tuinova.virt.driver import (
+    BootImages,
     ComputeDriver,
     ConnectionListener,
     ConsoleSink,
@@ -37,6 +38,7 @@ from tuinova.virt.libvirt.keys import key_codes
 from tuinova.virt.libvirt.moved_disks import MovedDisks
 from tuinova.virt.libvirt.network import Networks
 from tuinova.virt.libvirt.options import LibvirtOptions
+from tuinova.virt.libvirt.rescue import Rescues
 from tuinova.virt.libvirt.snapshots import Snapshots
 
 KEY_HOLD_MS = 100
@@ -58,6 +60,7 @@ class LibvirtDriver(ComputeDriver):
         self._guests = Guests(self._host, self._networks, self._cache, self.options)
         self._moved_disks = MovedDisks(self._guests.disks, self._cache, self.options)
         self._cold_migrations = ColdMigrations(self._guests, self._moved_disks)
+        self._rescues = Rescues(self._guests, self._cache, self.options)
         self._snapshots = Snapshots(self._host, self._moved_disks, self.options)
         self._events = LifecycleEvents(self._host.redefined)
         self._has_prepared_files = False
@@ -230,6 +233,14 @@ class LibvirtDriver(ComputeDriver):
     def snapshot(self, guest: GuestSpec, target: Path, disk_format: str | None, progress: Progress) -> str:
         """See the contract."""
         return self._lasting(guest.uuid, lambda: self._snapshots.take(guest, target, disk_format, progress))
+
+    def rescue(self, guest: GuestSpec, boot: BootImages) -> None:
+        """See the contract."""
+        self._lasting(guest.uuid, lambda: self._rescues.rescue(guest, boot))
+
+    def unrescue(self, guest: GuestSpec) -> None:
+        """See the contract."""
+        self._lasting(guest.uuid, lambda: self._rescues.unrescue(guest))
 
     # moving to other sizes or hosts ----------------------------------------------------------------------------------
     def migration_address(self) -> Mapping[str, Any]:

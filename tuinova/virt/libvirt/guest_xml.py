@@ -85,13 +85,21 @@ class GuestXml:
     """Writes one guest's definition."""
 
     def __init__(
-        self, guest: GuestSpec, disks: list[Disk], files: InstanceFiles, facts: HostFacts, options: LibvirtOptions
+        self,
+        guest: GuestSpec,
+        disks: list[Disk],
+        files: InstanceFiles,
+        facts: HostFacts,
+        options: LibvirtOptions,
+        boot_suffix: str = "",
     ) -> None:
+        """`boot_suffix`: that of kernel and ramdisk (a rescue's)."""
         self.guest = guest
         self.disks = disks
         self.files = files
         self.facts = facts
         self.options = options
+        self.boot_suffix = boot_suffix
         self.properties = properties(guest)
         self.specs = guest.extra_specs
         self.is_x86 = facts.arch in ("x86_64", "i686")
@@ -187,14 +195,14 @@ class GuestXml:
         machine = {"machine": self.facts.machine} if self.facts.machine else {}
         _sub(os, "type", "hvm", arch=self.facts.arch, **machine)
         if self.guest.kernel is not None:
-            _sub(os, "kernel", self.files.path("kernel"))
+            _sub(os, "kernel", self.files.path(f"kernel{self.boot_suffix}"))
             if self.guest.ramdisk is not None:
-                _sub(os, "initrd", self.files.path("ramdisk"))
-            root_device = self.disks[0].target if self.disks else "vda"
+                _sub(os, "initrd", self.files.path(f"ramdisk{self.boot_suffix}"))
+            boots = [disk for disk in self.disks if disk.boots_first] or self.disks
             given = self.properties.get("os_command_line")
-            _sub(os, "cmdline", given or f"root=/dev/{root_device} {CONSOLE_ARGUMENTS}")
-        else:
-            is_disc = bool(self.disks) and self.disks[0].device == "cdrom" and self.disks[0].name == "disk"
+            _sub(os, "cmdline", given or f"root=/dev/{boots[0].target if boots else 'vda'} {CONSOLE_ARGUMENTS}")
+        elif not any(disk.boots_first for disk in self.disks):
+            is_disc = bool(self.disks) and self.disks[0].device == "cdrom" and not self.disks[0].is_config_drive
             _sub(os, "boot", dev="cdrom" if is_disc else "hd")
         if self.is_x86:
             _sub(os, "smbios", mode="sysinfo")
@@ -249,6 +257,8 @@ class GuestXml:
                 _sub(tune, tag, value)
         if disk.readonly:
             _sub(element, "readonly")
+        if disk.boots_first:
+            _sub(element, "boot", order=1)
 
     def _cache_mode(self) -> str:
         for entry in self.options.disk_cachemodes:

@@ -123,7 +123,8 @@ class Guests:
             configdrive.write(drive, guest.config_drive_files(), self.options.config_drive_format)
         return domain
 
-    def _start_boot(self, domain: libvirt.virDomain, files: InstanceFiles) -> None:
+    def start_boot(self, domain: libvirt.virDomain, files: InstanceFiles) -> None:
+        """Start as it is defined, with an empty console log."""
         console_log.begin_boot(files, self.options.keep_boot_logs)
         power.start(domain, self.options.start_timeout)
 
@@ -145,22 +146,26 @@ class Guests:
         """Off, definition and missing files anew, on; saved memory is dropped, an undefined domain comes back."""
         self.host.refuse_foreign(guest.uuid)
         domain = self.host.find_or_none(guest.uuid)
-        files = self._existing_files(guest.uuid)
+        files = self.existing_files(guest.uuid)
         if domain is not None:
             power.force_off(domain, guest.uuid)
-        self._start_boot(self.redefine(guest), files)
+        self.start_boot(self.redefine(guest), files)
 
     def redefine(self, guest: GuestSpec) -> libvirt.virDomain:
         """A guest that is off: definition and missing files anew, ports plugged; saved memory is dropped."""
-        files = self._existing_files(guest.uuid)
+        files = self.existing_files(guest.uuid)
         domain = self.host.find_or_none(guest.uuid)
         if domain is not None and domain.hasManagedSaveImage():
             domain.managedSaveRemove(0)
         self.disks.mend(guest, files)
         self.plug(guest)
-        return self.define(guest, files)
+        domain = self.define(guest, files)
+        # It starts from its own disks now, so it is not rescued any more.
+        files.forget_rescue()
+        return domain
 
-    def _existing_files(self, uuid: str) -> InstanceFiles:
+    def existing_files(self, uuid: str) -> InstanceFiles:
+        """The files of a guest that must have some."""
         files = self.files(uuid)
         if not files.directory.exists():
             raise DriverError(reason=f"the directory of guest {uuid} is missing: {files.directory}")
@@ -178,7 +183,7 @@ class Guests:
         try:
             went_off = power.soft_reboot(domain, self.options.wait_soft_reboot_seconds)
             if went_off:
-                self._start_boot(domain, self.files(uuid))
+                self.start_boot(domain, self.files(uuid))
             return went_off is not False
         except libvirt.libvirtError as error:
             if connection_broken(error):
@@ -222,7 +227,7 @@ class Guests:
         if power.state_of(domain) != PowerState.PAUSED:
             self.plug(guest)
             if not domain.hasManagedSaveImage():
-                self._start_boot(domain, files)
+                self.start_boot(domain, files)
                 return
             console_log.continue_boot(files)
             domain.createWithFlags(0)
@@ -236,5 +241,10 @@ class Guests:
         if domain is not None:
             calm = (PowerState.RUNNING, PowerState.PAUSED, PowerState.SUSPENDED)
             if power.state_of(domain) in calm or domain.hasManagedSaveImage():
+                return
+            files = self.files(guest.uuid)
+            if files.unrescue_xml.exists():
+                self.plug(guest)
+                self.start_boot(domain, files)
                 return
         self.hard_reboot(guest)

@@ -56,6 +56,18 @@ class InstanceFiles:
         """Where files of a guest that comes from another host gather until they are complete."""
         return self.instances / f"{self.uuid}_incoming"
 
+    @property
+    def unrescue_xml(self) -> Path:
+        """The definition that a rescued guest had before; it is there as long as the guest is rescued."""
+        return self.path("unrescue.xml")
+
+    def forget_rescue(self) -> None:
+        """Remove what a rescue made."""
+        self.unrescue_xml.unlink(missing_ok=True)
+        for pattern in ("*.rescue", "*.rescue.part"):
+            for path in self.directory.glob(pattern):
+                path.unlink(missing_ok=True)
+
     def make(self) -> None:
         """An empty directory; what a failed build left there goes."""
         self.remove()
