@@ -14,6 +14,7 @@ from tuinova.core.conductor import moves
 from tuinova.core.context import new_request_id
 from tuinova.core.drafts import MigrationDraft
 from tuinova.core.states import ACTION_BY_NAME, ACTIONS
+from tuinova.virt.fake.faults import order_faults
 
 Type = Callable[..., Typed]
 REQUEST = r"\(Request-ID: req-[0-9a-f-]{36}\)"
@@ -217,3 +218,32 @@ def test_a_server_group_is_made_listed_shown_deleted(typed: Type, running: Any) 
     assert done.code == 1
     assert "1 of 2 server groups failed to delete." in done.err
     assert typed("server", "group", "list").out == "\n"
+
+
+def test_a_failed_build_tells_the_driver_s_reason(running: Any, server: dict[str, Any], typed: Type) -> None:
+    """The fault of a build that found no other host says nothing of the disk that was full."""
+    image, flavor = server["image"]["id"], "m1.micro"
+    fault = {"spawn": {"error": "[Errno 28] No space left on device"}}
+    for driver in running.engine.drivers.values():
+        order_faults(driver.store.directory, fault)
+    try:
+        said = typed("server", "create", "--flavor", flavor, "--image", image, "--wait", "unlucky")
+    finally:
+        for driver in running.engine.drivers.values():
+            order_faults(driver.store.directory, {})
+    assert said.code == 1
+    assert said.err.startswith("Error creating server: unlucky\n")
+    assert "No space left on device" in said.err
+    typed("server", "delete", "--wait", "unlucky")
+
+
+def test_a_network_is_given_by_its_name(typed: Type, server: dict[str, Any]) -> None:
+    name = next(iter(server["networks"]))
+    words = ["server", "create", "--flavor", "m1.micro", "--image", server["image"]["id"], "--wait"]
+    made = typed(*words, "--network", name, "netted", "-f", "json")
+    assert made.code == 0, made.err
+    assert list(made.json["addresses"]) == [name]
+    refused = typed(*words, "--network", "no-net", "lost")
+    assert refused.code == 1
+    assert refused.err.startswith("Network no-net could not be found. (HTTP 400)")
+    typed("server", "delete", "--wait", "netted")

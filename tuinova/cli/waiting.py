@@ -104,7 +104,7 @@ def wait_status(
         try:
             view = wait_for_status(session.client, ident, wanted, begun=begun, on_progress=on_progress)
         except WaitFailed as error:
-            raise _failed(name, verb, _reason(ident, request) or str(error)) from error
+            raise _failed(name, verb, _reason(ident, request) or _first_reason(ident, str(error))) from error
     if request:
         check_outcome(ident, name, verb, request)
     return view
@@ -136,6 +136,16 @@ def _reason(ident: str, request: str) -> str | None:
     details = next((event["details"] for event in told if event.get("details")), None)
     hint = _("See 'tuinova server event show {server} {request}'.").format(server=ident, request=request)
     return f"{details}\n{hint}" if details else hint
+
+
+def _first_reason(ident: str, fault: str) -> str:
+    """A fault with what the newest action says: a build that found no other host says only that in its fault."""
+    try:
+        newest = session.client.servers.events(ident)[:1]
+    except ApiError:
+        newest = []
+    reason = _reason(ident, newest[0]["request_id"]) if newest else None
+    return f"{fault}\n{reason}" if reason else fault
 
 
 def wait_deleted(ident: str, name: str) -> None:
