@@ -235,15 +235,3 @@ def test_a_failed_build_tells_the_driver_s_reason(running: Any, server: dict[str
     assert said.err.startswith("Error creating server: unlucky\n")
     assert "No space left on device" in said.err
     typed("server", "delete", "--wait", "unlucky")
-
-
-def test_a_network_is_given_by_its_name(typed: Type, server: dict[str, Any]) -> None:
-    name = next(iter(server["networks"]))
-    words = ["server", "create", "--flavor", "m1.micro", "--image", server["image"]["id"], "--wait"]
-    made = typed(*words, "--network", name, "netted", "-f", "json")
-    assert made.code == 0, made.err
-    assert list(made.json["addresses"]) == [name]
-    refused = typed(*words, "--network", "no-net", "lost")
-    assert refused.code == 1
-    assert refused.err.startswith("Network no-net could not be found. (HTTP 400)")
-    typed("server", "delete", "--wait", "netted")

@@ -22,7 +22,7 @@ HINTS = obj(
 )
 _NETWORK = obj(
     {
-        "uuid": text(1, 255),  # or the name: Nova's callers look names up in Neutron, which is not here
+        "uuid": types.uuid,
         "port": or_null(types.uuid),
         "fixed_ip": text(1, 45),
         "tag": types.tag,
