@@ -31,7 +31,8 @@ def networks_cell(addresses: dict[str, list[Json]]) -> Cell:
 def server_record(server: Json, admin_pass: str | None = None) -> Record:
     """The fields of `server show`, sorted, with openstack's renamed and resolved values."""
     fields: dict[str, Any] = dict(server)
-    fields.pop("links", None)
+    for name in ("links", "user_data"):  # a rebuild's answer has the latter twice
+        fields.pop(name, None)
     fields["addresses"] = networks_cell(fields.get("addresses") or {})
     fields["properties"] = dict_cell(fields.pop("metadata", {}))
     fields["project_id"] = fields.pop("tenant_id", None)
