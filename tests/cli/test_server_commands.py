@@ -181,6 +181,20 @@ def test_members_may_not_list_migrations(typed: Type, running: Any) -> None:
     assert "Policy doesn't allow os_compute_api:os-migrations:index to be performed. (HTTP 403)" in done.err
 
 
+# tags ----------------------------------------------------------------------------------------------------------------
+def test_tags_are_added_looked_for_removed(typed: Type, admin: Client, server: dict[str, Any]) -> None:
+    assert typed("server", "set", "--tag", "web", "--tag", "blue", "vm1") == Typed(0, "", "")
+    assert typed("server", "show", "vm1", "-f", "value", "-c", "tags").out == "['web', 'blue']\n"
+    names = ("-f", "value", "-c", "Name")
+    assert typed("server", "list", "--tags", "web", "--tags", "blue", *names).out == "vm1\n"
+    assert "vm1" not in typed("server", "list", "--not-tags", "web", *names).out
+    assert typed("server", "unset", "--tag", "web", "vm1").code == 0
+    assert admin.servers.get(server["id"])["tags"] == ["blue"]
+    assert f"Instance {server['id']} has no tag 'web' (HTTP 404)" in typed("server", "unset", "--tag", "web", "vm1").err
+    assert typed("server", "unset", "--all-tags", "vm1").code == 0
+    assert admin.servers.get(server["id"])["tags"] == []
+
+
 # networks ------------------------------------------------------------------------------------------------------------
 def test_a_network_is_given_by_name_or_id(typed: Type, server: dict[str, Any]) -> None:
     rows = typed("network", "list", "--long", "-f", "json").json

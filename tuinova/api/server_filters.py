@@ -20,14 +20,16 @@ _MANY: Mapping[str, Any] = {"type": "array", "items": {"type": "string", "maxLen
 _MEMBER_FILTERS = (
     *("reservation_id", "name", "status", "image", "flavor", "ip", "ip6", "changes-since", "changes-before"),
     *("all_tenants", "locked", "availability_zone", "config_drive", "key_name", "power_state", "task_state"),
-    *("vm_state", "progress", "user_id", "hostname"),
+    *("vm_state", "progress", "user_id", "hostname", "tags", "tags-any", "not-tags", "not-tags-any"),
 )
 _ADMIN_FILTERS = ("project_id", "tenant_id", "host", "node", "deleted", "uuid", "description", "display_description")
 _IGNORED = (
-    *("tags", "tags-any", "not-tags", "not-tags-any", "created_at", "launched_at", "terminated_at", "launch_index"),
+    *("created_at", "launched_at", "terminated_at", "launch_index"),
     *("kernel_id", "ramdisk_id", "root_device_name", "access_ip_v4", "access_ip_v6", "auto_disk_config"),
     *("instance_type_id", "image_ref", "display_name", "locked_by", "is_cell_host"),
 )
+_TAG_FILTERS = ("tags", "tags-any", "not-tags", "not-tags-any")
+_MOST_TAGS = 50  # a server has no more
 _PAGING = ("limit", "marker", "sort_key", "sort_dir")
 QUERY: Mapping[str, Any] = {
     "type": "object",
@@ -111,6 +113,9 @@ def _texts(query: QueryParams, admin: bool) -> dict[str, Any]:
     if admin:
         names |= {"host": "host", "node": "node", "description": "description"}
     values: dict[str, Any] = {field: query[name] for name, field in names.items() if query.get(name)}
+    for name in _TAG_FILTERS:
+        if query.get(name):
+            values[name.replace("-", "_")] = tuple(tag for tag in query[name].split(",") if tag)[:_MOST_TAGS]
     if query.get("vm_state"):
         values["vm_state"] = tuple(query.getlist("vm_state"))
     if "task_state" in query:

@@ -124,6 +124,8 @@ def list_servers(
     changes_before: Annotated[str | None, typer.Option(help=_("Changed before (ISO 8601)"))] = None,
     locked: Annotated[bool, typer.Option("--locked", help=_("Only locked ones"))] = False,
     unlocked: Annotated[bool, typer.Option("--unlocked", help=_("Only unlocked ones"))] = False,
+    tags: Annotated[list[str] | None, typer.Option(help=_("Only with all of these tags (repeatable)"))] = None,
+    not_tags: Annotated[list[str] | None, typer.Option(help=_("Only without all of these tags (repeatable)"))] = None,
 ) -> Listing:
     """List servers by Nova's filters."""
     exclusive(config_drive=config_drive, no_config_drive=no_config_drive)
@@ -156,6 +158,8 @@ def list_servers(
         "marker": marker,
         "changes-since": changes_since,
         "changes-before": changes_before,
+        "tags": ",".join(tags) if tags else None,
+        "not-tags": ",".join(not_tags) if not_tags else None,
         "locked": True if locked else False if unlocked else None,
     }
     servers = _page(filters, limit, max_items)

@@ -28,9 +28,10 @@ def set_server(
     state: Annotated[str | None, typer.Option(metavar="active|error", help=_("Reset the state (admin)"))] = None,
     auto_approve: Annotated[bool, typer.Option("--auto-approve", help=_("Don't ask before --state"))] = False,
     description: Annotated[str | None, typer.Option(help=_("New description"))] = None,
+    tag: Annotated[list[str] | None, typer.Option(help=_("Tag to add (repeatable)"))] = None,
     hostname: Annotated[str | None, typer.Option(help=_("New host name"))] = None,
 ) -> None:
-    """Change name, password, description, host name, properties or (admin) the state."""
+    """Change name, password, description, host name, properties, tags or (admin) the state."""
     choice("--state", state, ("active", "error"))
     exclusive(password=password, no_password=no_password, root_password=root_password)
     properties = key_values(property_)
@@ -52,6 +53,8 @@ def set_server(
         client.servers.action(found["id"], "changePassword", {"adminPass": password})
     elif no_password:
         client.servers.clear_password(found["id"])
+    for one in tag or []:
+        client.servers.add_tag(found["id"], one)
 
 
 def _approved(state: str) -> bool:
@@ -86,9 +89,12 @@ def unset_server(
     ] = None,
     all_properties: Annotated[bool, typer.Option("--all-properties", help=_("Remove all properties"))] = False,
     description: Annotated[bool, typer.Option("--description", help=_("Remove the description"))] = False,
+    tag: Annotated[list[str] | None, typer.Option(help=_("Tag to remove (repeatable)"))] = None,
+    all_tags: Annotated[bool, typer.Option("--all-tags", help=_("Remove all tags"))] = False,
 ) -> None:
-    """Remove properties or the description."""
+    """Remove properties, tags or the description."""
     exclusive(property=property_, all_properties=all_properties)
+    exclusive(tag=tag, all_tags=all_tags)
     client = session.client
     found = client.servers.find(server)
     keys = list(found["metadata"]) if all_properties else property_ or []
@@ -96,3 +102,7 @@ def unset_server(
         client.servers.delete_metadata(found["id"], key)
     if description:
         client.servers.update(found["id"], description="")
+    for one in tag or []:
+        client.servers.delete_tag(found["id"], one)
+    if all_tags:
+        client.servers.delete_tags(found["id"])

@@ -91,6 +91,18 @@ class Servers(Resource):
         """Remove one property."""
         self.client.delete(self._url(ident, "metadata", key))
 
+    def add_tag(self, ident: str, tag: str) -> None:
+        """Add one tag."""
+        self.client.put(self._url(ident, "tags", tag))
+
+    def delete_tag(self, ident: str, tag: str) -> None:
+        """Take one tag away."""
+        self.client.delete(self._url(ident, "tags", tag))
+
+    def delete_tags(self, ident: str) -> None:
+        """Take all tags away."""
+        self.client.delete(self._url(ident, "tags"))
+
     def events(self, ident: str, **params: Any) -> Rows:
         """The action log, newest first."""
         return list(self._pages(self._url(ident, "os-instance-actions"), "instanceActions", params))

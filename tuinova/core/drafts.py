@@ -222,6 +222,10 @@ class InstanceFilter:
     config_drive: bool | None = None
     locked: bool | None = None
     progress: int | None = None
+    tags: Collection[str] | None = None  # all of them
+    tags_any: Collection[str] | None = None
+    not_tags: Collection[str] | None = None  # not all of them
+    not_tags_any: Collection[str] | None = None  # none of them
     deleted: bool | None = None
     changes_since: datetime | None = None
     changes_before: datetime | None = None

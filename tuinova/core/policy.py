@@ -142,7 +142,15 @@ _OPERATIONS: Mapping[str, str] = {
         _API + "os-server-password:show",
         "tuinova:networks",
     ),
-    **_rules(MEMBER, _API + "os-server-password:clear", _API + "os-volumes-attachments:update"),
+    **_rules(
+        MEMBER,
+        _API + "os-server-password:clear",
+        _API + "os-volumes-attachments:update",
+        _API + "os-server-tags:update",
+        _API + "os-server-tags:update_all",
+        _API + "os-server-tags:delete",
+        _API + "os-server-tags:delete_all",
+    ),
 }
 RULES: Mapping[str, str] = {**_OPERATIONS, **{row.policy: row.role for row in ACTIONS}}
 

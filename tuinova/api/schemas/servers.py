@@ -115,6 +115,7 @@ UPDATE = obj(
     "server",
 )
 
+TAGS = obj({"tags": {"type": "array", "items": types.tag, "maxItems": 50}}, "tags")
 METADATA = obj({"metadata": types.metadata}, "metadata")
 METADATA_ITEM = obj({"meta": {**types.metadata, "minProperties": 1, "maxProperties": 1}}, "meta")
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Text, and_, cast, false, func, not_, or_, select
 
 from tuinova.core.conductor import instance_rows
 from tuinova.core.conductor.base import Base
+from tuinova.core.conductor.database import compact_json
 from tuinova.core.drafts import Any_, InstanceFilter
 from tuinova.core.errors import InvalidInput, MarkerNotFound
 from tuinova.core.models import Port as PortTable
@@ -126,7 +128,7 @@ def conditions(wanted: InstanceFilter) -> list[ColumnElement[bool]]:
         found.append(_T.c.image_ref == wanted.image)
     if wanted.locked is not None:
         found.append(_T.c.locked_by.is_not(None) if wanted.locked else _T.c.locked_by.is_(None))
-    return found + _moments(wanted) + _addresses(wanted)
+    return found + _moments(wanted) + _addresses(wanted) + _tags(wanted)
 
 
 def _moments(wanted: InstanceFilter) -> list[ColumnElement[bool]]:
@@ -136,6 +138,24 @@ def _moments(wanted: InstanceFilter) -> list[ColumnElement[bool]]:
         found.append(changed >= wanted.changes_since)
     if wanted.changes_before is not None:
         found.append(changed <= wanted.changes_before)
+    return found
+
+
+def _has_tag(tag: str) -> ColumnElement[bool]:
+    """Whether the list holds the tag: its text between what may stand around one, which no tag holds itself."""
+    return cast(_T.c.tags, Text).regexp_match(rf"[\[,]{re.escape(compact_json(tag))}[\],]")
+
+
+def _tags(wanted: InstanceFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if wanted.tags:
+        found.append(and_(*map(_has_tag, wanted.tags)))
+    if wanted.tags_any:
+        found.append(or_(*map(_has_tag, wanted.tags_any)))
+    if wanted.not_tags:
+        found.append(not_(and_(*map(_has_tag, wanted.not_tags))))
+    if wanted.not_tags_any:
+        found.append(not_(or_(*map(_has_tag, wanted.not_tags_any))))
     return found
 
 
