@@ -69,6 +69,26 @@ async def test_a_command_runs_as_the_acting_person_and_shows_its_output(
         await until(pilot, lambda: app.screen is app.main)
 
 
+async def test_a_command_s_tables_fit_into_the_panel(
+    make_app: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The panel does not scroll sideways."""
+    given: list[dict[str, str]] = []
+
+    def no_process(*_args: Any, env: dict[str, str], **_options: Any) -> None:
+        given.append(env)
+        raise OSError("no process")
+
+    monkeypatch.setattr("tuinova.screens.command_line.subprocess.Popen", no_process)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.state == "ready")
+        await pilot.press("colon", *"server list", "enter")
+        await until(pilot, lambda: given)
+    assert given[0]["CLIFF_FIT_WIDTH"] == "1"
+    assert int(given[0]["COLUMNS"]) <= 76
+
+
 async def test_read_only_runs_only_commands_that_look(make_app: Any, service: FakeService, until: Any) -> None:
     app = make_app(read_only=True)
     async with app.run_test(size=(120, 40)) as pilot:

@@ -6,6 +6,7 @@ import queue
 from typing import Any
 
 import pytest
+from textual import events
 from textual.app import App, ComposeResult
 from textual.signal import Signal
 from textual.widgets import Static
@@ -200,6 +201,29 @@ async def test_full_screen_gives_the_pane_the_whole_screen_and_back() -> None:
         assert app.pane.region.height == app.size.height - 1
         await pilot.press("f", "escape")
         assert app.pane.region.height == app.size.height - 1
+
+
+async def test_a_read_only_pane_never_types_and_takes_nothing_over() -> None:
+    console = FakeConsole()
+    client = FakeClient(console)
+    app = PaneApp(client)
+    app.read_only = True
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.pane.focus()
+        console.frames.put({"event": "on"})
+        console.frames.put(b"\x1b[6nlogin: ")
+        await settle(pilot, lambda: "login:" in app.picture())
+        await pilot.press("a", "enter", "d", "z", "t", "ctrl+right_square_bracket", "b", "enter")
+        app.pane.view.post_message(events.Paste("pasted"))
+        console.frames.put({"event": "busy", "who": "virsh"})
+        await settle(pilot, lambda: "virsh" in app.picture())
+        await pilot.press("t")
+        await pilot.pause()
+        assert console.typed == b""
+        assert console.commands == []
+        assert client.keys == []
+        await pilot.press("slash", *"log")
+        assert len(app.pane.view.matches) == 1
 
 
 async def test_scrolling_back_keeps_the_place_while_the_guest_prints() -> None:

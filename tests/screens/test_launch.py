@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import shlex
 import subprocess
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from fake_client import FakeService
+from rich.cells import cell_len
 from textual.widgets import Checkbox, Input, TextArea
 
 from tuinova.client import ApiError
@@ -266,3 +268,19 @@ async def test_images_to_boot_from_stand_by_name(
         await until(pilot, lambda: isinstance(app.screen, LaunchScreen) and app.screen.image is not None)
         assert [image["name"] for image in app.screen.images] == ["a", "b", None]
         assert app.screen.image == app.screen.images[0]
+
+
+async def test_gauges_stand_in_columns_in_chinese(
+    make_app: Callable[..., TuinovaApp], until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUINOVA_LANG", "zh_CN")
+    app = make_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: app.state == "ready")
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, LaunchScreen) and app.screen.image is not None)
+        shown = [str(line.render()) for line in app.screen.query(".gauge")]
+        assert "实例" in shown[0]
+        bars = [re.search("[█▓░─]", line) for line in shown]
+        starts = {cell_len(line[: bar.start()]) for line, bar in zip(shown, bars, strict=True) if bar}
+        assert len(starts) == 1

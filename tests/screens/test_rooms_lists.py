@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fake_client import FakeService
+from rich.cells import cell_len
 from textual.widgets import Input, TextArea
 
 from tuinova.client import ApiError
@@ -15,7 +16,7 @@ from tuinova.screens.app import TuinovaApp
 from tuinova.screens.hypervisors import bar, share
 from tuinova.screens.images import ImageForm, guess_format, size_text
 from tuinova.screens.keypairs import NewKeyScreen, PrivateKeyScreen
-from tuinova.screens.list_room import ListRoom, TypeNameScreen
+from tuinova.screens.list_room import ListRoom, TypeNameScreen, facts
 from tuinova.screens.services import ReasonScreen
 
 NODE = {
@@ -223,3 +224,8 @@ def test_formats_and_sizes(tmp_path: Path) -> None:
     assert guess_format(iso) == "iso"
     assert size_text(3 << 20) == "3.0 MiB"
     assert size_text(None) == ""
+
+
+def test_facts_stand_in_columns_also_with_double_width_labels() -> None:
+    lines = facts([("ID", "1"), ("最小磁盘", "2"), ("名称 Name", "3")])
+    assert {cell_len(line[0][0]) for line in lines} == {18}

@@ -123,7 +123,9 @@ class CommandLine(Dialog[None]):
         identity = self.tui.identity
         if identity is not None:
             environment |= {"OS_USERNAME": identity.user, "OS_PROJECT_NAME": identity.project}
+        # The panel does not scroll sideways: a table that fits in folded cells hides nothing.
         environment["COLUMNS"] = str(max(40, self.size.width - 10))
+        environment.setdefault("CLIFF_FIT_WIDTH", "1")
         command = [sys.executable, "-m", "tuinova", *words]
         self._state(_("running..."), "busy")
         try:

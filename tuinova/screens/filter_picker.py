@@ -14,6 +14,7 @@ from textual.widgets.option_list import Option
 
 from tuinova.i18n import _
 from tuinova.screens.dialogs import Dialog
+from tuinova.screens.widgets.text_panel import padded, width_of
 from tuinova.text import clean
 
 
@@ -71,11 +72,11 @@ class FilterPicker(Dialog[str]):
             for offer in self._offers
             if all(word in f"{offer.label} {offer.note} {offer.id}".casefold() for word in wanted)
         ]
-        width = max((len(offer.label) for offer in shown), default=0)
+        width = min(max((width_of(clean(offer.label)) for offer in shown), default=0), 30)
         for offer in shown:
             note = f"   {offer.note}" if offer.note else ""
             text = Content.assemble(
-                clean(offer.label).ljust(min(width, 30)),
+                padded(clean(offer.label), width),
                 (clean(note), "$tone-dim"),
                 (f"   {clean(offer.reason)}" if offer.reason else "", "$tone-warn"),
             )

@@ -18,7 +18,7 @@ from tuinova.screens.dialogs import Dialog, FlatButton, TextLine, cancel_button
 from tuinova.screens.edit import parse_properties
 from tuinova.screens.filter_picker import FilterPicker, Offer
 from tuinova.screens.launch_request import LaunchRequest, gauges, too_small, word_for
-from tuinova.screens.widgets.text_panel import Line
+from tuinova.screens.widgets.text_panel import Line, padded
 from tuinova.screens.widgets.tick import Tick
 from tuinova.text import clean
 
@@ -191,7 +191,7 @@ class LaunchScreen(Dialog[str]):
             used, added, free = gauge.bar(14)
             tone = "busy" if gauge.fits else "error"
             line: Line = [
-                (gauge.label.ljust(12), "label"),
+                (padded(gauge.label, 12), "label"),
                 (used, "dim"),
                 (added, tone),
                 (free, "dim"),

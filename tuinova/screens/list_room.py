@@ -19,7 +19,7 @@ from tuinova.screens.rooms import RoomView, footer_pieces
 from tuinova.screens.table_model import TableModel
 from tuinova.screens.widgets.bars import Piece
 from tuinova.screens.widgets.line_table import LineTable
-from tuinova.screens.widgets.text_panel import Line, TextPanel
+from tuinova.screens.widgets.text_panel import Line, TextPanel, padded
 from tuinova.text import clean
 
 if TYPE_CHECKING:
@@ -384,6 +384,6 @@ class TypeNameScreen(Dialog[bool]):
 def facts(rows: Sequence[tuple[str, object]], width: int = 18) -> list[Line]:
     """Lines of label and value; what is missing is a dash."""
     return [
-        [(label.ljust(width), "label"), ("-" if value is None or value == "" else str(value), "")]
+        [(padded(label, width), "label"), ("-" if value is None or value == "" else str(value), "")]
         for label, value in rows
     ]

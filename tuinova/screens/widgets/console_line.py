@@ -19,10 +19,11 @@ class ConsoleLine:
     """Feeds a `Terminal` from the service until it is stopped; reconnects by itself.
 
     `wake()` is called in the reader's thread whenever there is something to paint. `guard` guards the terminal.
+    `mute`: nothing is ever sent, not even an answer to the guest's questions about its terminal.
     `state`: connecting, on, off, busy, none (refused, `reason` says why), gone (no service).
     """
 
-    def __init__(self, client: Any, server_id: str, wake: Callable[[], None]) -> None:
+    def __init__(self, client: Any, server_id: str, wake: Callable[[], None], *, mute: bool = False) -> None:
         self.terminal = Terminal()
         self.guard = threading.Lock()
         self.state = "connecting"
@@ -31,6 +32,7 @@ class ConsoleLine:
         self.domain = ""
         self.connection_name = ""
         self.answers_wanted = False
+        self.mute = mute
         self._client = client
         self._server_id = server_id
         self._wake = wake
@@ -58,7 +60,7 @@ class ConsoleLine:
     def send(self, data: bytes) -> bool:
         """Type bytes; False when there is no connection."""
         console = self._console
-        if console is None or not data:
+        if console is None or not data or self.mute:
             return False
         try:
             console.send(data)
@@ -69,7 +71,7 @@ class ConsoleLine:
     def take_over(self) -> None:
         """Take the console from the program that holds it."""
         console = self._console
-        if console is not None:
+        if console is not None and not self.mute:
             console.command({"cmd": "takeover"})
 
     def resize(self, rows: int, columns: int) -> None:

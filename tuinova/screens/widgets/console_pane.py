@@ -31,6 +31,7 @@ COMMANDS: tuple[tuple[str, str, str], ...] = (
     ("pagedown", N_("Forward"), "down"),
     ("end", N_("Live"), "live"),
 )
+_ACTS = frozenset({"type", "reset", "size", "takeover"})  # what reaches the guest, or takes it from somebody
 _KEY_TEXT = {"slash": "/", "enter": "⏎", "pageup": "PgUp", "pagedown": "PgDn", "end": "End"}
 # What a person can do about each state, by vm_state where that says more.
 _STATES = {
@@ -87,7 +88,8 @@ class ConsolePane(Vertical):
 
     def on_mount(self) -> None:
         view = self.view
-        self._line = view.line = ConsoleLine(self.client, self.server_id, view.wake)
+        view.typing = not self.tui.read_only
+        self._line = view.line = ConsoleLine(self.client, self.server_id, view.wake, mute=self.tui.read_only)
         view.is_command = self._is_command
         self._line.answers_wanted = view.has_focus
         self._line.start()
@@ -164,6 +166,8 @@ class ConsolePane(Vertical):
         for key, word, method in COMMANDS:
             if method == "takeover" and (self._line is None or self._line.state != "busy"):
                 continue
+            if method in _ACTS and self.tui.read_only:
+                continue
             pieces.append(Piece(f" {_KEY_TEXT.get(key, key)} ", "key", f"do:{method}"))
             pieces.append(Piece(f"{_(word)} ", "", f"do:{method}"))
         return pieces, []
@@ -184,7 +188,7 @@ class ConsolePane(Vertical):
             self._do("detach")
         elif self._query is not None:
             self._search_key(message.key, message.character)
-        elif message.key == view.detach_key:
+        elif message.key == view.detach_key and not self.tui.read_only:
             view.typing = True  # twice: the guest gets the key itself
             if self._line is not None:
                 self._line.send(bytes((ord(key_label(view.detach_key)[-1]) & 0x1F,)))
@@ -220,6 +224,9 @@ class ConsolePane(Vertical):
             self._leave_something()
 
     def _do(self, method: str) -> None:
+        if method in _ACTS and self.tui.read_only:
+            self.notify(_("This interface is read-only."), severity="warning", markup=False)
+            return
         getattr(self, f"do_{method}")()
         self._show()
 
@@ -248,9 +255,6 @@ class ConsolePane(Vertical):
 
     def do_reset(self) -> None:
         """Ctrl+Alt+Del on the guest's keyboard."""
-        if self.tui.read_only:
-            self.notify(_("This interface is read-only."), severity="warning", markup=False)
-            return
         self.run_worker(self._send_reset, thread=True, exclusive=True)
 
     def _send_reset(self) -> None:

@@ -24,6 +24,11 @@ def width_of(text: str) -> int:
     return len(text) if text.isascii() else cell_len(text)
 
 
+def padded(text: str, width: int) -> str:
+    """The text on at least `width` cells; double-width characters count two, which `str.ljust` does not know."""
+    return text + " " * (width - width_of(text))
+
+
 def wrap_line(line: Line, width: int, indent: int = 0) -> list[Line]:
     """The line in pieces of at most `width` cells, broken at blanks where possible; the rest is indented."""
     if sum(width_of(text) for text, _tone in line) <= width or width < 8:
