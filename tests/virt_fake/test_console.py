@@ -51,7 +51,8 @@ def run(line: bytes) -> str:
         (b"cat /etc/hostname", "vm1\r\n"),
         (b"echo 'open", "sh: syntax error: unterminated quoted string\r\n"),
         (b"frobnicate", "-sh: frobnicate: not found\r\n"),
-        (b"sudo id", "uid=1000(cirros) gid=0(root)\r\n"),
+        (b"id", "uid=1000(cirros) gid=0(root)\r\n"),
+        (b"sudo id", "uid=0(root) gid=0(root)\r\n"),
         (b"", ""),
     ],
 )

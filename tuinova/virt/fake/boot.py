@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 PASSWORD = "gocubsgo"  # noqa: S105 - printed above the login prompt, as the demo guest does
@@ -38,7 +39,7 @@ _KERNEL = (
     "NET: Registered PF_INET protocol family",
     "Serial: 8250/16550 driver, 4 ports, IRQ sharing enabled",
     "00:03: ttyS0 at I/O 0x3f8 (irq = 4, base_baud = 115200) is a 16550A",
-    "virtio_blk virtio1: [vda] %(sectors)d 512-byte logical blocks (%(disk)d GB)",
+    "virtio_blk virtio1: %(disks)s",
     " vda: vda1",
     "virtio_net virtio0 eth0: renamed from eth0",
     "input: Power Button as /devices/LNXSYSTM:00/LNXPWRBN:00/input/input1",
@@ -77,16 +78,22 @@ def lines_due(elapsed: float, boot_seconds: float) -> int:
 
 
 def boot_text(
-    first: int, last: int, *, hostname: str, memory_mb: int, vcpus: int, disk_gb: int, address: str | None
+    first: int,
+    last: int,
+    *,
+    hostname: str,
+    memory_mb: int,
+    vcpus: int,
+    disks: Sequence[tuple[str, int]],
+    address: str | None,
 ) -> str:
-    """Lines `first` up to `last` of the boot text; the last of all is the login prompt."""
+    """Lines `first` up to `last` of the boot text; the last of all is the login prompt. `disks`: name and bytes."""
     values = {
         "hostname": hostname,
         "top": min(memory_mb << 20, 0xFFFFFFFF),
         "kib": memory_mb << 10,
         "vcpus": vcpus,
-        "disk": disk_gb,
-        "sectors": disk_gb << 21,
+        "disks": ", ".join(f"[{name}] {size >> 9} 512-byte logical blocks ({size >> 30} GiB)" for name, size in disks),
         "address": address or "no lease",
     }
     return "".join(line % values for line in _template()[first:last])

@@ -9,30 +9,23 @@ import threading
 import uuid as uuids
 
 from tuinova.virt.driver import ConsoleBusy, ConsoleSink, ConsoleStream, DriverError, GuestNotFound
+from tuinova.virt.fake import processes
 from tuinova.virt.fake.store import GuestStore
 
 _CHUNK = 64 * 1024
 HOLDER = "console.holder"
 
 
-def _started(pid: int) -> str:
-    """When a process started (ticks since boot), empty when it is gone: a pid alone may come again."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[19].decode()
-    except (OSError, IndexError):
-        return ""
-
-
 def take_console(store: GuestStore, uuid: str, *, force: bool) -> str:
     """Become the holder of a guest's console, under its lock; returns the token that says so. Raises ConsoleBusy."""
     held = _holder(store, uuid)
-    if held is not None and not force and held.get("start") and _started(int(held.get("pid", 0))) == held["start"]:
+    if held is not None and not force and processes.lives(int(held.get("pid", 0)), str(held.get("start", ""))):
         raise ConsoleBusy(uuid=uuid, who=f"process {held['pid']}")
     token = uuids.uuid4().hex
     path = store.path(uuid, HOLDER)
     with open(path + ".new", "w") as file:
-        json.dump({"pid": os.getpid(), "start": _started(os.getpid()), "token": token}, file)
+        pid, start = processes.me()
+        json.dump({"pid": pid, "start": start, "token": token}, file)
     os.replace(path + ".new", path)
     return token
 

@@ -28,19 +28,18 @@ from tuinova.virt.driver import (
     NodeResources,
     RebootType,
 )
-from tuinova.virt.fake import console, machine
-from tuinova.virt.fake.guests import Change, GuestKeeper
+from tuinova.virt.fake import console, disks, machine
 from tuinova.virt.fake.host import KEYS, NETWORK, is_three_finger_salute, resources
 from tuinova.virt.fake.options import FakeOptions
-from tuinova.virt.fake.record import GuestRecord, record_of
+from tuinova.virt.fake.power import PowerKeeper
+from tuinova.virt.fake.record import GuestRecord
 
 LOG_BYTES = 100 * 1024  # nova/virt/libvirt/driver.py MAX_CONSOLE_BYTES
 SOFT_REBOOT_SECONDS = 120  # [libvirt] wait_soft_reboot_seconds
-_STEP = 0.02
 _BIG_OUTPUT = 256 * 1024
 
 
-class FakeDriver(GuestKeeper, ComputeDriver):
+class FakeDriver(PowerKeeper, ComputeDriver):
     """Guests as files under `path/host`; see `options.py` for its manners and `faults.py` for failures to order."""
 
     def __init__(self, *, host: str, path: Path, nodes: int = 1, options: FakeOptions | None = None) -> None:
@@ -100,7 +99,10 @@ class FakeDriver(GuestKeeper, ComputeDriver):
     def leftovers(self) -> Mapping[str, Sequence[str]]:
         """See the contract."""
         self.faults.strike("leftovers", "before")
-        return {uuid: ["directory"] for uuid in self.store.half_made()}
+        found: dict[str, list[str]] = {uuid: ["directory"] for uuid in self.store.half_made()}
+        for uuid in self.store.set_aside():
+            found.setdefault(uuid, []).append("resize")
+        return found
 
     # changing a guest ------------------------------------------------------------------------------------------------
     def spawn(self, guest: GuestSpec) -> None:
@@ -109,10 +111,11 @@ class FakeDriver(GuestKeeper, ComputeDriver):
         self.faults.strike("spawn", "before", *names)
         self.store.make_directory(guest.uuid)
         try:
-            record = record_of(guest, self.options.boot_seconds)
+            drive = guest.config_drive_files() if guest.config_drive and guest.config_drive_files else None
+            record = self.new_record(guest, drive)
             self.faults.strike("spawn", "middle", *names)
-            if guest.config_drive and guest.config_drive_files is not None:
-                self.store.write_config_drive(guest.uuid, guest.config_drive_files())
+            if drive is not None:
+                self.store.write_config_drive(guest.uuid, drive)
             if self.options.spawn_seconds:
                 self.faults.closed.wait(self.options.spawn_seconds)
             # No lock: nobody else knows of it before its file is there.
@@ -122,7 +125,7 @@ class FakeDriver(GuestKeeper, ComputeDriver):
                 self.desk.tell(guest.uuid, event)
             self.faults.strike("spawn", "after", *names)
         except BaseException:
-            self._stop(guest.uuid)
+            self.stop_for_good(guest.uuid)
             self.discard(guest.uuid)
             raise
 
@@ -139,53 +142,12 @@ class FakeDriver(GuestKeeper, ComputeDriver):
     def power_off(self, uuid: str, timeout: int, retry_interval: int) -> None:
         """See the contract."""
         self.begin(uuid, "power_off")
-        if timeout <= 0 or not self._shut_down(uuid, timeout, retry_interval):
-            self.apply(uuid, lambda record, now: machine.stop(record, now))
+        self.go_off(uuid, timeout, retry_interval)
         self.finish(uuid, "power_off")
-
-    def _shut_down(self, uuid: str, seconds: float, retry_interval: float) -> bool:
-        """Press the power button, again every `retry_interval`; True when the guest went off by itself."""
-        give_up = time.monotonic() + seconds
-        while True:
-            record = self.apply(uuid, self._press)
-            if record.state == PowerState.PAUSED:
-                return False  # it can't hear
-            press_again = min(give_up, time.monotonic() + max(retry_interval, _STEP))
-            while record.is_active:
-                wait = press_again - time.monotonic()
-                if record.down_at is not None:
-                    wait = min(wait, max(record.down_at - time.time(), 0.001))
-                if wait <= 0 or self.faults.closed.wait(min(wait, 0.5)):
-                    break
-                record = self.settle(uuid)
-            if not record.is_active:
-                return True
-            if self.faults.closed.is_set():
-                raise DriverError(reason="The driver was closed while the guest shut down")
-            if time.monotonic() >= give_up:
-                return False
-
-    def _press(self, record: GuestRecord, now: float) -> machine.Events:
-        machine.press_power_button(record, now, self.options.shutdown_seconds)
-        return machine.settle(self.store, record, now)
 
     def power_on(self, guest: GuestSpec) -> None:
         """See the contract."""
-        self.change(guest.uuid, self._boot(guest, even_if_running=False), "power_on")
-
-    def _boot(self, guest: GuestSpec, *, even_if_running: bool) -> Change:
-        """The change that starts a guest from its present definition."""
-
-        def change(record: GuestRecord, now: float) -> machine.Events:
-            if record.state == PowerState.RUNNING and not even_if_running:
-                return []
-            events = machine.stop(record, now)
-            fresh = record_of(guest, record.boot_seconds)
-            for name in ("hostname", "memory_mb", "vcpus", "disk_gb", "address", "ignore_acpi", "display_name", "name"):
-                setattr(record, name, getattr(fresh, name))
-            return events + machine.start(self.store, record, now, next(self.domain_ids))
-
-        return change
+        self.change(guest.uuid, self.boot(guest, even_if_running=False), "power_on")
 
     def reboot(self, guest: GuestSpec, kind: RebootType) -> RebootType:
         """See the contract; a guest that ignores ACPI or does not run falls back to hard at once, not after 120 s."""
@@ -193,9 +155,9 @@ class FakeDriver(GuestKeeper, ComputeDriver):
         record = self.ours(guest.uuid)
         done = RebootType.HARD
         if kind is RebootType.SOFT and record.state == PowerState.RUNNING and not record.ignore_acpi:
-            self._shut_down(guest.uuid, SOFT_REBOOT_SECONDS, SOFT_REBOOT_SECONDS)
+            self.shut_down(guest.uuid, SOFT_REBOOT_SECONDS, SOFT_REBOOT_SECONDS)
             done = RebootType.SOFT
-        self.apply(guest.uuid, self._boot(guest, even_if_running=True))
+        self.apply(guest.uuid, self.boot(guest, even_if_running=True))
         self.finish(guest.uuid, "reboot")
         return done
 
@@ -218,8 +180,7 @@ class FakeDriver(GuestKeeper, ComputeDriver):
             if record.state == PowerState.RUNNING:
                 return []
             self.must_be_active(record, "unpause")
-            record.run(now)
-            return [machine.LifecycleEvent.RESUMED]
+            return machine.go_on(self.store, record, now)
 
         self.change(uuid, change, "unpause")
 
@@ -242,17 +203,18 @@ class FakeDriver(GuestKeeper, ComputeDriver):
                 return []
             if record.saved:
                 return machine.restore(record, now, next(self.domain_ids))
+            self.must_have_disks(record)
             return machine.stop(record, now) + machine.start(self.store, record, now, next(self.domain_ids))
 
         self.change(guest.uuid, change, "resume")
 
     def resume_state_on_host_boot(self, guest: GuestSpec) -> None:
-        """See the contract."""
+        """See the contract; a rescued guest is rescued again, from the disk that it has."""
 
         def change(record: GuestRecord, now: float) -> machine.Events:
             if record.is_active or record.saved:
                 return []
-            return self._boot(guest, even_if_running=False)(record, now)
+            return self.boot(guest, even_if_running=False)(record, now)
 
         self.change(guest.uuid, change, "resume_state_on_host_boot")
 
@@ -321,6 +283,10 @@ class FakeDriver(GuestKeeper, ComputeDriver):
         """See the contract: a fake guest has no display."""
         self.ours(uuid)
         return None
+
+    def disks_of(self, uuid: str) -> Sequence[disks.Disk]:
+        """The disks that the guest sees, in order; not of the contract."""
+        return disks.seen(self.ours(uuid))
 
     # for tests -------------------------------------------------------------------------------------------------------
     def plant_foreign(

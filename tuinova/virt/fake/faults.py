@@ -9,7 +9,8 @@ kind: `reschedule` an ordinary driver error (the default); `abort` a BuildAbortE
 `hang` never returns until the order is withdrawn or the driver is closed; `slow` only waits `delay`; `kill` ends the
 whole process as kill -9 would. `delay` seconds go by first. `times` absent: for ever. `guest`: only this uuid, domain
 name or display name. `when`: `before` the work (the default), in the `middle` of it (spawn: a directory, nothing runs;
-destroy and cleanup: off, files still there; others: as before), `after` it.
+destroy and cleanup: off, files still there; the calls of rescues, snapshots and migrations say theirs in their
+docstrings; others: as before), `after` it.
 The method `connection` is special: while it is ordered every call fails with HypervisorUnavailable.
 """
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tuinova.virt.driver import DriverError, GuestNotFound
 from tuinova.virt.fake import machine
+from tuinova.virt.fake.disk_file import DiskContent
 from tuinova.virt.fake.events import EventDesk
 from tuinova.virt.fake.faults import Faults
 from tuinova.virt.fake.options import FakeOptions
@@ -31,6 +32,7 @@ class GuestKeeper:
         self.faults = Faults(self.directory, host, options.faults)
         self.desk = EventDesk(self)
         self.domain_ids = itertools.count(1)
+        self.image_contents: dict[tuple[str, int], DiskContent] = {}
 
     def ours(self, uuid: str) -> GuestRecord:
         """One of our guests; raises GuestNotFound."""
@@ -98,12 +100,13 @@ class GuestKeeper:
 
     def remove(self, uuid: str, method: str) -> None:
         """Power off and remove every file; a guest that is gone is fine, a foreign one is left alone."""
-        if self._stop(uuid):
+        if self.stop_for_good(uuid):
             self.faults.strike(method, "middle", uuid)
             self.discard(uuid)
+            self.store.forget_aside(uuid)
         self.faults.strike(method, "after", uuid)
 
-    def _stop(self, uuid: str) -> bool:
+    def stop_for_good(self, uuid: str) -> bool:
         """Power off before the files go; False for a foreign guest."""
         try:
             with self.store.locked(uuid):

@@ -12,6 +12,11 @@ from tuinova.virt.fake.shell import type_in
 from tuinova.virt.fake.store import KEPT_BOOTS, GuestStore
 
 Events = list[LifecycleEvent]
+_WAITING_NMIS = 1  # a CPU remembers one
+_NMI_LINES = (
+    "Uhhuh. NMI received for unknown reason 30 on CPU 0.",
+    "Dazed and confused, but trying to continue",
+)
 
 
 def start(store: GuestStore, record: GuestRecord, now: float, domain_id: int) -> Events:
@@ -20,6 +25,7 @@ def start(store: GuestStore, record: GuestRecord, now: float, domain_id: int) ->
         set_log_apart(store, record, now)
     # Never one that it had: an open console knows by the id that its domain is gone.
     record.domain_id, record.saved = max(domain_id, (record.domain_id or 0) + 1), False
+    record.migrating = None
     record.run(now)
     record.reset(now)
     return [LifecycleEvent.STARTED]
@@ -49,8 +55,30 @@ def stop(record: GuestRecord, now: float) -> Events:
     if not record.is_active:
         return []
     record.halt(now, PowerState.SHUTDOWN)
+    record.forget_memory()
     record.down_at, record.down_then = None, "off"
     return [LifecycleEvent.STOPPED]
+
+
+def go_on(store: GuestStore, record: GuestRecord, now: float) -> Events:
+    """The CPUs of a paused guest run again, and hear of the interrupts that waited for them."""
+    record.run(now)
+    for _ in range(record.nmis):
+        interrupt(store, record, now)
+    record.nmis = 0
+    return [LifecycleEvent.RESUMED]
+
+
+def interrupt(store: GuestStore, record: GuestRecord, now: float) -> None:
+    """A non-maskable interrupt: a running guest's kernel says so on its console, a paused one's will."""
+    if record.state != PowerState.RUNNING:
+        record.nmis = min(record.nmis + 1, _WAITING_NMIS)
+        return
+    flush(store, record, now)
+    stamp = f"[{record.clock(now) - record.boot_at:12.6f}] "
+    text = "".join(f"{stamp}{line}\r\n" for line in _NMI_LINES)
+    store.append_log(record.uuid, text.encode())
+    record.logged = True
 
 
 def save_memory(record: GuestRecord, now: float) -> Events:

@@ -21,7 +21,9 @@ class FakeOptions:
     """Sizes and manners of one fake host; the sizes are of each of its nodes (memory in MiB, disk in GiB).
 
     `boot_seconds` is how long the boot text takes to come out, `shutdown_seconds` how long a guest that obeys takes to
-    go off, `spawn_seconds` how long a build waits (image conversion of a real host); 0 means at once.
+    go off, `spawn_seconds` how long a build waits (image conversion of a real host), `copy_seconds` how long a snapshot
+    is written or a guest's disks are copied; 0 means at once. `live_migration_mb_per_second` is how much memory a live
+    migration carries (0: all at once), `shared_storage` whether the hosts say that they have one instances directory.
     `watch_seconds` is how often what another process did to the guests is looked for.
     `faults` has the shape of faults.json (see `faults.py`).
     """
@@ -35,5 +37,8 @@ class FakeOptions:
     boot_seconds: float = 1.0
     shutdown_seconds: float = 0.0
     spawn_seconds: float = 0.0
+    copy_seconds: float = 0.0
+    live_migration_mb_per_second: float = 0.0
+    shared_storage: bool = False
     watch_seconds: float = 0.5
     faults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from tuinova.core.states import PowerState
 from tuinova.virt.driver import GuestSpec
+from tuinova.virt.fake import disks
 from tuinova.virt.fake.boot import BOOT_LINES, boot_text, lines_due
 
 # Stages of the guest's terminal.
@@ -22,6 +24,11 @@ class GuestRecord:
     `pending` what the guest said after that: nothing is written to a log before somebody reads it. `earlier` are boots
     that were over before anybody did: (domain id, lines, pending). `down_at` is the wall time at which a shutdown that
     has begun is over, `down_then` what follows: "off" or "reset".
+
+    What few guests have (written only when there is something): `contents` are the files on each disk, `mounts` disks
+    mounted by hand; `rescue` is what it was rescued with; `aside` the host to which a cold migration takes its disks,
+    `came_from` that from which one brought them; `migrating` the live migration that carries it away; `nmis` are
+    interrupts that wait until it runs.
     """
 
     uuid: str
@@ -31,7 +38,8 @@ class GuestRecord:
     foreign: bool = False
     memory_mb: int = 0
     vcpus: int = 0
-    disk_gb: int = 0
+    disk_gb: int = 0  # all of them, for the host's sums
+    root_gb: int = 0
     address: str | None = None
     ignore_acpi: bool = False
     boot_seconds: float = 1.0
@@ -51,6 +59,16 @@ class GuestRecord:
     user: str = ""
     line: str = ""
     variables: dict[str, str] = field(default_factory=dict)
+    ephemeral_gb: int = 0
+    swap_mb: int = 0
+    image_bytes: int = 0
+    contents: dict[str, dict[str, str]] = field(default_factory=dict)
+    mounts: dict[str, str] = field(default_factory=dict)
+    rescue: dict[str, Any] | None = None
+    aside: str = ""
+    came_from: str = ""
+    migrating: dict[str, Any] | None = None
+    nmis: int = 0
 
     @property
     def power(self) -> PowerState:
@@ -79,6 +97,13 @@ class GuestRecord:
         self.boot_at, self.boot_lines, self.pending = self.clock(now), 0, ""
         self.down_at, self.down_then = None, "off"
         self.stage, self.user, self.line, self.variables = LOGIN, "", "", {}
+        self.forget_memory()
+
+    def forget_memory(self) -> None:
+        """What lies in no disk's files is gone."""
+        self.mounts, self.nmis = {}, 0
+        if disks.MEMORY in self.contents:
+            self.contents = {role: files for role, files in self.contents.items() if role != disks.MEMORY}
 
     def lines_due(self, now: float) -> int:
         """How much of the boot text the guest has said."""
@@ -96,7 +121,7 @@ class GuestRecord:
             hostname=self.hostname,
             memory_mb=self.memory_mb,
             vcpus=self.vcpus,
-            disk_gb=self.disk_gb,
+            disks=[(disk.name, disk.size) for disk in disks.seen(self)],
             address=self.address,
         ).encode()
 
@@ -109,7 +134,7 @@ class GuestRecord:
         return text
 
     def clone(self) -> GuestRecord:
-        """A copy; the variables are replaced, never changed, so they may be shared."""
+        """A copy; dictionaries are replaced, never changed, so they may be shared."""
         made = object.__new__(GuestRecord)
         for name in _FIELDS:
             setattr(made, name, getattr(self, name))
@@ -117,7 +142,11 @@ class GuestRecord:
 
     def to_json(self) -> str:
         """The file's text."""
-        return json.dumps({name: getattr(self, name) for name in _FIELDS}, separators=(",", ":"))
+        values = {name: getattr(self, name) for name in _ALWAYS}
+        for name in _RARE:
+            if value := getattr(self, name):
+                values[name] = value
+        return json.dumps(values, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> GuestRecord:
@@ -129,40 +158,54 @@ class GuestRecord:
 
 
 _FIELDS = tuple(f.name for f in fields(GuestRecord))
+_RARE = _FIELDS[_FIELDS.index("ephemeral_gb") :]
+_ALWAYS = _FIELDS[: -len(_RARE)]
 
 
-def _truth(value: Any) -> bool:
-    return str(value).strip().lower() in ("true", "yes", "1", "on")
+def is_true(value: Any) -> bool:
+    """Nova's boolean words in image properties and metadata."""
+    return str(value).strip().lower() in ("true", "yes", "1", "on", "t", "y")
 
 
-def ignores_acpi(guest: GuestSpec) -> bool:
+def drive_metadata(files: Mapping[str, bytes] | None) -> dict[str, Any]:
+    """What the guest reads from its config drive."""
+    if not files:
+        return {}
+    try:
+        found = json.loads(files.get("openstack/latest/meta_data.json", b"{}"))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def ignores_acpi(guest: GuestSpec, metadata: Mapping[str, Any]) -> bool:
     """Whether the guest was asked to ignore the power button: an image property, or metadata in its config drive.
 
     The demo guest reads `ignore_acpi` from its config drive's metadata, so one server behaves alike on both.
     """
     properties = guest.image.properties if guest.image else {}
-    if _truth(properties.get("tuinova_ignore_acpi")) or _truth(properties.get("hw_tuinova_ignore_acpi")):
+    if is_true(properties.get("tuinova_ignore_acpi")) or is_true(properties.get("hw_tuinova_ignore_acpi")):
         return True
-    if not guest.config_drive or guest.config_drive_files is None:
-        return False
-    try:
-        meta = json.loads(guest.config_drive_files().get("openstack/latest/meta_data.json", b"{}")).get("meta") or {}
-    except (ValueError, AttributeError):
-        return False
-    return isinstance(meta, dict) and _truth(meta.get("ignore_acpi"))
+    meta = metadata.get("meta")
+    return isinstance(meta, dict) and is_true(meta.get("ignore_acpi"))
+
+
+def redefine(record: GuestRecord, guest: GuestSpec) -> None:
+    """Make the record's definition that of the server."""
+    record.name = guest.name
+    record.hostname = guest.hostname or "guest"
+    record.display_name = guest.display_name
+    record.memory_mb = guest.memory_mb
+    record.vcpus = guest.vcpus
+    record.root_gb = guest.root_gb
+    record.ephemeral_gb = guest.ephemeral_gb
+    record.swap_mb = guest.swap_mb
+    record.disk_gb = guest.root_gb + guest.ephemeral_gb
+    record.address = next((nic.address for nic in guest.nics if nic.address), None)
 
 
 def record_of(guest: GuestSpec, boot_seconds: float) -> GuestRecord:
     """The record of a new guest, off."""
-    return GuestRecord(
-        uuid=guest.uuid,
-        name=guest.name,
-        hostname=guest.hostname or "guest",
-        display_name=guest.display_name,
-        memory_mb=guest.memory_mb,
-        vcpus=guest.vcpus,
-        disk_gb=guest.root_gb + guest.ephemeral_gb,
-        address=next((nic.address for nic in guest.nics if nic.address), None),
-        ignore_acpi=ignores_acpi(guest),
-        boot_seconds=boot_seconds,
-    )
+    record = GuestRecord(guest.uuid, guest.name, boot_seconds=boot_seconds)
+    redefine(record, guest)
+    return record

@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from tuinova.virt.driver import DriverError, GuestNotFound
@@ -19,7 +19,7 @@ from tuinova.virt.fake.record import GuestRecord
 
 LOG_LIMIT = 2 * 1024 * 1024  # virtlogd's max_size: beyond it the log goes to console.log.0
 KEPT_BOOTS = 3
-
+ASIDE = "_resize"  # ends the name of the directory that a cold migration set aside
 
 Signature = tuple[int, int, int]
 
@@ -29,12 +29,18 @@ class GuestStore:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.host = directory.name
         self.guests = str(directory / "guests")
         self._cache: dict[str, tuple[Signature, GuestRecord]] = {}
 
     def create(self) -> None:
         """Make the directories."""
         os.makedirs(self.guests, mode=0o700, exist_ok=True)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether some driver has made the directories."""
+        return os.path.isdir(self.guests)
 
     def path(self, uuid: str, name: str = "") -> str:
         """A path in a guest's directory."""
@@ -44,14 +50,22 @@ class GuestStore:
     @contextlib.contextmanager
     def locked(self, uuid: str) -> Iterator[None]:
         """Hold the guest's lock; raises GuestNotFound when it has no directory."""
+        descriptor = self._lock(uuid)
         try:
-            descriptor = os.open(self.path(uuid), os.O_RDONLY | os.O_DIRECTORY)
-        except (FileNotFoundError, NotADirectoryError):
-            raise GuestNotFound(uuid=uuid) from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
+            os.close(descriptor)
+
+    def _lock(self, uuid: str) -> int:
+        while True:
+            try:
+                descriptor = os.open(self.path(uuid), os.O_RDONLY | os.O_DIRECTORY)
+            except (FileNotFoundError, NotADirectoryError):
+                raise GuestNotFound(uuid=uuid) from None
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink:
+                return descriptor
+            # While we waited the guest was removed, and another directory may have its name by now.
             os.close(descriptor)
 
     def load(self, uuid: str) -> GuestRecord:
@@ -67,16 +81,27 @@ class GuestStore:
             kept = self._cache.get(uuid)
             if kept is None or kept[0] != signature:
                 with open(path, "rb") as file:
-                    kept = (signature, GuestRecord.from_json(file.read()))
+                    kept = (signature, self._arrived(GuestRecord.from_json(file.read())))
                 self._cache[uuid] = kept
         except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
             self._cache.pop(uuid, None)
             raise GuestNotFound(uuid=uuid) from None
         return kept[1]
 
+    def _arrived(self, record: GuestRecord) -> GuestRecord:
+        """A live migration moves a guest by renaming its file: it has arrived where it was to go."""
+        if record.migrating is not None and record.migrating.get("to") == self.host:
+            record.domain_id, record.migrating = int(record.migrating["domain_id"]), None
+        return record
+
     def save(self, record: GuestRecord) -> None:
-        """Write the guest's file; plain system calls, since each of them lets other threads of the service in."""
-        path = self.path(record.uuid, "guest.json")
+        """Write the guest's file, and remember what was written."""
+        status = self.write(self.path(record.uuid, "guest.json"), record)
+        self._cache[record.uuid] = ((status.st_ino, status.st_mtime_ns, status.st_size), record.clone())
+
+    @staticmethod
+    def write(path: str, record: GuestRecord) -> os.stat_result:
+        """Write a record whole; plain system calls, since each of them lets other threads of the service in."""
         descriptor = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             os.write(descriptor, record.to_json().encode())
@@ -84,7 +109,7 @@ class GuestStore:
         finally:
             os.close(descriptor)
         os.rename(path + ".new", path)
-        self._cache[record.uuid] = ((status.st_ino, status.st_mtime_ns, status.st_size), record.clone())
+        return status
 
     def remove(self, uuid: str) -> None:
         """Remove all files of a guest, the record first; harmless when there are none."""
@@ -98,6 +123,15 @@ class GuestStore:
             pass
         except OSError:
             shutil.rmtree(path, ignore_errors=True)
+
+    def forget_aside(self, uuid: str) -> None:
+        """Remove what a cold migration set aside; harmless, and cheap, when there is nothing."""
+        try:
+            os.rmdir(self.path(uuid + ASIDE))
+        except FileNotFoundError:
+            return
+        except OSError:
+            self.remove(uuid + ASIDE)
 
     def make_directory(self, uuid: str) -> None:
         """An empty directory for a new guest, without what an unfinished build left in it; raises DriverError."""
@@ -120,18 +154,37 @@ class GuestStore:
             return False
         return True
 
-    def write_config_drive(self, uuid: str, files: Mapping[str, bytes]) -> None:
-        """The files of the config drive, as a tree `disk.config` that tests can look into."""
-        root = Path(self.path(uuid, "disk.config"))
+    def write_config_drive(self, uuid: str, files: Mapping[str, bytes], drive: str = "disk.config") -> None:
+        """The files of a config drive, as a tree that tests can look into."""
+        root = Path(self.path(uuid, drive))
         for name, content in files.items():
             path = root / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
 
+    def remove_tree(self, uuid: str, name: str) -> None:
+        """Remove a directory of a guest; what is gone is fine."""
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self.path(uuid, name))
+
+    def write_config_drive_once(self, uuid: str, files: Callable[[], Mapping[str, bytes]]) -> None:
+        """The config drive of a guest that has none yet; it is there whole or not at all."""
+        if not os.path.isdir(self.path(uuid, "disk.config")):
+            self.remove_tree(uuid, "disk.config.new")
+            self.write_config_drive(uuid, files(), "disk.config.new")
+            os.rename(self.path(uuid, "disk.config.new"), self.path(uuid, "disk.config"))
+
     # all of them -----------------------------------------------------------------------------------------------------
     def _names(self) -> list[str]:
         try:
-            return os.listdir(self.guests)
+            return [name for name in os.listdir(self.guests) if not name.endswith(ASIDE)]
+        except FileNotFoundError:
+            return []
+
+    def set_aside(self) -> list[str]:
+        """uuids of which a cold migration has set something aside."""
+        try:
+            return sorted(name.removesuffix(ASIDE) for name in os.listdir(self.guests) if name.endswith(ASIDE))
         except FileNotFoundError:
             return []
 
