@@ -31,15 +31,16 @@ from tuinova.virt.driver import (
 from tuinova.virt.fake import console, disks, machine
 from tuinova.virt.fake.host import KEYS, NETWORK, is_three_finger_salute, resources
 from tuinova.virt.fake.options import FakeOptions
-from tuinova.virt.fake.power import PowerKeeper
 from tuinova.virt.fake.record import GuestRecord
+from tuinova.virt.fake.rescue import Rescues
+from tuinova.virt.fake.snapshots import Snapshots
 
 LOG_BYTES = 100 * 1024  # nova/virt/libvirt/driver.py MAX_CONSOLE_BYTES
 SOFT_REBOOT_SECONDS = 120  # [libvirt] wait_soft_reboot_seconds
 _BIG_OUTPUT = 256 * 1024
 
 
-class FakeDriver(PowerKeeper, ComputeDriver):
+class FakeDriver(Snapshots, Rescues, ComputeDriver):
     """Guests as files under `path/host`; see `options.py` for its manners and `faults.py` for failures to order."""
 
     def __init__(self, *, host: str, path: Path, nodes: int = 1, options: FakeOptions | None = None) -> None:
@@ -56,6 +57,7 @@ class FakeDriver(PowerKeeper, ComputeDriver):
         self.faults.strike("init_host", "before")
         records = list(self.store.records())
         self.domain_ids = itertools.count(1 + max((r.domain_id or 0 for r in records), default=0))
+        self.sweep_snapshots()
         self.desk.open(on_lifecycle, on_connection)
         for record in records:
             if record.down_at is not None:
