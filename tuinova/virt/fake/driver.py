@@ -29,8 +29,8 @@ from tuinova.virt.driver import (
     RebootType,
 )
 from tuinova.virt.fake import console, disks, machine
-from tuinova.virt.fake.cold_migration import ColdMigrations
 from tuinova.virt.fake.host import KEYS, NETWORK, is_three_finger_salute, resources
+from tuinova.virt.fake.live_migration import LiveMigrations
 from tuinova.virt.fake.options import FakeOptions
 from tuinova.virt.fake.record import GuestRecord
 from tuinova.virt.fake.rescue import Rescues
@@ -41,7 +41,7 @@ SOFT_REBOOT_SECONDS = 120  # [libvirt] wait_soft_reboot_seconds
 _BIG_OUTPUT = 256 * 1024
 
 
-class FakeDriver(Snapshots, Rescues, ColdMigrations, ComputeDriver):
+class FakeDriver(Snapshots, Rescues, LiveMigrations, ComputeDriver):
     """Guests as files under `path/host`; see `options.py` for its manners and `faults.py` for failures to order."""
 
     def __init__(self, *, host: str, path: Path, nodes: int = 1, options: FakeOptions | None = None) -> None:
@@ -63,6 +63,8 @@ class FakeDriver(Snapshots, Rescues, ColdMigrations, ComputeDriver):
         for record in records:
             if record.down_at is not None:
                 self.desk.expect(record.uuid, record.down_at)
+            if record.migrating is not None:
+                self.forget_dead_job(record.uuid)
 
     def close(self) -> None:
         """See the contract; a call that hangs by order ends with an error."""
