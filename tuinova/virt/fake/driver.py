@@ -29,6 +29,7 @@ from tuinova.virt.driver import (
     RebootType,
 )
 from tuinova.virt.fake import console, disks, machine
+from tuinova.virt.fake.doings import Doings
 from tuinova.virt.fake.host import KEYS, NETWORK, is_three_finger_salute, resources
 from tuinova.virt.fake.live_migration import LiveMigrations
 from tuinova.virt.fake.options import FakeOptions
@@ -41,7 +42,7 @@ SOFT_REBOOT_SECONDS = 120  # [libvirt] wait_soft_reboot_seconds
 _BIG_OUTPUT = 256 * 1024
 
 
-class FakeDriver(Snapshots, Rescues, LiveMigrations, ComputeDriver):
+class FakeDriver(Snapshots, Rescues, LiveMigrations, Doings, ComputeDriver):
     """Guests as files under `path/host`; see `options.py` for its manners and `faults.py` for failures to order."""
 
     def __init__(self, *, host: str, path: Path, nodes: int = 1, options: FakeOptions | None = None) -> None:
