@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tuinova.core.conductor import Conductor, ConductorClosed, DatabaseUnavailable, UnexpectedTaskState
+from tuinova.core.conductor_moves import MoveScheduling
 from tuinova.core.drafts import ANY, EventFinish, EventStart, FaultDraft, OrderDraft
 from tuinova.core.errors import InstanceNotFound, MaxRetriesExceeded, NovaError, NoValidHost
 from tuinova.core.records import Instance, WorkOrder
@@ -50,7 +51,9 @@ class Hosts(Protocol):
 class ConductorManager:
     """Carries out the conductor's own orders: schedule, schedule again, delete what is on no host."""
 
-    def __init__(self, conductor: Conductor, hosts: Hosts, *, max_attempts: int = 3) -> None:
+    def __init__(
+        self, conductor: Conductor, hosts: Hosts, *, max_attempts: int = 3, resize_to_same_host: bool = True
+    ) -> None:
         self._conductor = conductor
         self._hosts = hosts
         self._max_attempts = max_attempts
@@ -58,6 +61,9 @@ class ConductorManager:
             "schedule_and_build": self.schedule_and_build,
             "reschedule_build": self.reschedule_build,
             "delete_local": self.delete_local,
+            **MoveScheduling(
+                conductor, hosts, max_attempts=max_attempts, resize_to_same_host=resize_to_same_host
+            ).methods,
         }
 
     def handle(self, order: WorkOrder) -> None:

@@ -74,6 +74,8 @@ def _compute(config: Config) -> ComputeOptions:
         running_deleted_instance_timeout=default.running_deleted_instance_timeout,
         instance_build_timeout=default.instance_build_timeout,
         max_attempts=config.scheduler.max_attempts,
+        allow_resize_to_same_host=default.allow_resize_to_same_host,
+        resize_confirm_window=default.resize_confirm_window,
         cpu_allocation_ratio=default.cpu_allocation_ratio or default.initial_cpu_allocation_ratio,
         ram_allocation_ratio=default.ram_allocation_ratio or default.initial_ram_allocation_ratio,
         disk_allocation_ratio=default.disk_allocation_ratio or default.initial_disk_allocation_ratio,

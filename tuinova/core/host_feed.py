@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from tuinova.core.conductor import Conductor
-from tuinova.core.errors import ChangesTrimmed, ServerGroupNotFound
+from tuinova.core.errors import ChangesTrimmed, MigrationNotFound, ServerGroupNotFound
 from tuinova.core.records import Change, ComputeNode, Instance, Service
 from tuinova.scheduler import (
     Amounts,
@@ -91,6 +91,9 @@ class HostFeed:
         for change in changes:
             if change.kind == "server" and _holds_nothing(change):
                 self.table.release(None, change.key)
+        # With a move's record its allocations may have changed hands.
+        for uuid in {change.key for change in changes if change.kind == "migration"}:
+            self._recount_move(uuid)
         if "service" in kinds:
             self._load_services()
         if "node" in kinds:
@@ -129,10 +132,10 @@ class HostFeed:
             availability_zone=args.get("zone"),
             force_hosts=tuple(args.get("force_hosts") or ()),
             force_nodes=tuple(args.get("force_nodes") or ()),
-            ignore_hosts=self._used_up(tried),
+            ignore_hosts=(*self._used_up(tried), *(args.get("ignore_hosts") or ())),
             requested_destination=(destination[0], destination[1]) if destination else None,
             scheduler_hints=first.scheduler_hints,
-            group=self._group(first.server_group_id),
+            group=self._group(first),
             tried=tuple(tried),
         )
 
@@ -143,19 +146,20 @@ class HostFeed:
         left = {host for host, node in self.table.hosts() if (host, node) not in tried}
         return tuple({host for host, _node in tried} - left)
 
-    def _group(self, uuid: str | None) -> GroupSpec | None:
-        if uuid is None:
+    def _group(self, instance: Instance) -> GroupSpec | None:
+        """The server's group without itself: where it is now speaks neither for nor against a host."""
+        if instance.server_group_id is None:
             return None
         try:
-            group = self._conductor.server_group(uuid)
+            group = self._conductor.server_group(instance.server_group_id)
         except ServerGroupNotFound:
             return None
         return GroupSpec(
             uuid=group.uuid,
             policy=group.policy,
             max_server_per_host=int(group.rules.get("max_server_per_host", 1)),
-            members=frozenset(group.members),
-            hosts=tuple(group.hosts),
+            members=frozenset(group.members) - {instance.uuid} if instance.host else frozenset(group.members),
+            hosts=_without_one(group.hosts, instance.host),
         )
 
     def zone_of(self, host: str) -> str:
@@ -169,6 +173,19 @@ class HostFeed:
     def released(self, uuid: str) -> None:
         """A server holds nothing any more."""
         self.table.release(None, uuid)
+
+    def _recount_move(self, uuid: str) -> None:
+        """Count what a move and its server hold as the conductor does."""
+        try:
+            instance_uuid = self._conductor.migration(uuid).instance_uuid
+        except MigrationNotFound:
+            return
+        for consumer in (uuid, instance_uuid):
+            self.table.release(None, consumer)
+            held = self._conductor.allocation(consumer)
+            if held is not None:
+                amounts = Amounts(held.vcpus, held.memory_mb, held.disk_gb, tuple(sorted(held.others.items())))
+                self.table.consume((held.host, held.node), amounts, consumer, building=False)
 
     def build_ended(self, host: str, node: str, uuid: str, succeeded: bool) -> None:
         """A build ended: its I/O is over; failures weigh against the host until a build succeeds again."""
@@ -217,6 +234,13 @@ def service_info(service: Service) -> ServiceInfo:
         forced_down=service.forced_down,
         last_seen=_seconds(service.last_seen_up),
     )
+
+
+def _without_one(hosts: Sequence[str], host: str | None) -> tuple[str, ...]:
+    left = list(hosts)
+    if host in left:
+        left.remove(host)
+    return tuple(left)
 
 
 def _seconds(moment: datetime | None) -> float | None:

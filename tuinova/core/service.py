@@ -135,6 +135,7 @@ class Engine:
             conductor,
             self.hosts,
             max_attempts=self.options.compute.max_attempts,
+            resize_to_same_host=self.options.compute.allow_resize_to_same_host,
         )
         self.managers: Mapping[str, ComputeManager] = {driver.host: self._manager(driver) for driver in drivers}
         self._warm: threading.Thread | None = None
@@ -156,6 +157,7 @@ class Engine:
             now=self._now,
             build_ended=self.hosts.build_ended,
             released=self.hosts.released,
+            moved=self.console_hub.guest_started,
         )
         return ComputeManager(compute, self.duties, self.console_hub.guest_started)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tuinova.core.compute_api import basic
+from tuinova.core.compute_api import basic, moves
 from tuinova.core.compute_api.accepting import Accepted, Acceptor, Handler
 from tuinova.core.compute_api.guards import action_row
 from tuinova.core.context import RequestContext
@@ -13,6 +13,7 @@ from tuinova.core.errors import Invalid
 
 HANDLERS: Mapping[str, Handler] = {
     **basic.HANDLERS,
+    **moves.HANDLERS,
 }
 
 

@@ -123,6 +123,10 @@ class ComputeAPI:
         """The API's stop as an admin of no project: power sync found the guest off."""
         self.act(service_context(), uuid, "stop")
 
+    def confirm_resize(self, uuid: str) -> None:
+        """The API's confirm: nobody has, and `resize_confirm_window` is over."""
+        self.act(service_context(), uuid, "confirmResize")
+
     def force_stop(self, uuid: str) -> None:
         """Stop a guest that somebody started behind our back."""
         basic.force_stop(self._acceptor, service_context(), uuid)

@@ -8,6 +8,7 @@ from typing import Any
 from tuinova.core import policy
 from tuinova.core.compute_api.accepting import Accepted, Acceptor, Handler, Ignored
 from tuinova.core.compute_api.guards import action_row, check
+from tuinova.core.compute_api.moves import end_moves
 from tuinova.core.context import RequestContext
 from tuinova.core.drafts import EventFinish, OrderDraft
 from tuinova.core.errors import Invalid
@@ -122,6 +123,7 @@ def _delete(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: An
             updates={"task_state": TaskState.DELETING, "progress": 0},
             record=row.recorded_as,
             order=order,
+            also=[end_moves(ctx, uuid)],
         )
     except Ignored as ignored:
         accepted = ignored.instance

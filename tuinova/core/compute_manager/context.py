@@ -23,6 +23,9 @@ class SyncActions(Protocol):
     def stop(self, uuid: str) -> None:
         """Nova's API stop with an admin context: the ordinary guards hold."""
 
+    def confirm_resize(self, uuid: str) -> None:
+        """Confirm a resize whose time is up."""
+
     def force_stop(self, uuid: str) -> None:
         """Stop whatever the vm_state is; only a running task refuses."""
 
@@ -50,6 +53,8 @@ class Compute:
     build_ended: Callable[[str, str, str, bool], None] = lambda host, node, uuid, succeeded: None
     # Told of servers that hold nothing any more.
     released: Callable[[str], None] = lambda uuid: None
+    # Told of servers that are at home on this host now (the console hub).
+    moved: Callable[[str], None] = lambda uuid: None
 
     def power_state(self, uuid: str) -> PowerState:
         """What the hypervisor says now; NOSTATE for a guest that it does not know."""

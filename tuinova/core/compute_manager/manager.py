@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from tuinova.core.compute_manager import hypervisor, powersync, recovery, resources
+from tuinova.core.compute_manager import evacuate, hypervisor, powersync, recovery, resources, unconfirmed
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.duties import Duties
 from tuinova.core.compute_manager.lifecycle import LifecycleEvents
@@ -68,6 +68,13 @@ class ComputeManager:
         self._duties.every(
             60.0, f"stray orders of {compute.host}", lambda: self._while_connected(recovery.pick_up_strays)
         )
+        if options.resize_confirm_window:
+            self._duties.every(
+                60.0, f"unconfirmed resizes of {compute.host}", lambda: unconfirmed.confirm_old_resizes(compute)
+            )
+        self._duties.every(
+            60.0, f"evacuated from {compute.host}", lambda: self._while_connected(evacuate.remove_when_up)
+        )
         if options.instance_build_timeout:
             self._duties.every(60.0, f"stuck builds of {compute.host}", lambda: resources.fail_stuck_builds(compute))
 
@@ -87,6 +94,7 @@ class ComputeManager:
             self._connected = True
             resources.update_available_resource(compute)
             resources.save_networks(compute)
+            evacuate.destroy_evacuated(compute)
             recovery.recover_host(compute)
         except NovaError as error:
             # Whatever the hypervisor refuses (away, too old, no network), the service and its other hosts go on.
@@ -124,6 +132,7 @@ class ComputeManager:
         try:
             resources.update_available_resource(self.compute)
             resources.save_networks(self.compute)
+            evacuate.destroy_evacuated(self.compute)
             recovery.recover_host(self.compute, started=False)
         except NovaError as error:
             LOG.warning("%s went away again: %s", self.host, error)

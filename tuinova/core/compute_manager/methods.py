@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from tuinova.core.compute_manager import build, pause, power, terminate
+from tuinova.core.compute_manager import build, evacuate, live, pause, power, resize, terminate
+from tuinova.core.compute_manager.aside import Aside, run_aside
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.work import Work, run
 from tuinova.core.records import WorkOrder
-from tuinova.rpc.local import BUILD, PATIENT
+from tuinova.rpc.local import BUILD, EXPRESS, LONG, PATIENT
 
 BUILD_METHOD = "build_instance"
 
@@ -22,11 +23,27 @@ WORKS: Mapping[str, Work] = {
     "suspend_instance": pause.SUSPEND,
     "resume_instance": pause.RESUME,
     "terminate_instance": terminate.TERMINATE,
+    **resize.WORKS,
+    **live.WORKS,
+    **evacuate.WORKS,
 }
 
-KINDS: Mapping[str, str] = {BUILD_METHOD: BUILD, "stop_instance": PATIENT, "reboot_instance": PATIENT}
+ASIDES: Mapping[str, Aside] = {"discard_migrated": Aside(resize.discard_migrated), **live.ASIDES}
+
+KINDS: Mapping[str, str] = {
+    BUILD_METHOD: BUILD,
+    "stop_instance": PATIENT,
+    "reboot_instance": PATIENT,
+    "resize_instance": LONG,
+    "finish_resize": BUILD,
+    "evacuate_instance": BUILD,
+    "live_migration": LONG,
+    "live_migration_abort": EXPRESS,
+    "live_migration_force_complete": EXPRESS,
+}
 
 METHODS: Mapping[str, Callable[[Compute, WorkOrder], None]] = {
     BUILD_METHOD: build.build,
     **{name: partial(run, work) for name, work in WORKS.items()},
+    **{name: partial(run_aside, aside) for name, aside in ASIDES.items()},
 }

@@ -22,6 +22,8 @@ class ComputeOptions:
     running_deleted_instance_timeout: int = 0
     instance_build_timeout: int = 0
     max_attempts: int = 3
+    allow_resize_to_same_host: bool = True
+    resize_confirm_window: int = 0
     cpu_allocation_ratio: float = 4.0
     ram_allocation_ratio: float = 1.0
     disk_allocation_ratio: float = 1.0

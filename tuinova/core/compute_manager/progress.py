@@ -25,6 +25,7 @@ class Reporter:
         tasks: ExpectedTask,
         what: str,
         *,
+        first: float = _EVERY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._compute = compute
@@ -32,7 +33,7 @@ class Reporter:
         self._tasks = tasks
         self._what = what
         self._clock = clock
-        self._next = clock() + _EVERY  # what is done within the first second needs no telling
+        self._next = clock() + first  # what is done within the first second needs no telling
 
     def __call__(self, done: int, total: int) -> None:
         """So many bytes of so many."""

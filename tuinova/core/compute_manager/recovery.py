@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from tuinova.core.compute_manager import live, resize
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.cures import (
     Cure,
@@ -27,6 +28,14 @@ from tuinova.core.compute_manager.cures import (
     rolled_back,
     settle,
     task_over,
+)
+from tuinova.core.compute_manager.methods import ASIDES
+from tuinova.core.compute_manager.move_cures import (
+    look_for_the_guest,
+    move_broken,
+    move_lost,
+    ring_again,
+    undo_resize,
 )
 from tuinova.core.compute_manager.work import is_repeated, message_of
 from tuinova.core.conductor.errors import UnexpectedTaskState
@@ -59,6 +68,7 @@ class Rule:
     vm_states: frozenset[str] | None = None
     power: frozenset[PowerState] | None = None
     power_not: frozenset[PowerState] = frozenset()
+    methods: frozenset[str] | None = None  # what the order that had begun asks for
 
     def fits(self, scene: Scene) -> bool:
         """Whether this row speaks of the scene."""
@@ -67,6 +77,7 @@ class Rule:
             and (self.vm_states is None or scene.instance.vm_state in self.vm_states)
             and (self.power is None or scene.power in self.power)
             and scene.power not in self.power_not
+            and (self.methods is None or (scene.order is not None and scene.order.method in self.methods))
         )
 
 
@@ -84,9 +95,23 @@ def _tasks(*tasks: TaskState) -> frozenset[str]:
     return frozenset(tasks)
 
 
+_RESIZING = _tasks(_T.RESIZE_PREP, _T.RESIZE_MIGRATED, _T.RESIZE_FINISH, _T.RESIZE_REVERTING)
+_RESIZE_METHODS = frozenset(resize.WORKS) - {"resize_instance"}
+_LIVE_METHODS = frozenset(live.WORKS) - {"live_migration"}
+
 RULES: Sequence[Rule] = (
     Rule("half deleted", finish_delete, vm_states=frozenset({_V.DELETED})),
     Rule("deleting", redo("terminate_instance"), tasks=DELETE_TASKS),
+    Rule("half confirmed", ring_again, methods=frozenset({"confirm_resize"})),
+    Rule("half evacuated", ring_again, tasks=REBUILD_TASKS, methods=frozenset({"evacuate_instance"})),
+    Rule("disks on their way", undo_resize, tasks=_tasks(_T.RESIZE_MIGRATING)),
+    Rule("resize, else", ring_again, tasks=_RESIZING, methods=_RESIZE_METHODS),
+    Rule("resize that nobody prepares", move_lost, tasks=_tasks(_T.RESIZE_PREP)),
+    Rule("resize that nobody finishes", move_broken, tasks=_RESIZING),
+    Rule(
+        "live migration that is checked or has arrived", ring_again, tasks=_tasks(_T.MIGRATING), methods=_LIVE_METHODS
+    ),
+    Rule("live migration", look_for_the_guest, tasks=_tasks(_T.MIGRATING)),
     Rule("half built", fail_build, vm_states=frozenset({_V.BUILDING})),
     Rule("half built, not from new", fail_build, tasks=BUILD_TASKS),
     Rule("half rebuilt", rebuild_failed, tasks=REBUILD_TASKS),
@@ -137,7 +162,11 @@ def recover_host(compute: Compute, *, started: bool = True) -> None:
     states = {guest.uuid: guest.state for guest in compute.driver.list_guests()}
     orders = compute.conductor.open_orders(host=compute.host)
     begun = {order.instance_uuid for order in orders if is_repeated(order)}
-    for instance in compute.conductor.instances_on(compute.host):
+    instances = compute.conductor.instances_on(compute.host)
+    for uuid in begun - {instance.uuid for instance in instances}:
+        # Of a server that is elsewhere, or deleted.
+        compute.bus.submit(compute.host, uuid, lambda uuid=uuid: recover(compute, uuid, started=started))  # type: ignore[misc]
+    for instance in instances:
         # After a power cut of the host all its guests start here: not all at once.
         asleep = started and slept(compute, Scene(instance, states.get(instance.uuid, _P.NOSTATE), None))
         if asleep or instance.uuid in begun or instance.task_state is not None or instance.vm_state in _UNSTABLE:
@@ -187,6 +216,15 @@ def look(compute: Compute, uuid: str) -> Scene | None:
     instance = compute.conductor.instance(uuid)
     orders = compute.conductor.open_orders(uuid=uuid)
     interrupted = [order for order in orders if order.host == compute.host and is_repeated(order)]
+    asides = [order for order in interrupted if order.method in ASIDES]
+    if asides:
+        compute.bus.ring(asides)
+        orders = [order for order in orders if order not in asides]
+        interrupted = [order for order in interrupted if order not in asides]
+    if instance.host != compute.host:
+        # What this host does for a server of another one may be done twice, whatever became of it.
+        compute.bus.ring(interrupted)
+        return None
     scene = Scene(instance, compute.power_state(uuid), interrupted[-1] if interrupted else None)
     if len(orders) > len(interrupted):
         overtaken_at_crash(compute, scene)
@@ -194,7 +232,7 @@ def look(compute: Compute, uuid: str) -> Scene | None:
     for older in interrupted[:-1]:
         compute.conductor.order_done(older.id)
     # A server that is being scheduled is the conductor's.
-    return None if instance.host != compute.host or instance.task_state == _T.SCHEDULING else scene
+    return None if instance.task_state == _T.SCHEDULING else scene
 
 
 def recover(compute: Compute, uuid: str, *, started: bool = True) -> None:
@@ -214,7 +252,7 @@ def recover(compute: Compute, uuid: str, *, started: bool = True) -> None:
         if started and now.task is None and slept(compute, now):
             resume_on_boot(compute, now)
     except InstanceNotFound:
-        LOG.debug("%s is gone", uuid)
+        _leave_deleted(compute, uuid)
     except UnexpectedTaskState as error:
         LOG.info("recovery of %s was overtaken: %s", uuid, error)
     except HypervisorUnavailable as error:
@@ -225,3 +263,13 @@ def recover(compute: Compute, uuid: str, *, started: bool = True) -> None:
         if scene is not None:
             wrapped = error if isinstance(error, NovaError) else NovaError(message_of(error))
             settle(compute, scene, {"vm_state": _V.ERROR, "task_state": None}, error=wrapped)
+
+
+def _leave_deleted(compute: Compute, uuid: str) -> None:
+    """A server that is gone: what cleans up after it goes on, nothing else is about anything any more."""
+    for order in compute.conductor.open_orders(uuid=uuid):
+        if order.host == compute.host and is_repeated(order):
+            if order.method in ASIDES:
+                compute.bus.ring([order])
+            else:
+                compute.conductor.order_done(order.id)

@@ -84,26 +84,35 @@ class Work:
     """One method of a host: its event, the task states in which it may begin, and what it does.
 
     `tasks` are all task states that belong to the action: the first step expects one of them, and at a restart they
-    say that an open order is still about this server. `first` are the updates of the first step.
+    say that an open order is still about this server. `first` are the updates of the first step, `first_also` its
+    parts. `opened`: the order before has begun the event already.
     """
 
     event: str
-    tasks: frozenset[str]
+    tasks: frozenset[str | None]
     body: Callable[[Compute, WorkOrder, Instance], Updates | Outcome]
     failed: Callable[[Compute, WorkOrder, Instance, Exception], Failure] = keep_vm_state
     first: Callable[[WorkOrder], Updates] | None = None
+    first_also: Callable[[Compute, WorkOrder], Sequence[Part]] | None = None
+    opened: bool = False
     # The row goes with the last step; nothing that happened to its state meanwhile brings the guest back.
     delete_row: bool = False
 
 
 def run(work: Work, compute: Compute, order: WorkOrder) -> None:
     """Carry out one order; never raises for what the driver or the server's state does."""
-    instance = begin(
-        compute, order, event=work.event, tasks=work.tasks, updates=work.first(order) if work.first else {}
-    )
-    if instance is None:
-        return
+    instance = None
     try:
+        instance = begin(
+            compute,
+            order,
+            event=None if work.opened else work.event,
+            tasks=work.tasks,
+            updates=work.first(order) if work.first else {},
+            also=work.first_also(compute, order) if work.first_also else (),
+        )
+        if instance is None:
+            return
         end(compute, order, work, work.body(compute, order, instance))
     except InstanceNotFound:
         compute.conductor.order_done(order.id)
@@ -113,18 +122,30 @@ def run(work: Work, compute: Compute, order: WorkOrder) -> None:
         raise
     except Exception as error:
         LOG.warning("%s of %s failed: %s", order.method, order.instance_uuid, error, exc_info=True)
-        fail(compute, order, work, instance, error)
+        fail(compute, order, work, instance or compute.conductor.instance(order.instance_uuid), error)
 
 
-def begin(compute: Compute, order: WorkOrder, *, event: str, tasks: ExpectedTask, updates: Updates) -> Instance | None:
+def begin(
+    compute: Compute,
+    order: WorkOrder,
+    *,
+    event: str | None,
+    tasks: ExpectedTask,
+    updates: Updates,
+    also: Sequence[Part] = (),
+) -> Instance | None:
     """The first step: event started, order begun; None when the server is gone or busy with something else."""
+    start = None
+    if event is not None and not is_repeated(order):
+        start = EventStart(event, order.ctx.request_id, compute.host)
     try:
         return compute.conductor.step(
             order.instance_uuid,
             updates=updates,
             expect_task=tasks,
-            event_start=None if is_repeated(order) else EventStart(event, order.ctx.request_id, compute.host),
+            event_start=start,
             order_started=order.id,
+            also=also,
         )
     except InstanceNotFound:
         compute.conductor.order_done(order.id)
@@ -162,10 +183,13 @@ def end(compute: Compute, order: WorkOrder, work: Work, outcome: Updates | Outco
     return instance
 
 
-def overtaken(compute: Compute, order: WorkOrder, event: str, error: UnexpectedTaskState) -> None:
+def overtaken(compute: Compute, order: WorkOrder, event: str | None, error: UnexpectedTaskState) -> None:
     """Another request took the server meanwhile (a delete, a reset): leave its state alone, only close the event."""
     LOG.info("%s of %s was overtaken: %s", order.method, order.instance_uuid, error)
-    close_event(compute, order, event, error)
+    if event is None:
+        compute.conductor.order_done(order.id)
+    else:
+        close_event(compute, order, event, error)
 
 
 def close_event(compute: Compute, order: WorkOrder, event: str, error: Exception) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from tuinova.core.conductor.statements import InsertStatement, Statement
-from tuinova.core.conductor.transaction import Tx
+from tuinova.core.conductor.transaction import Part, Tx
 from tuinova.core.context import RequestContext
 from tuinova.core.drafts import EventFinish, EventStart, FaultDraft
 from tuinova.core.models import ActionEvent as EventTable
 from tuinova.core.models import InstanceAction as ActionTable
 from tuinova.core.models import InstanceFault as FaultTable
-from tuinova.core.records import ActionEvent, Fault, InstanceAction
+from tuinova.core.records import ActionEvent, Fault, Instance, InstanceAction
 
 _A = ActionTable.__table__  # type: ignore[attr-defined]
 _E = EventTable.__table__  # type: ignore[attr-defined]
@@ -89,6 +89,27 @@ def record_action(tx: Tx, ctx: RequestContext, uuid: str, action: str) -> int:
             "updated_at": tx.now,
         },
     )
+
+
+def also_record(ctx: RequestContext, action: str) -> Part:
+    """A further line of the action log, of the same request."""
+
+    def part(tx: Tx, instance: Instance) -> None:
+        record_action(tx, ctx, instance.uuid, action)
+
+    return part
+
+
+def also_event(draft: EventStart | EventFinish) -> Part:
+    """A further event that begins or ends with the step."""
+
+    def part(tx: Tx, instance: Instance) -> None:
+        if isinstance(draft, EventStart):
+            start_event(tx, instance.uuid, draft)
+        else:
+            finish_event(tx, instance.uuid, draft)
+
+    return part
 
 
 def finish_action(tx: Tx, action_id: int, message: str | None = None) -> None:

@@ -6,11 +6,11 @@ destination, as Nova's placement allocations do (nova/conductor/tasks/migrate.py
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, or_, select, update
 
 from tuinova.core.conductor import placement
 from tuinova.core.conductor.base import Base
@@ -71,6 +71,30 @@ def note(uuid: str, **values: Any) -> Part:
     return part
 
 
+def advance(uuid: str, before: str, after: str, refusal: Callable[[], Exception]) -> Part:
+    """Change a move's status if it is still the expected one, else raise the refusal."""
+
+    def part(tx: Tx, instance: Instance) -> None:
+        changed = tx.run(
+            update(_T).where(_T.c.uuid == uuid, _T.c.status == before).values(status=after, updated_at=tx.now)
+        )
+        if changed.rowcount != 1:
+            raise refusal()
+        tx.change("migration", "update", uuid, instance.project_id)
+
+    return part
+
+
+def advance_if(uuid: str, before: str, after: str) -> Part:
+    """Change a move's status if it is still the expected one; another one (an abort came) stays."""
+
+    def part(tx: Tx, instance: Instance) -> None:
+        tx.run(update(_T).where(_T.c.uuid == uuid, _T.c.status == before).values(status=after, updated_at=tx.now))
+        tx.change("migration", "update", uuid, instance.project_id)
+
+    return part
+
+
 def claim_destination(uuid: str, host: str, node: str, amounts: AmountsLike) -> Part:
     """Take the destination's capacity for the server; what it held becomes the move's.
 
@@ -89,11 +113,25 @@ def claim_destination(uuid: str, host: str, node: str, amounts: AmountsLike) -> 
     return part
 
 
+def stay_at_destination(uuid: str) -> Part:
+    """The server is stuck at the destination with its old sizes: it holds these there, the move nothing."""
+
+    def part(tx: Tx, instance: Instance) -> None:
+        there, old = placement.held_by(tx, instance.uuid), placement.held_by(tx, uuid)
+        placement.release(tx, uuid)
+        if there is not None and old is not None:
+            placement.hold(tx, instance.uuid, there.host, there.node, old)
+        tx.change("migration", "update", uuid, instance.project_id)
+
+    return part
+
+
 def keep_destination(uuid: str) -> Part:
     """The server stays where it is now: give back what the move holds at the source."""
 
     def part(tx: Tx, instance: Instance) -> None:
         placement.release(tx, uuid)
+        tx.change("migration", "update", uuid, instance.project_id)
 
     return part
 
@@ -106,6 +144,7 @@ def return_to_source(uuid: str) -> Part:
             return
         placement.release(tx, instance.uuid)
         tx.do(_RENAME, {"_old": uuid, "v_new": instance.uuid})
+        tx.change("migration", "update", uuid, instance.project_id)
 
     return part
 
@@ -128,6 +167,12 @@ def _conditions(wanted: MigrationFilter) -> list[ColumnElement[bool]]:
     if wanted.changes_before is not None:
         found.append(_T.c.updated_at <= wanted.changes_before)
     return found
+
+
+def of_server(connection: Connection, instance_uuid: str) -> list[Migration]:
+    """All moves of a server, newest first."""
+    statement = _SELECT.where(_T.c.instance_uuid == instance_uuid).order_by(_T.c.id.desc())
+    return [Migration(*row) for row in connection.execute(statement)]
 
 
 class Moves(Base):
@@ -170,6 +215,12 @@ class Moves(Base):
             tx.change("migration", "update", uuid)
 
         self._write(job)
+
+
+def other_hosts(found: Sequence[Migration], host: str | None) -> list[str]:
+    """The hosts other than `host` that these moves name: they may still have something of the server."""
+    hosts = {place for one in found for place in (one.source_compute, one.dest_compute)}
+    return sorted(place for place in hosts if place and place != host)
 
 
 def newest(found: Sequence[Migration], *statuses: str) -> Migration | None:

@@ -9,11 +9,11 @@ from sqlalchemy import bindparam, delete, func, select, update
 
 from tuinova.core.conductor.base import Base
 from tuinova.core.conductor.statements import InsertStatement, Statement
-from tuinova.core.conductor.transaction import Tx
+from tuinova.core.conductor.transaction import Part, Tx
 from tuinova.core.context import RequestContext
 from tuinova.core.drafts import ANY, Any_, OrderDraft
 from tuinova.core.models import WorkOrder as OrderTable
-from tuinova.core.records import WorkOrder
+from tuinova.core.records import Instance, WorkOrder
 
 _T = OrderTable.__table__  # type: ignore[attr-defined]
 _INSERT = InsertStatement(_T)
@@ -98,6 +98,15 @@ def drop_orders_of(tx: Tx, uuid: str) -> None:
 def _order(row: Any) -> WorkOrder:
     number, method, uuid, host, args, ctx, created_at, started_at, attempts = row
     return WorkOrder(number, method, uuid, host, args, RequestContext.from_dict(ctx), created_at, started_at, attempts)
+
+
+def also_order(ctx: RequestContext, draft: OrderDraft) -> Part:
+    """A further order that is written with the step: work on another host that nobody waits for."""
+
+    def part(tx: Tx, instance: Instance) -> None:
+        write_order(tx, ctx, instance.uuid, draft)
+
+    return part
 
 
 class Orders(Base):

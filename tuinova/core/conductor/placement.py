@@ -123,6 +123,11 @@ def take(tx: Tx, consumer: str, host: str, node: str, amounts: AmountsLike) -> b
     if held:
         _give_back(tx, held)
         tx.do(_DELETE, {"consumer": consumer})
+    _insert(tx, consumer, host, node, amounts)
+    return True
+
+
+def _insert(tx: Tx, consumer: str, host: str, node: str, amounts: AmountsLike | Allocation) -> None:
     tx.insert(
         _INSERT,
         {
@@ -136,7 +141,14 @@ def take(tx: Tx, consumer: str, host: str, node: str, amounts: AmountsLike) -> b
             "created_at": tx.now,
         },
     )
-    return True
+
+
+def hold(tx: Tx, consumer: str, host: str, node: str, amounts: AmountsLike | Allocation) -> None:
+    """Write down what a server has there in fact, whether there is room or not; in place of what it held."""
+    release(tx, consumer)
+    values = _numbers(host, node, amounts.vcpus, amounts.memory_mb, amounts.disk_gb)
+    tx.do(_GIVE_BACK, {**values, **{name: -value for name, value in values.items() if name.startswith("v_")}})
+    _insert(tx, consumer, host, node, amounts)
 
 
 class Placement(Base):

@@ -15,7 +15,7 @@ from tuinova.core.conductor.base import Base
 from tuinova.core.conductor.statements import InsertStatement, Statement
 from tuinova.core.conductor.transaction import Part, Tx
 from tuinova.core.drafts import ANY, ExpectedTask, HostNetworkLike, new_uuid
-from tuinova.core.errors import NoMoreFixedIps
+from tuinova.core.errors import FixedIpInUse, NoMoreFixedIps
 from tuinova.core.models import Network as NetworkTable
 from tuinova.core.models import Port as PortTable
 from tuinova.core.records import Instance, Network, Port
@@ -182,10 +182,11 @@ class Addresses(Base):
         tx.insert(_INSERT, {**values, "lease": None if shared else address, "created_at": tx.now})
         return port
 
-    def bind_ports(self, host: str, networks: Sequence[HostNetworkLike]) -> Part:
+    def bind_ports(self, host: str, networks: Sequence[HostNetworkLike], *, keep_addresses: bool = False) -> Part:
         """Bring a server's ports to a host: each keeps its address if nobody there has it, else gets another one.
 
-        Part of a transaction; raises NoMoreFixedIps. A network that the host does not have becomes its first one.
+        Part of a transaction; raises NoMoreFixedIps. A network that the host does not have becomes its first one. With
+        `keep_addresses` (a guest that runs on knows its own) another address is FixedIpInUse.
         """
         by_name = {network.name: network for network in networks}
 
@@ -194,16 +195,18 @@ class Addresses(Base):
             for port in ports_of(tx.connection, instance.uuid):
                 network = by_name.get(port.network) or (networks[0] if networks else None)
                 if port.host != host and network is not None:
-                    port = self._bound(tx, port, host, network)
+                    port = self._bound(tx, port, host, network, keep_addresses)
                 bound.append(port)
             return {"addresses": [port.as_address() for port in bound]}
 
         return part
 
-    def _bound(self, tx: Tx, port: Port, host: str, network: HostNetworkLike) -> Port:
+    def _bound(self, tx: Tx, port: Port, host: str, network: HostNetworkLike, keep: bool) -> Port:
         shared = network.mode == _SHARED_ADDRESS
         address = network.first if shared else port.address
         if not shared and not _is_free(tx, host, network, address):
+            if keep:
+                raise FixedIpInUse(address=port.address, host=host)
             address = self._pool.take(tx, host, network)
         prefix = ipaddress.ip_network(network.cidr, strict=False).prefixlen
         new = replace(port, host=host, network=network.name, address=address, prefix=prefix)

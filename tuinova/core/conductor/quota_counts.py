@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from tuinova.core.conductor.transaction import Tx
+from tuinova.core.conductor.transaction import Part, Tx
 from tuinova.core.context import RequestContext
 from tuinova.core.drafts import InstanceDraft, QuotaLimits
 from tuinova.core.errors import QuotaExceeded, ServerGroupMembersExceeded
 from tuinova.core.models import Instance as InstanceTable
 from tuinova.core.models import ServerGroup as GroupTable
 from tuinova.core.models import ServerGroupMember as MemberTable
-from tuinova.core.records import QuotaUsage
+from tuinova.core.records import Instance, QuotaUsage
 from tuinova.core.states import VmState
 
 _I = InstanceTable.__table__  # type: ignore[attr-defined]
@@ -56,6 +56,18 @@ def check_create(
         members = tx.connection.execute(_MEMBERS, {"group": group}).scalar() or 0
         if 0 <= limits.server_group_members < members + count:
             raise ServerGroupMembersExceeded
+
+
+def also_growth(limits: QuotaLimits, *, instances: int = 0, cores: int = 0, ram: int = 0) -> Part:
+    """Refuse with the step what a server would take beyond its project's quota; what shrinks is not looked at."""
+    wanted = {name: grown for name, grown in (("instances", instances), ("cores", cores), ("ram", ram)) if grown > 0}
+
+    def part(tx: Tx, instance: Instance) -> None:
+        if any(getattr(limits, name) >= 0 for name in wanted):
+            row = tx.connection.execute(_USAGE, {"project_id": instance.project_id}).one()
+            refuse_over(wanted, {"instances": int(row[0]), "cores": int(row[1]), "ram": int(row[2])}, limits)
+
+    return part
 
 
 def refuse_over(

@@ -173,15 +173,15 @@ class Servers(Base):
                 return old
             if system_metadata:
                 values = {**values, "system_metadata": instance_rows.merged(old.system_metadata, system_metadata)}
-            for part in also:
-                values = {**values, **(part(tx, old) or {})}
-            new = instance_rows.save(tx, old, values)
             if record is not None:
                 action_id = actions.record_action(tx, ctx, uuid, record)
                 if event is not None:
                     actions.finish_event(tx, uuid, event)
                 if finished:
                     actions.finish_action(tx, action_id)
+            for part in also:
+                values = {**values, **(part(tx, old) or {})}
+            new = instance_rows.save(tx, old, values)
             if order is not None:
                 orders.write_order(tx, ctx, uuid, order)
             return new

@@ -71,6 +71,7 @@ OPTIONS: Final = (
     Option(_D, "service_down_time", "int", 60, "Seconds without heartbeat until a service is down.", minimum=1),
     Option(_D, "sync_power_state_interval", "int", 600, "Seconds between two power state passes."),
     Option(_D, "update_resources_interval", "int", 0, "Seconds between two looks at the host's resources."),
+    Option(_D, "resize_confirm_window", "int", 0, "Seconds after which a resize is confirmed; 0: never.", minimum=0),
     Option(_D, "running_deleted_instance_poll_interval", "int", 1800, "Seconds between two looks for orphans."),
     Option(
         _D,

@@ -84,7 +84,6 @@ WITHOUT_EFFECT: Final = frozenset(
         (_D, "enabled_apis"),
         (_D, "auth_strategy"),
         (_D, "rescue_timeout"),
-        (_D, "resize_confirm_window"),
         (_D, "shelved_offload_time"),
         (_D, "shelved_poll_interval"),
         (_D, "reclaim_instance_interval"),

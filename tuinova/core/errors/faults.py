@@ -51,6 +51,12 @@ class NoMoreFixedIps(NovaError):
     msg_fmt = "No fixed IP addresses available for network: {net}"
 
 
+class FixedIpInUse(NovaError):
+    """The address that a running guest would bring along is somebody else's there."""
+
+    msg_fmt = "Fixed IP address {address} is already in use on host {host}."
+
+
 class InstancePowerOffFailure(NovaError):
     """The hypervisor did not power the guest off."""
 

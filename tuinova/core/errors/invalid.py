@@ -30,6 +30,51 @@ class FlavorNotFoundAsked(Invalid):
     msg_fmt = "Flavor {flavor_id} could not be found."
 
 
+class CannotResizeDisk(Invalid):
+    """A resize that the disk does not allow."""
+
+    msg_fmt = "Server disk was unable to be resized because: {reason}"
+
+
+class CannotResizeToSameFlavor(Invalid):
+    """A resize that changes nothing."""
+
+    msg_fmt = "When resizing, instances must change flavor!"
+
+
+class CannotMigrateToSameHost(Invalid):
+    """A migration to where the server is."""
+
+    msg_fmt = "Cannot migrate to the host where the server exists."
+
+
+class NotResized(Invalid):
+    """Confirm or revert without a finished resize."""
+
+    msg_fmt = "Instance has not been resized."
+
+
+class InvalidMigrationState(Invalid):
+    """An abort or force-complete of a migration that is not under way."""
+
+    msg_fmt = (
+        "Migration {migration_id} state of instance {instance_uuid} is {state}. Cannot {method} while the migration is "
+        "in this state."
+    )
+
+
+class ComputeServiceInUse(Invalid):
+    """An evacuation from a host that is up."""
+
+    msg_fmt = "Compute service of {host} is still in use."
+
+
+class UnableToMigrateToSelf(Invalid):
+    """A live migration to where the server is."""
+
+    msg_fmt = "Unable to migrate instance ({instance_id}) to current host ({host})."
+
+
 class ImageNotFoundAsked(Invalid):
     """An unknown image named in a request body."""
 

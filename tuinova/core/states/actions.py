@@ -85,16 +85,14 @@ ACTIONS: tuple[Action, ...] = (
         _vm(_A, _ST),
         host="up",
         task=_T.RESIZE_PREP,
-        **_LATER,
     ),
-    Action("confirmResize", "confirmResize", _SERVERS + "confirm_resize", _vm(_V.RESIZED), http=204, **_LATER),
+    Action("confirmResize", "confirmResize", _SERVERS + "confirm_resize", _vm(_V.RESIZED), http=204),
     Action(
         "revertResize",
         "revertResize",
         _SERVERS + "revert_resize",
         _vm(_V.RESIZED),
         task=_T.RESIZE_REVERTING,
-        **_LATER,
     ),
     Action(
         "migrate",
@@ -104,7 +102,6 @@ ACTIONS: tuple[Action, ...] = (
         host="up",
         role="manager",
         task=_T.RESIZE_PREP,
-        **_LATER,
     ),
     Action(
         "os-migrateLive",
@@ -114,7 +111,6 @@ ACTIONS: tuple[Action, ...] = (
         role="manager",
         task=_T.MIGRATING,
         record="live-migration",
-        **_LATER,
     ),
     Action(
         "force_complete",
@@ -125,7 +121,6 @@ ACTIONS: tuple[Action, ...] = (
         role="manager",
         own_route=True,
         record="live_migration_force_complete",
-        **_LATER,
     ),
     Action(
         "abort live migration",
@@ -136,7 +131,6 @@ ACTIONS: tuple[Action, ...] = (
         role="manager",
         own_route=True,
         record="live_migration_cancel",
-        **_LATER,
     ),
     Action(
         "evacuate",
@@ -148,7 +142,6 @@ ACTIONS: tuple[Action, ...] = (
         role="admin",
         task=_T.REBUILDING,
         http=200,
-        **_LATER,
     ),
     Action("rebuild", "rebuild", _SERVERS + "rebuild", _vm(_A, _ST, _E), task=_T.REBUILDING, **_LATER),
     Action("rescue", "rescue", "os_compute_api:os-rescue", _vm(_A, _ST, _E), task=_T.RESCUING, http=200, **_LATER),

@@ -1,0 +1,254 @@
+"""Resize and cold migration: five orders, each to the host that it concerns (nova/compute/manager.py).
+
+prep_resize (destination), resize_instance (source), finish_resize (destination); then confirm_resize (source), or
+revert_resize (destination) and finish_revert_resize (source). Source and destination may be one host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tuinova.core.compute_manager.build import check_group
+from tuinova.core.compute_manager.context import Compute
+from tuinova.core.compute_manager.progress import Reporter
+from tuinova.core.compute_manager.work import Failure, Outcome, Updates, Work, message_of
+from tuinova.core.conductor import moves
+from tuinova.core.conductor.orders import also_order
+from tuinova.core.conductor.transaction import Part
+from tuinova.core.drafts import OrderDraft
+from tuinova.core.errors import ResizeError
+from tuinova.core.records import Instance, Migration, WorkOrder
+from tuinova.core.states import PowerState, TaskState, VmState
+
+OLD_VM_STATE = "old_vm_state"
+_T = TaskState
+PREP, MIGRATING, MIGRATED = _T.RESIZE_PREP, _T.RESIZE_MIGRATING, _T.RESIZE_MIGRATED
+FINISH, REVERTING = _T.RESIZE_FINISH, _T.RESIZE_REVERTING
+
+
+def migration_of(compute: Compute, order: WorkOrder) -> Migration:
+    """The move that an order is about."""
+    return compute.conductor.migration(str(order.args["migration"]))
+
+
+def old_vm_state(instance: Instance) -> str:
+    """Active or stopped: what the server was when its move began."""
+    return str(instance.system_metadata.get(OLD_VM_STATE) or VmState.ACTIVE)
+
+
+def was_running(instance: Instance) -> bool:
+    """Whether the guest is to run when it arrives, or is back."""
+    return old_vm_state(instance) != VmState.STOPPED
+
+
+def with_flavor(instance: Instance, flavor: Mapping[str, Any] | None) -> Instance:
+    """The server as it is with another flavor."""
+    return replace(instance, flavor=dict(flavor or instance.flavor))
+
+
+def bind_here(compute: Compute, order: WorkOrder) -> Sequence[Part]:
+    """The ports come to this host."""
+    return [compute.conductor.bind_ports(compute.host, compute.driver.list_networks())]
+
+
+# the way there -------------------------------------------------------------------------------------------------------
+def prep_resize(compute: Compute, order: WorkOrder, instance: Instance) -> Outcome:
+    """At the destination: what the source must know; Nova's late look at the server group."""
+    check_group(compute, replace(instance, host=compute.host))
+    migration = migration_of(compute, order)
+    args = {**order.args, "destination": dict(compute.driver.migration_address())}
+    return Outcome({"task_state": PREP}, order=OrderDraft("resize_instance", migration.source_compute, args))
+
+
+def prep_failed(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> Failure:
+    """The next alternate, as the conductor finds one; the server is untouched."""
+    again = {
+        **order.args,
+        "tried": [*order.args.get("tried", []), [compute.host, order.args.get("node") or compute.host]],
+        "last_error": message_of(error),
+    }
+    return Failure(
+        {"task_state": PREP},
+        also=[moves.return_to_source(order.args["migration"])],
+        order=OrderDraft("migrate_server", None, again),
+        fault=False,
+    )
+
+
+def resize_instance(compute: Compute, order: WorkOrder, instance: Instance) -> Outcome:
+    """At the source: power off, set the files aside, bring the disks over; from then on the server is there."""
+    migration = migration_of(compute, order)
+    new = with_flavor(instance, migration.new_flavor)
+    timeout = compute.options.stop_timeout(instance.image.get("properties") or {})
+    compute.driver.migrate_disk_and_power_off(
+        compute.specs.make(instance),
+        compute.specs.make(new),
+        order.args["destination"],
+        timeout,
+        compute.options.shutdown_retry_interval,
+        Reporter(compute, instance.uuid, MIGRATING, "disk"),
+    )
+    return Outcome(
+        {
+            "task_state": MIGRATED,
+            "host": migration.dest_compute,
+            "node": migration.dest_node,
+            "availability_zone": order.args.get("dest_zone") or instance.availability_zone,
+        },
+        also=[moves.note(migration.uuid, status="post-migrating")],
+        order=OrderDraft("finish_resize", migration.dest_compute, dict(order.args)),
+    )
+
+
+def _migrating(compute: Compute, order: WorkOrder) -> Sequence[Part]:
+    return [moves.note(order.args["migration"], status="migrating")]
+
+
+def resize_failed(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> Failure:
+    """Rolled back before the guest was touched: as it was. Anything later: ERROR, with the disks still here."""
+    uuid = order.args["migration"]
+    power = compute.last_power_state(instance)
+    vm_state = old_vm_state(instance) if isinstance(error, ResizeError) else VmState.ERROR
+    also = [moves.note(uuid, status="error"), moves.return_to_source(uuid), *discard_elsewhere(compute, order)]
+    return Failure({"vm_state": vm_state, "task_state": None, "power_state": power}, also=also)
+
+
+def discard_elsewhere(compute: Compute, order: WorkOrder) -> list[Part]:
+    """The destination removes what came; on the same host the source's roll back has done so."""
+    dest = migration_of(compute, order).dest_compute
+    if dest in (None, compute.host):
+        return []
+    return [also_order(order.ctx, OrderDraft("discard_migrated", dest, dict(order.args)))]
+
+
+def finish_resize(compute: Compute, order: WorkOrder, instance: Instance) -> Outcome:
+    """At the destination: a guest of the new sizes, which waits to be confirmed or reverted."""
+    migration = migration_of(compute, order)
+    new = with_flavor(instance, migration.new_flavor)
+    compute.driver.finish_migration(compute.specs.make(new), power_on=was_running(instance))
+    compute.moved(instance.uuid)
+    return Outcome(
+        {
+            "vm_state": VmState.RESIZED,
+            "task_state": None,
+            "flavor": new.flavor,
+            "power_state": compute.power_state(instance.uuid),
+            "launched_at": compute.now(),
+        },
+        also=[moves.note(migration.uuid, status="finished")],
+    )
+
+
+def finish_failed(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> Failure:
+    """ERROR at the destination with the old flavor; a hard reboot may revive it there, the source keeps its copy."""
+    uuid = order.args["migration"]
+    power = compute.last_power_state(instance)
+    also = [moves.note(uuid, status="error"), moves.stay_at_destination(uuid)]
+    return Failure({"vm_state": VmState.ERROR, "task_state": None, "power_state": power}, also=also)
+
+
+# the end -------------------------------------------------------------------------------------------------------------
+def confirm_resize(compute: Compute, order: WorkOrder, instance: Instance) -> Outcome:
+    """At the source: forget what was set aside; the server is what it has become."""
+    migration = migration_of(compute, order)
+    old = with_flavor(instance, migration.old_flavor)
+    compute.driver.confirm_migration(compute.specs.make(old), same_host=instance.host == compute.host)
+    stopped = instance.power_state == PowerState.SHUTDOWN
+    return Outcome(
+        {"vm_state": VmState.STOPPED if stopped else VmState.ACTIVE, "system_metadata": {OLD_VM_STATE: None}},
+        also=[moves.note(migration.uuid, status="confirmed"), moves.keep_destination(migration.uuid)],
+    )
+
+
+def confirm_failed(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> Failure:
+    """ERROR; what is held stays held for whoever looks after it."""
+    uuid = order.args["migration"]
+    also = [moves.note(uuid, status="error"), moves.keep_destination(uuid)]
+    return Failure({"vm_state": VmState.ERROR}, also=also)
+
+
+def revert_resize(compute: Compute, order: WorkOrder, instance: Instance) -> Outcome:
+    """At the destination: the guest of the new sizes goes."""
+    migration = migration_of(compute, order)
+    compute.driver.discard_migrated(compute.specs.make(instance))
+    next_order = OrderDraft("finish_revert_resize", migration.source_compute, dict(order.args))
+    return Outcome({"task_state": REVERTING}, order=next_order)
+
+
+def _back_home(compute: Compute, order: WorkOrder) -> Sequence[Part]:
+    """From the first step on the server is the source's again: whatever interrupts, its host looks after it."""
+    migration = migration_of(compute, order)
+
+    def part(tx: Any, instance: Instance) -> Mapping[str, Any]:
+        return {
+            "host": migration.source_compute,
+            "node": migration.source_node,
+            "flavor": dict(migration.old_flavor or instance.flavor),
+        }
+
+    return [part, moves.return_to_source(migration.uuid), *bind_here(compute, order)]
+
+
+def finish_revert_resize(compute: Compute, order: WorkOrder, instance: Instance) -> Outcome:
+    """At the source: what was set aside is the guest again; one that was stopped is stopped the ordinary way."""
+    running = was_running(instance)
+    compute.driver.finish_revert_migration(compute.specs.make(instance), power_on=running)
+    compute.moved(instance.uuid)
+    updates: Updates = {
+        "vm_state": VmState.ACTIVE,
+        "task_state": None if running else TaskState.POWERING_OFF,
+        "power_state": compute.power_state(instance.uuid),
+        "launched_at": compute.now(),
+        "system_metadata": {OLD_VM_STATE: None},
+    }
+    stop = None if running else OrderDraft("stop_instance", compute.host, {"clean_shutdown": False})
+    return Outcome(updates, also=[moves.note(order.args["migration"], status="reverted")], order=stop)
+
+
+def revert_failed(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> Failure:
+    """ERROR where it is."""
+    power = compute.last_power_state(instance)
+    uuid = order.args["migration"]
+    also: list[Part] = [moves.note(uuid, status="error")]
+    if order.method == "revert_resize":
+        also.append(moves.keep_destination(uuid))
+    return Failure({"vm_state": VmState.ERROR, "task_state": None, "power_state": power}, also=also)
+
+
+def discard_migrated(compute: Compute, order: WorkOrder, instance: Instance) -> None:
+    """At a destination that was given up: remove what came, unless the server lives here after all."""
+    if instance.host != compute.host or instance.deleted:
+        compute.driver.discard_migrated(compute.specs.make(instance))
+
+
+_tasks = frozenset
+WORKS: Mapping[str, Work] = {
+    "prep_resize": Work("compute_prep_resize", _tasks({PREP}), prep_resize, prep_failed),
+    "resize_instance": Work(
+        "compute_resize_instance",
+        _tasks({PREP, MIGRATING}),
+        resize_instance,
+        resize_failed,
+        first=lambda order: {"task_state": MIGRATING},
+        first_also=_migrating,
+    ),
+    "finish_resize": Work(
+        "compute_finish_resize",
+        _tasks({MIGRATED, FINISH}),
+        finish_resize,
+        finish_failed,
+        first=lambda order: {"task_state": FINISH},
+        first_also=bind_here,
+    ),
+    "confirm_resize": Work("compute_confirm_resize", _tasks({None}), confirm_resize, confirm_failed),
+    "revert_resize": Work("compute_revert_resize", _tasks({REVERTING}), revert_resize, revert_failed),
+    "finish_revert_resize": Work(
+        "compute_finish_revert_resize",
+        _tasks({REVERTING}),
+        finish_revert_resize,
+        revert_failed,
+        first_also=_back_home,
+    ),
+}
