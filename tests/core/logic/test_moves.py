@@ -162,8 +162,8 @@ def test_what_can_never_be_resized_is_refused_at_once(
 def test_a_resize_beyond_the_quota_is_refused(house: House) -> None:
     ctx = house.ctx("demo", "demo")
     server = house.create(ctx=ctx)
+    house.conductor.set_quota(ctx.project_id or "", {"ram": 1024})
     with pytest.raises(QuotaExceeded, match="Quota exceeded for ram: Requested 16256, but already used 128 of 1024"):
-        house.conductor.set_quota(ctx.project_id or "", {"ram": 1024})
         house.act(server.uuid, "resize", {"flavorRef": "5"}, ctx=ctx)
     assert not house.conductor.migrations()
 
@@ -379,7 +379,9 @@ def test_a_live_migration_that_fails_leaves_the_guest_running_where_it_was(
 
 
 def long_migration(make_house: Callable[..., House]) -> tuple[House, Instance]:
-    house = make_house("node1", "node2", fake=FakeOptions(boot_seconds=0, watch_seconds=3600, migration_seconds=30))
+    house = make_house(
+        "node1", "node2", fake=FakeOptions(boot_seconds=0, watch_seconds=3600, live_migration_mb_per_second=4)
+    )
     server = house.create()
     house.act(server.uuid, "os-migrateLive", AUTO, settle=False)
     wait_for_status(house, server.uuid, "running")
@@ -410,9 +412,10 @@ def test_a_force_complete_brings_it_there(make_house: Callable[..., House]) -> N
     house.act(server.uuid, "force_complete")
     after = house.server(server.uuid)
     assert (after.vm_state, after.task_state, after.host) == ("active", None, other(house, server))
+    house.conductor.step(server.uuid, updates={"task_state": "migrating"})
+    asked = {"migration_id": migration(house, server.uuid).id}
     with pytest.raises(InvalidMigrationState, match=r"is completed\. Cannot abort live migration"):
-        house.conductor.step(server.uuid, updates={"task_state": "migrating"})
-        house.act(server.uuid, "abort live migration", {"migration_id": migration(house, server.uuid).id})
+        house.act(server.uuid, "abort live migration", asked)
 
 
 def test_a_delete_ends_a_live_migration(make_house: Callable[..., House]) -> None:
@@ -556,18 +559,13 @@ def test_the_end_of_a_resize_that_was_interrupted_is_carried_out(
     assert sum(memory for _, memory in used(house).values()) == after.flavor["memory_mb"]
 
 
+_LIVE_CALLS = ("pre_live_migration", "live_migration", "post_live_migration", "post_live_migration_at_destination")
 LIVE_CRASHES = [
-    (method, when)
-    for method in (
-        "check_can_live_migrate_destination",
-        "check_can_live_migrate_source",
-        "pre_live_migration",
-        "live_migration",
-        "post_live_migration",
-        "post_live_migration_at_destination",
-    )
-    for when in ("before", "after")
-] + [("live_migration", "middle")]
+    ("check_can_live_migrate_destination", "before"),
+    ("check_can_live_migrate_source", "before"),
+    *((method, when) for method in _LIVE_CALLS for when in ("before", "after")),
+    ("live_migration", "middle"),
+]
 
 
 @pytest.mark.parametrize(("method", "when"), LIVE_CRASHES)
