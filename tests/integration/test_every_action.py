@@ -98,8 +98,8 @@ def test_power_freeze_lock_and_metadata(report: Report) -> None:
     report.house.until_log(report.uuid, "login:")
     act("reboot SOFT", server("reboot"), "ACTIVE", RUNNING, SOFT)
     act("reboot HARD", server("reboot", "--hard"), "ACTIVE", RUNNING, HARD)
-    act("reset state", server("set", "--state", "error"), "ERROR", RUNNING, [])
-    act("reset state", server("set", "--state", "active"), "ACTIVE", RUNNING, [])
+    act("reset state", server("set", "--state", "error", "--auto-approve"), "ERROR", RUNNING, [])
+    act("reset state", server("set", "--state", "active", "--auto-approve"), "ACTIVE", RUNNING, [])
     report.house.until_log(report.uuid, "login:")
     act("crash dump", server("dump", "create"), "ACTIVE", RUNNING, [])
     report.house.until_log(report.uuid, "NMI")
@@ -136,7 +136,7 @@ def test_resize_with_confirm_and_revert(report: Report) -> None:
     number = domain_id(report)
     act("resize (smaller disk)", server("resize", "--flavor", "m1.tiny"), "ACTIVE", RUNNING, RESIZE[:2])
     assert domain_id(report) == number
-    newest = json.loads(report.house.ok("server", "event", "list", report.uuid, "-f", "json"))[0]
+    newest = json.loads(report.house.ok("server", "event", "list", "--long", report.uuid, "-f", "json"))[0]
     assert (newest["Action"], newest["Message"]) == ("resize", "Error")
     event = report.house.ok("server", "event", "show", report.uuid, newest["Request ID"], "-f", "json")
     assert "Resize error: Unable to resize disk down." in event
