@@ -126,6 +126,9 @@ _EVENTS = {
 }
 
 
+_CONSOLE_SECONDS = 30.0
+
+
 class _Attachment:
     """The two directions between a terminal and a guest."""
 
@@ -135,6 +138,7 @@ class _Attachment:
         self.filter = TerminalFilter()
         self.done = threading.Event()
         self.was_off = False  # the first "on" says nothing new
+        self.known = threading.Event()  # the guest's console is there, or it was said why not
         self.reason = _("Detached.")
 
     def run(self) -> str:
@@ -183,6 +187,8 @@ class _Attachment:
         from tuinova.client import ClientError
 
         try:
+            # A person sees the console come and types then; what a script has ready would be too early and lost.
+            self.known.wait(_CONSOLE_SECONDS)
             while chunk := os.read(sys.stdin.fileno(), 4096):
                 self.console.send(chunk)
             # The guest's answer to the last line is still on its way.
@@ -201,12 +207,15 @@ class _Attachment:
         except OSError:
             self.reason = _("This terminal is gone.")
         self.done.set()
+        self.known.set()
 
     def _show(self, frame: bytes | dict[str, Any]) -> None:
         if isinstance(frame, bytes):
             os.write(sys.stdout.fileno(), self.filter.feed(frame))
             return
         event = str(frame.get("event", ""))
+        if event != "connecting":
+            self.known.set()
         if event == "connecting" or (event == "on" and not self.was_off):
             return
         self.was_off = event != "on"
