@@ -24,7 +24,7 @@ from tuinova_guest.kernel import load_kernel  # noqa: E402
 from tuinova_guest.packages import AptSource, DirectorySource, Package, Source, closure  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
-VERSION = "1.0"
+VERSION = "1.1"
 MIN_RAM = 96
 DISK_SIZE = 112 * disk.MIB
 UEC_SIZE = 32 * disk.MIB
@@ -33,7 +33,7 @@ UEC_UUID = "6b1f0c1e-7475-696e-6f76-612d75656330"
 
 # Debian's and Ubuntu's smallest kernel for virtual machines, in the order of preference.
 KERNELS = ("linux-image-cloud-amd64", "linux-image-virtual", "linux-image-generic", "linux-image-amd64")
-PROGRAM_PACKAGES = (("busybox-static",), ("e2fsprogs",), ("dropbear-bin",))
+PROGRAM_PACKAGES = (("busybox-static",), ("e2fsprogs",), ("dropbear-bin",), ("qemu-guest-agent",))
 GRUB_PACKAGES = (("grub-common",), ("grub-pc-bin",))
 GRUB_MODULES = Path("/usr/lib/grub/i386-pc")
 """What the system has is used; otherwise GRUB's packages are downloaded and used unpacked."""
@@ -85,6 +85,7 @@ def build(work: Path, files: dict[str, Path], kernel_packages: list[str]) -> Non
     tree.file("boot/vmlinuz", kernel.image)
     tree.file("boot/initrd.img", ramdisk)
     tree.file("boot/grub/grub.cfg", (HERE / "grub.cfg").read_bytes())
+    tree.file("boot/grub/grubenv", disk.GRUB_ENVIRONMENT)
     disk.make_ext4(tree, work / "root.ext4", DISK_SIZE, ROOT_UUID, work)
     boot, core = make_grub(files, work)
     disk.make_disk(work / "root.ext4", work / "disk.raw", boot, core)

@@ -24,7 +24,11 @@ _GRUB_MODULES = (
     "terminal",
     "echo",
     "boot",
+    "datehook",
+    "loadenv",
 )
+# GRUB never makes this file longer or shorter: it writes into its sectors.
+GRUB_ENVIRONMENT = b"# GRUB Environment Block\n".ljust(1024, b"#")
 
 # Said here instead of taken from the machine's own file: GRUB and older kernels must be able to read it.
 _MKE2FS_CONF = """[defaults]

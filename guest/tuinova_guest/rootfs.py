@@ -21,6 +21,7 @@ PROGRAMS = {
     "dropbear": "usr/sbin/dropbear",
     "dropbearkey": "usr/bin/dropbearkey",
     "dbclient": "usr/bin/dbclient",
+    "qemu-ga": "usr/sbin/qemu-ga",
 }
 # What the boot scripts call; a distribution may build its busybox with less.
 _APPLETS = (

@@ -1,6 +1,9 @@
 """The demo guest on a real (emulated) machine. One boot serves several checks: it costs seconds."""
 
+import base64
+import json
 import re
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -143,6 +146,7 @@ def test_prompt_is_on_the_screen_too_and_ssh_lets_in(disk: Path, tmp_path: Path)
         assert console.run("DROPBEAR_PASSWORD=gocubsgo dbclient -y cirros@127.0.0.1 hostname")[1].endswith(
             "tuinova-demo"
         )
+        assert console.run("pidof qemu-ga")[0] == 1  # no channel, no agent
         key = "dropbearkey -t ed25519 -f key | grep ^ssh >>.ssh/authorized_keys"
         reach = "dbclient -y -i key cirros@127.0.0.1 id -un"
         assert console.run(f"mkdir -pm 700 .ssh; {key}; {reach}")[1].endswith("cirros")
@@ -150,3 +154,74 @@ def test_prompt_is_on_the_screen_too_and_ssh_lets_in(disk: Path, tmp_path: Path)
         shown = machine.console.run("sudo dd if=/dev/vcs1 2>/dev/null | fold -w 80 | sed 's/ *$//'")[1]
     assert re.search(BANNER, shown)
     assert re.search(r"^tuinova-demo login:", shown, re.MULTILINE)
+
+
+class Agent:
+    """The host's end of the guest agent's channel."""
+
+    def __init__(self, path: Path) -> None:
+        self.line = socket.socket(socket.AF_UNIX)
+        self.line.connect(str(path))
+        self.received = b""
+
+    def ask(self, command: str, seconds: float = 60, **arguments: object) -> dict[str, Any] | None:
+        """The answer; None when there is none in time."""
+        self.line.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+        self.line.settimeout(seconds)
+        try:
+            while b"\n" not in self.received:
+                self.received += self.line.recv(4096)
+        except TimeoutError:
+            return None
+        answer, _, self.received = self.received.partition(b"\n")
+        found: dict[str, Any] = json.loads(answer)
+        return found
+
+    def meet(self, number: int) -> None:
+        """Until it answers: what is said to a port that nobody has opened yet is lost."""
+        for _ in range(60):
+            if self.ask("guest-sync", 2, id=number) == {"return": number}:
+                return
+        raise AssertionError("the agent does not answer")
+
+
+def test_the_agent_sets_passwords_and_freezes(disk: Path, tmp_path: Path) -> None:
+    options = ["-device", "virtio-serial", "-chardev", f"socket,id=agent,path={tmp_path}/agent,server=on,wait=off"]
+    options += ["-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"]
+    with Machine(tmp_path, [disk], options=options) as machine:
+        machine.console.login()
+        agent = Agent(tmp_path / "agent")
+        agent.meet(7)
+        secret = base64.b64encode(b"a\\b:c d$(id)").decode()
+        assert agent.ask("guest-set-user-password", username="root", password=secret, crypted=False) == {"return": {}}
+        refused = agent.ask("guest-set-user-password", username="nobody-else", password=secret, crypted=False)
+        assert refused is not None
+        assert "error" in refused
+        assert agent.ask("guest-fsfreeze-freeze") == {"return": 1}
+        assert agent.ask("guest-fsfreeze-status") == {"return": "frozen"}
+        assert agent.ask("guest-fsfreeze-thaw") == {"return": 1}
+        machine.console.send("exit\n")
+        machine.console.login("root", "a\\b:c d$(id)")
+        assert machine.console.run("id -u") == (0, "0")
+        # Killed, it is back: nobody else would thaw.
+        assert machine.console.run("kill -9 $(pidof qemu-ga)")[0] == 0
+        agent.meet(8)
+
+
+@pytest.mark.parametrize("first", ["own", "rescue"])
+def test_of_two_disks_of_one_image_the_one_that_booted_is_root(guest_cache: Path, tmp_path: Path, first: str) -> None:
+    """A rescue: same file system, same label, same identity; the boot order says which one it is."""
+    order = ["own", "rescue"] if first == "own" else ["rescue", "own"]
+    options: list[str] = []
+    for name in order:
+        path = overlay(
+            guest_cache / "tuinova-demo.qcow2", tmp_path / f"{name}.qcow2", "200M" if name == "rescue" else "1G"
+        )
+        options += ["-drive", f"file={path},if=none,id={name},format=qcow2"]
+        options += ["-device", f"virtio-blk-pci,drive={name}" + (",bootindex=1" if name == "rescue" else "")]
+    with Machine(tmp_path, [], options=options) as machine:
+        root, other = ("vdb1", "vda1") if first == "own" else ("vda1", "vdb1")
+        machine.console.expect(f"another system's disk is here: sudo mount /dev/{other} /mnt")
+        machine.console.expect(rf"root disk /dev/{root}: 1\d\d\.\d+M")
+        machine.console.login()
+        assert machine.console.run(f"sudo mount /dev/{other} /mnt && ls /mnt/etc/inittab") == (0, "/mnt/etc/inittab")

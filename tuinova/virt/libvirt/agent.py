@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import libvirt
 
+from tuinova.core.errors import QemuGuestAgentNotEnabled
 from tuinova.virt.driver import DriverError, GuestSpec
 from tuinova.virt.libvirt.errors import connection_broken, words
 from tuinova.virt.libvirt.guest_xml import is_true, properties
@@ -29,6 +30,23 @@ SILENT = frozenset(
 def has_channel(guest: GuestSpec) -> bool:
     """Whether the guest's image asks for the agent's channel."""
     return is_true(properties(guest).get("hw_qemu_guest_agent"))
+
+
+def set_password(domain: libvirt.virDomain, guest: GuestSpec, password: str) -> None:
+    """Nova's set_admin_password."""
+    if not has_channel(guest):
+        raise QemuGuestAgentNotEnabled()
+    is_windows = properties(guest).get("os_type") == "windows"
+    user = properties(guest).get("os_admin_user") or ("Administrator" if is_windows else "root")
+    try:
+        domain.agentSetResponseTimeout(ANSWER_SECONDS, 0)
+        domain.setUserPassword(user, password, 0)
+    except libvirt.libvirtError as error:
+        if connection_broken(error):
+            raise
+        if error.get_error_code() in SILENT:
+            raise QemuGuestAgentNotEnabled() from error
+        raise DriverError(reason=words(error)) from error
 
 
 @contextmanager

@@ -156,9 +156,10 @@ class ColdMigrations:
             raise DriverError(reason=f"no files of guest {guest.uuid} were brought here")
         if domain is not None:
             power.force_off(domain, guest.uuid)
-        self._disks.adopt(guest, files, Path(note.instances) if note else None)
         if note is not None:
+            # First: if the rest fails, a hard reboot may still make it a guest, which the source must not throw away.
             move_notes.write(files.directory, FROM, MoveNote(note.instances, taken=True))
+        self._disks.adopt(guest, files, Path(note.instances) if note else None)
         self._settle(guest, power_on=power_on)
 
     def discard(self, guest: GuestSpec) -> None:

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 
-from tuinova.core.errors import ConsoleNotAvailable
+from tuinova.core.errors import ConsoleNotAvailable, SetAdminPasswdNotSupported
 from tuinova.virt.driver import (
     BootImages,
     ComputeDriver,
@@ -26,7 +26,7 @@ from tuinova.virt.driver import (
     Progress,
     RebootType,
 )
-from tuinova.virt.libvirt import console, console_log, layout, power, resources
+from tuinova.virt.libvirt import agent, console, console_log, diagnostics, layout, power, resources
 from tuinova.virt.libvirt.cold_migration import ColdMigrations
 from tuinova.virt.libvirt.connection import Connection
 from tuinova.virt.libvirt.errors import translated
@@ -275,6 +275,23 @@ class LibvirtDriver(ComputeDriver):
     def finish_revert_migration(self, guest: GuestSpec, *, power_on: bool) -> None:
         """See the contract."""
         self._lasting(guest.uuid, lambda: self._cold_migrations.revert(guest, power_on=power_on))
+
+    # other doings ----------------------------------------------------------------------------------------------------
+    def inject_nmi(self, uuid: str) -> None:
+        """See the contract."""
+        with self._errors(uuid):
+            power.inject_nmi(self._host.find(uuid), uuid)
+
+    def set_admin_password(self, guest: GuestSpec, password: str) -> None:
+        """See the contract; an agent that is silent counts as none."""
+        if self.virt_type not in ("kvm", "qemu"):
+            raise SetAdminPasswdNotSupported()
+        self._lasting(guest.uuid, lambda: agent.set_password(self._host.find(guest.uuid), guest, password))
+
+    def diagnostics(self, guest: GuestSpec) -> Mapping[str, Any]:
+        """See the contract."""
+        files = self._guests.files(guest.uuid)
+        return self._lasting(guest.uuid, lambda: diagnostics.read(self._host, guest, files.started))
 
     # console ---------------------------------------------------------------------------------------------------------
     def console_output(self, uuid: str, all_boots: bool = False) -> bytes:

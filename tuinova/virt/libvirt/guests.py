@@ -58,6 +58,7 @@ class Guests:
             domain = self.define(guest, files)
             console_log.begin_boot(files, self.options.keep_boot_logs)
             self._start_while_plugging(guest, domain)
+            files.started.touch()
         except BaseException:
             self._undo(guest.uuid)
             raise
@@ -127,6 +128,7 @@ class Guests:
         """Start as it is defined, with an empty console log."""
         console_log.begin_boot(files, self.options.keep_boot_logs)
         power.start(domain, self.options.start_timeout)
+        files.started.touch()
 
     # power -----------------------------------------------------------------------------------------------------------
     def power_off(self, uuid: str, timeout: int, retry_interval: int) -> None:

@@ -68,6 +68,11 @@ class InstanceFiles:
             for path in self.directory.glob(pattern):
                 path.unlink(missing_ok=True)
 
+    @property
+    def started(self) -> Path:
+        """Its time is that of the guest's last start."""
+        return self.path("started")
+
     def make(self) -> None:
         """An empty directory; what a failed build left there goes."""
         self.remove()

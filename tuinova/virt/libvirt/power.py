@@ -7,7 +7,12 @@ import time
 
 import libvirt
 
-from tuinova.core.errors import InstancePowerOffFailure, InstancePowerOnFailure
+from tuinova.core.errors import (
+    InstanceNotRunning,
+    InstancePowerOffFailure,
+    InstancePowerOnFailure,
+    TriggerCrashDumpNotSupported,
+)
 from tuinova.core.states import PowerState
 from tuinova.virt.libvirt.errors import connection_broken, words
 
@@ -117,6 +122,21 @@ def wait_running(domain: libvirt.virDomain, timeout: int) -> None:
         if time.monotonic() > deadline:
             raise InstancePowerOnFailure(reason=f"the guest did not run within {timeout} s")
         time.sleep(POLL)
+
+
+def inject_nmi(domain: libvirt.virDomain, uuid: str) -> None:
+    """A non-maskable interrupt."""
+    if state_of(domain) not in (PowerState.RUNNING, PowerState.PAUSED):
+        raise InstanceNotRunning(instance_id=uuid)
+    try:
+        domain.injectNMI(0)
+    except libvirt.libvirtError as error:
+        code = error.get_error_code()
+        if code in (libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_OPERATION_UNSUPPORTED):
+            raise TriggerCrashDumpNotSupported() from error
+        if code == libvirt.VIR_ERR_OPERATION_INVALID:
+            raise InstanceNotRunning(instance_id=uuid) from error
+        raise
 
 
 def soft_reboot(domain: libvirt.virDomain, timeout: int) -> bool | None:
