@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import LabError, PrivateLibvirt
+from tests.lab import LabError, LibvirtHosts, PrivateLibvirt
 from tuinova.virt.libvirt.driver import LibvirtDriver
 
 
@@ -24,6 +24,16 @@ def private_libvirt() -> Iterator[PrivateLibvirt]:
             yield lab
     except LabError as error:
         pytest.fail(f"no private libvirt: {error}", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def libvirt_hosts() -> Iterator[LibvirtHosts]:
+    """Two hosts between which guests migrate: each has `.uri`, `.peer_uri`, `.name`, `.virsh()`, `.kill()`."""
+    try:
+        with LibvirtHosts(2) as hosts:
+            yield hosts
+    except LabError as error:
+        pytest.fail(f"no libvirt hosts: {error}", pytrace=False)
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ for part in etc:/etc/libvirt varlib:/var/lib/libvirt cache:/var/cache/libvirt lo
   mkdir -p "${part#*:}"
   mount --bind "$lab/${part%%:*}" "${part#*:}"
 done
+# The names of hosts that are linked with this one.
+if [ -e "$lab/hosts" ]; then mount --bind "$lab/hosts" /etc/hosts; fi
 # A /dev of our own. A /dev/kvm that exists but does not work makes libvirt probe every QEMU again at each start.
 mount -t tmpfs -o mode=755,nosuid tmpfs /run/lab-dev
 for node in /dev/*; do

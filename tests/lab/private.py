@@ -69,6 +69,7 @@ class PrivateLibvirt:
         self.directory = directory or Path(tempfile.mkdtemp(prefix=PREFIX, dir="/tmp"))
         self.hostname = hostname
         self.root = os.geteuid() == 0
+        self.libvirtd_arguments: tuple[str, ...] = ()
         self.pids: dict[str, int] = {}
 
     # where things are ------------------------------------------------------------------------------------------------
@@ -127,7 +128,7 @@ class PrivateLibvirt:
     def _make_namespaces(self) -> None:
         for part in ("etc/qemu/networks", "varlib", "cache", "log", "run"):
             (self.directory / part).mkdir(parents=True, exist_ok=True)
-        (self.directory / "etc/libvirtd.conf").write_text(f'host_uuid = "{uuid.uuid4()}"\nauth_unix_rw = "none"\n')
+        (self.directory / "etc/libvirtd.conf").write_text(self._configuration())
         # No AppArmor or SELinux labels: the profiles of the host know only the host's directories.
         (self.directory / "etc/qemu.conf").write_text('security_driver = "none"\n')
         # As a distribution's package leaves it: defined, and off.
@@ -139,6 +140,10 @@ class PrivateLibvirt:
         command = ["unshare", "--mount", "--uts", "--net", "--propagation", "private"]
         self._spawn("holder", [*command, "sh", str(script), str(self.directory), self.hostname, kvm])
         self._wait(ready.exists, "the namespaces", 20, "holder")
+
+    def _configuration(self) -> str:
+        """libvirtd.conf."""
+        return f'host_uuid = "{uuid.uuid4()}"\nauth_unix_rw = "none"\n'
 
     def _make_session_directories(self) -> None:
         for part in ("run/libvirt", "config/libvirt", "cache", "data", "home"):
@@ -183,7 +188,7 @@ class PrivateLibvirt:
 
     def start_libvirtd(self) -> None:
         """libvirtd; returns when it answers (the first time it looks at every QEMU: 2 s)."""
-        self._daemon("libvirtd", "libvirtd")
+        self._daemon("libvirtd", "libvirtd", *self.libvirtd_arguments)
         self._wait(self.answers, "libvirtd", 60, "libvirtd")
 
     def answers(self) -> bool:
