@@ -20,12 +20,12 @@ def _view(**values: Any) -> dict[str, Any]:
         (_view(status="ACTIVE", task_state=None), "ACTIVE", None),
         (
             _view(task_progress={"what": "disk", "done": 512 << 20, "total": 2 << 30}),
-            "RESIZE (resize_migrating), disk: 512 MiB of 2 GiB",
+            "resize_migrating, disk: 512 MiB of 2 GiB",
             0.25,
         ),
         (
             _view(status="MIGRATING", task_state="migrating", task_progress={"what": "memory", "done": 9, "total": 6}),
-            "MIGRATING (migrating), memory: 9 B of 6 B",
+            "migrating, memory: 9 B of 6 B",
             1.0,
         ),
         (_view(task_progress={"what": "disk", "done": 1, "total": 0}), "RESIZE (resize_migrating)", None),

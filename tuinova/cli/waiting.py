@@ -34,14 +34,13 @@ def human_bytes(size: float) -> str:
 
 
 def progress_text(view: View) -> str:
-    """`RESIZE (resize_migrating), disk: 123 MiB of 2 GiB`."""
+    """`RESIZE (resize_prep)`; `resize_migrating, disk: 1 MiB of 2 GiB` once bytes are counted, to fit beside a bar."""
     task, moved = view["task_state"], view.get("task_progress")
-    text = view["status"] + (f" ({task})" if task else "")
     if not task or not isinstance(moved, Mapping) or not moved.get("total"):
-        return clean(text)
+        return clean(view["status"] + (f" ({task})" if task else ""))
     what = str(moved.get("what") or "")
     done = _("{done} of {total}").format(done=human_bytes(moved.get("done") or 0), total=human_bytes(moved["total"]))
-    return clean(f"{text}, {_(_WHAT.get(what, what))}: {done}")
+    return clean(f"{task}, {_(_WHAT.get(what, what))}: {done}")
 
 
 def progress_share(view: View) -> float | None:
@@ -65,7 +64,7 @@ class _Bar:
 
             self._bar = Progress(
                 TextColumn("{task.fields[who]}", markup=False),
-                BarColumn(bar_width=24),
+                BarColumn(bar_width=16),
                 TextColumn("{task.fields[state]}", markup=False),
                 TimeElapsedColumn(),
                 console=Console(stderr=True),
