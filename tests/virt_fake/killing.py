@@ -1,8 +1,8 @@
 """Kills a process before each change that a call makes to the file system, and looks at what is left.
 
 `python -m tests.virt_fake.killing SCENARIO DIRECTORY` is what the test runs: a process without threads, so that it can
-fork a child for each moment. A child prepares hosts and a guest, one calls and is killed by itself before its n-th
-change, one checks that the guest lives on and that the call can be repeated or taken back.
+fork children for each moment: one calls and is killed by itself before its n-th change, one checks that the guest lives
+on and that the call can be repeated or taken back.
 """
 
 from __future__ import annotations
@@ -336,32 +336,30 @@ def _die_before(number: int, directory: Path) -> None:
     sys.addaudithook(hook)
 
 
-def _prepare(place: Path, step: Step) -> None:
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
-    step(Lab(place))
-
-
 def _call(place: Path, step: Step, number: int) -> None:
     lab = Lab(place)
     _die_before(number, place)
     step(lab)
 
 
-def _check(place: Path, step: Step) -> None:
+def _do(place: Path, step: Step) -> None:
     step(Lab(place))
 
 
 def main(name: str, directory: Path) -> int:
     """Kill at each moment and check each way on; prints how many moments there were."""
-    scenario, place = SCENARIOS[name], directory / "lab"
+    scenario, place, template = SCENARIOS[name], directory / "lab", directory / "template"
+    place.mkdir()
+    if _in_child(_do, place, scenario.prepare):
+        return 2
+    place.rename(template)
     for number in itertools.count(1):
         ends = set()
         for check in scenario.checks:
-            if _in_child(_prepare, place, scenario.prepare):
-                return 2
+            shutil.rmtree(place, ignore_errors=True)
+            shutil.copytree(template, place)
             ends.add(_in_child(_call, place, scenario.call, number))
-            if not ends <= {0, -signal.SIGKILL} or _in_child(_check, place, check):
+            if not ends <= {0, -signal.SIGKILL} or _in_child(_do, place, check):
                 print(f"{name}: killed before change {number}, then {check.__qualname__}", file=sys.stderr)
                 return 1
         if ends == {0}:

@@ -60,7 +60,12 @@ class Move:
 
 @pytest.fixture(params=["one host", "two hosts"])
 def move(
-    request: pytest.FixtureRequest, make_driver: Callable[..., FakeDriver], spec: Spec, make_sink: Any, told: list[Any]
+    request: pytest.FixtureRequest,
+    make_driver: Callable[..., FakeDriver],
+    spec: Spec,
+    make_sink: Any,
+    told: list[Any],
+    wait_until: Callable[..., None],
 ) -> Move:
     """A running guest with a note on its disk and a boot behind it."""
     source = make_driver(host="cmp1")
@@ -72,6 +77,7 @@ def move(
     stream = source.open_console(guest.uuid, make_sink())
     stream.write(LOGIN + b"echo kept > note; echo gone > /tmp/x\r")
     stream.close()
+    wait_until(lambda: len(told) == 3)
     told.clear()
     return Move(source, to, guest)
 

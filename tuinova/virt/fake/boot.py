@@ -56,14 +56,14 @@ _INIT = (
 
 
 @cache
-def _template() -> tuple[str, ...]:
-    lines = [_FIRMWARE]
+def _template() -> tuple[tuple[float, str], ...]:
+    """Each line with the stamp of the kernel in seconds; below 0 it has none."""
+    lines = [(-1.0, _FIRMWARE)]
     for number, text in enumerate(_KERNEL):
         # The stamps of a kernel that takes 1.2 s, whatever this guest's clock does.
-        stamp = 0.0 if number < 9 else 1.2 * (number - 8) / (len(_KERNEL) - 8)
-        lines.append(f"[{stamp:12.6f}] {text}\r\n")
-    lines.extend(f"{text}\r\n" for text in _INIT)
-    lines.append("\r\n" + ISSUE + "%(hostname)s login: ")
+        lines.append((0.0 if number < 9 else 1.2 * (number - 8) / (len(_KERNEL) - 8), f"{text}\r\n"))
+    lines.extend((-1.0, f"{text}\r\n") for text in _INIT)
+    lines.append((-1.0, "\r\n" + ISSUE + "%(hostname)s login: "))
     return tuple(lines)
 
 
@@ -86,8 +86,13 @@ def boot_text(
     vcpus: int,
     disks: Sequence[tuple[str, int]],
     address: str | None,
+    began: float = 0.0,
 ) -> str:
-    """Lines `first` up to `last` of the boot text; the last of all is the login prompt. `disks`: name and bytes."""
+    """Lines `first` up to `last` of the boot text; the last of all is the login prompt. `disks`: name and bytes.
+
+    No two boots of a machine have the same stamps: `began`, the guest's clock at the reset, makes them differ.
+    """
+    late = began * 1e6 % 9973 / 1e6
     values = {
         "hostname": hostname,
         "top": min(memory_mb << 20, 0xFFFFFFFF),
@@ -96,4 +101,5 @@ def boot_text(
         "disks": ", ".join(f"[{name}] {size >> 9} 512-byte logical blocks ({size >> 30} GiB)" for name, size in disks),
         "address": address or "no lease",
     }
-    return "".join(line % values for line in _template()[first:last])
+    stamps = (("" if at < 0 else f"[{at + late if at else 0.0:12.6f}] ", line) for at, line in _template()[first:last])
+    return "".join(stamp + line % values for stamp, line in stamps)

@@ -71,8 +71,10 @@ class Faults:
         now = time.monotonic()
         if self._looked[0] != _version or now - self._looked[1] >= _LOOK_SECONDS:
             with self._lock:
-                self._looked = (_version, now)
+                version = _version
                 self._read()
+                # Not before: another thread would take what was known until now for the answer.
+                self._looked = (version, now)
         return bool(self._orders)
 
     def _read(self) -> None:

@@ -123,6 +123,7 @@ class GuestRecord:
             vcpus=self.vcpus,
             disks=[(disk.name, disk.size) for disk in disks.seen(self)],
             address=self.address,
+            began=self.boot_at,
         ).encode()
 
     def unlogged(self, now: float) -> bytes:
