@@ -72,7 +72,7 @@ def keys_page() -> str:
     lines = [HEAD, "# Keys", "", "`?` shows these in the interface, `a` the menu of a server's actions.", ""]
     lines += ["## Actions on servers", "", "| key | in the menu | action | command |", "| --- | --- | --- | --- |"]
     for action in SERVER_ACTIONS:
-        command = command_line(action, "NAME") if action.arguments else ""
+        command = command_line(action, "NAME")
         cells = (key_text(action.key), action.letter, action.label, f"`{command}`" if command else "")
         lines.append("| " + " | ".join(cell(value) for value in cells) + " |")
     sections: dict[str, list[tuple[str, str]]] = {}

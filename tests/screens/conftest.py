@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ sys.path.insert(0, str(Path(__file__).parent))  # for fake_client: tests are imp
 
 from fake_client import NOW, FakeService, mixed_servers
 
+from tuinova.core.states import ACTION_BY_KEY, ACTION_BY_NAME
 from tuinova.screens.app import TuinovaApp
+from tuinova.screens.disk_actions import ATTACHMENTS
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +31,16 @@ def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLORTERM", "truecolor")
     monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def all_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service of the tests does every action that the screens have a way for, whatever this version's does."""
+    later = {action.nova for action in ATTACHMENTS}
+    for table in (ACTION_BY_NAME, ACTION_BY_KEY):
+        for key, row in table.items():
+            if row.name not in later:
+                monkeypatch.setitem(table, key, replace(row, unserved=""))
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tuinova.core.states import ACTION_BY_KEY, ACTION_BY_NAME, GuardFacts, guard
 
 NOW = datetime(2026, 8, 20, 12, 0, 0, tzinfo=UTC).timestamp()
 IMPLIED = {"admin": ["admin", "manager", "member", "reader"], "member": ["member", "reader"], "reader": ["reader"]}
-POWER = {"active": 1, "paused": 3, "stopped": 4, "suspended": 4, "shelved": 4, "error": 0, "building": 0}
+POWER = {"active": 1, "resized": 1, "rescued": 1, "paused": 3, "error": 0, "building": 0}  # else 4: off
 FLAVOR = {"id": "84", "name": "m1.micro", "vcpus": 1, "ram": 128, "disk": 0, "ephemeral": 0, "swap": 0}
 # action: (task while it runs, vm_state after it)
 WALK = {
@@ -29,7 +29,23 @@ WALK = {
     "unpause": ("unpausing", "active"),
     "suspend": ("suspending", "suspended"),
     "resume": ("resuming", "active"),
+    "resize": ("resize_prep", "resized"),
+    "migrate": ("resize_prep", "resized"),
+    "revertResize": ("resize_reverting", "active"),
+    "os-migrateLive": ("migrating", "active"),
+    "evacuate": ("rebuilding", "active"),
+    "rebuild": ("rebuilding", "active"),
+    "rescue": ("rescuing", "rescued"),
+    "unrescue": ("unrescuing", "active"),
+    "shelve": ("shelving", "shelved_offloaded"),
+    "shelveOffload": ("shelving_offloading", "shelved_offloaded"),
+    "unshelve": ("unshelving", "active"),
+    "createImage": ("image_snapshot_pending", "active"),
+    "createBackup": ("image_backup", "active"),
+    "changePassword": ("updating_password", "active"),
+    "restore": ("restoring", "active"),
 }
+MADE_PASSWORD = "wQ3kT9x"
 
 
 def at(seconds_ago: float) -> str:
@@ -149,6 +165,35 @@ class FakeServers:
     def rows(self, all_projects: bool = False) -> list[dict[str, Any]]:
         return self.rows_and_change(all_projects)[0]
 
+    def list(self, **filters: Any) -> list[dict[str, Any]]:
+        self.client.check()
+        shown = {**self.service.servers, **self.service.soft_deleted}
+        wanted = filters.get("status")
+        return [{"id": view["id"]} for view in shown.values() if wanted in (None, view["status"])]
+
+    def row(self, ident: str) -> dict[str, Any]:
+        self.client.check()
+        return self.service.soft_deleted.get(ident) or self._view(ident)
+
+    def migrations(self, ident: str) -> list[dict[str, Any]]:
+        self.client.check()
+        moves = self.service.resources["migrations"]
+        return [one for one in moves if one["instance_uuid"] == ident and one["status"] == "running"]
+
+    def abort_migration(self, ident: str, migration: int) -> None:
+        self.service.requests.append((ident, "abort", migration))
+        if problem := self.service.refusals.get(ident):
+            raise problem
+
+    def force_complete(self, ident: str, migration: int) -> None:
+        self.service.requests.append((ident, "force_complete", migration))
+
+    def diagnostics(self, ident: str) -> dict[str, Any]:
+        self.client.check()
+        if problem := self.service.refusals.get(ident):
+            raise problem
+        return self.service.readings.pop(0) if len(self.service.readings) > 1 else self.service.readings[0]
+
     def get(self, ident: str) -> dict[str, Any]:
         self.client.check()
         view = self._view(ident)
@@ -167,7 +212,7 @@ class FakeServers:
 
     def _view(self, ident: str) -> dict[str, Any]:
         try:
-            return self.service.servers[ident]
+            return self.service.servers.get(ident) or self.service.soft_deleted[ident]
         except KeyError:
             raise ApiError(404, f"Instance {ident} could not be found.", "req-404") from None
 
@@ -201,6 +246,8 @@ class FakeServers:
         elif key in WALK:
             self.service.change(ident, task_state=WALK[key][0])
             self.service.waiting[ident] = WALK[key][1]
+        if key == "rescue":
+            return {"adminPass": (body or {}).get("adminPass", MADE_PASSWORD)}
         return None
 
     def delete(self, ident: str) -> None:
@@ -325,9 +372,11 @@ class FakeResource:
         self.name = name
         self._rows = rows
 
-    def list(self, *_args: Any, **_params: Any) -> list[dict[str, Any]]:
+    def list(self, *_args: Any, **params: Any) -> list[dict[str, Any]]:
         self.client.check()
-        return [dict(row) for row in self._rows]
+        if problem := self.client.service.refusals.get(f"{self.name}.list"):
+            raise problem
+        return [dict(row) for row in self._rows if all(row.get(key, value) == value for key, value in params.items())]
 
     def rows(self) -> list[dict[str, Any]]:
         return self.list()
@@ -370,6 +419,8 @@ class FakeService:
         self.refusals: dict[str, Exception] = {}
         self.waiting: dict[str, str] = {}
         self.logs: dict[str, bytes] = {}
+        self.soft_deleted: dict[str, dict[str, Any]] = {}
+        self.readings: list[dict[str, Any]] = [{}]
         self.action_log: dict[str, list[dict[str, Any]]] = {}
         self.action_events: dict[str, list[dict[str, Any]]] = {}
         self.decisions: dict[str, list[dict[str, Any]]] = {}
@@ -383,6 +434,7 @@ class FakeService:
             "services": [],
             "quotas": [],
             "server_groups": [],
+            "migrations": [],
             "projects": [{"id": "p-admin", "name": "admin"}, {"id": "p-demo", "name": "demo"}],
             "users": [{"id": "u-admin", "name": "admin"}, {"id": "u-demo", "name": "demo"}],
         }
@@ -415,6 +467,16 @@ class FakeService:
 
     def remove(self, ident: str) -> None:
         """A server is gone."""
+        self._publish(ident, "delete", None)
+
+    def soft_delete(self, ident: str) -> None:
+        """A server is deleted but can still be restored: the feed and the lists know it no more."""
+        view = self.servers[ident]
+        self.soft_deleted[ident] = {**view, "vm_state": "soft-delete", "status": "SOFT_DELETED", "power_state": 4}
+        self._publish(ident, "delete", None)
+
+    def announce_gone(self, ident: str) -> None:
+        """The feed tells a server as gone (again)."""
         self._publish(ident, "delete", None)
 
     def announce(self, kind: str, key: str) -> None:

@@ -119,3 +119,110 @@ def tell(service: FakeService) -> None:
         }
     ]
     service.decisions[ident] = [decision()]
+
+
+def flavor(ident: str, name: str, vcpus: int, ram: int, disk: int, **more: Any) -> dict[str, Any]:
+    """A flavor as the API gives it."""
+    sizes = {"vcpus": vcpus, "ram": ram, "disk": disk, "OS-FLV-EXT-DATA:ephemeral": 0, "swap": 0}
+    return {"id": ident, "name": name, **sizes, **more}
+
+
+def host(number: int, **more: Any) -> dict[str, Any]:
+    """A hypervisor as tuinova's own list gives it."""
+    return {
+        "id": f"node-{number}",
+        "hypervisor_hostname": f"kvm-host-{number}",
+        "host": f"kvm-host-{number}",
+        "state": "up",
+        "status": "enabled",
+        "running_vms": 4 - number,
+        "free_ram_mb": 2048 * number,
+        "free_disk_gb": 100 * number,
+        **more,
+    }
+
+
+def move(number: int, server: int, kind: str, status: str, **more: Any) -> dict[str, Any]:
+    """A migration as the API gives it."""
+    return {
+        "id": number,
+        "uuid": f"00000000-0000-4000-8000-{number:012d}",
+        "instance_uuid": uuid_of(server),
+        "migration_type": kind,
+        "status": status,
+        "source_compute": "kvm-host-1",
+        "source_node": "kvm-host-1",
+        "dest_compute": "kvm-host-2",
+        "dest_node": "kvm-host-2",
+        "created_at": f"2026-08-20T11:{number:02d}:00.000000",
+        "updated_at": f"2026-08-20T11:{number:02d}:40.000000",
+        "user_id": "u-admin",
+        "project_id": "p-admin",
+        **more,
+    }
+
+
+def catalogue(service: FakeService) -> None:
+    """Flavors, images, hosts and moves to choose from."""
+    service.resources["flavors"] += [
+        flavor("42", "m1.nano", 1, 64, 0),
+        flavor("84", "m1.micro", 1, 128, 0),
+        flavor("1", "m1.tiny", 1, 512, 1),
+        flavor("2", "m1.small", 1, 2048, 20),
+        flavor("3", "m1.medium", 2, 4096, 40),
+        flavor("4", "m1.large", 4, 8192, 80),
+        flavor("d3", "ds2G", 2, 2048, 10, **{"OS-FLV-EXT-DATA:ephemeral": 5, "swap": 512}),
+    ]
+    service.resources["images"] += [
+        {"id": "img-1", "name": "tuinova-demo", "disk_format": "qcow2", "size": 30 << 20, "min_ram": 96},
+        {"id": "img-2", "name": "rescue-disk", "disk_format": "raw", "size": 64 << 20},
+        {"id": "img-3", "name": "tuinova-demo-uec-kernel", "disk_format": "aki", "size": 8 << 20},
+    ]
+    service.resources["keypairs"] += [{"name": "operator", "fingerprint": "aa:bb:cc"}]
+    service.resources["hypervisors"] += [host(1), host(2), host(3, status="disabled"), host(4, state="down")]
+    service.resources["migrations"] += [
+        move(9, 2, "live-migration", "running"),
+        move(8, 9, "resize", "finished"),
+        move(7, 1, "migration", "reverted"),
+        move(6, 1, "live-migration", "failed"),
+        move(5, 1, "evacuation", "done", source_compute="kvm-host-3"),
+    ]
+
+
+def reading(seconds: float = 0.0, octets: int = 0) -> dict[str, Any]:
+    """Diagnostics as the API gives them from 2.48; so much later."""
+    return {
+        "state": "running",
+        "driver": "libvirt",
+        "hypervisor": "kvm",
+        "hypervisor_os": "linux",
+        "uptime": 4711,
+        "config_drive": True,
+        "num_cpus": 1,
+        "num_nics": 1,
+        "num_disks": 1,
+        "memory_details": {"maximum": 128, "used": 96},
+        "cpu_details": [{"id": 0, "time": int((17.3 + seconds) * 1e9), "utilisation": None}],
+        "nic_details": [
+            {
+                "mac_address": "fa:16:3e:00:00:01",
+                "rx_octets": 123456 + octets,
+                "rx_packets": 99,
+                "rx_errors": 0,
+                "rx_drop": 0,
+                "tx_octets": 6543210,
+                "tx_packets": 77,
+                "tx_errors": 0,
+                "tx_drop": 1,
+            }
+        ],
+        "disk_details": [
+            {
+                "read_bytes": 30 << 20,
+                "read_requests": 1000,
+                "write_bytes": 1 << 20,
+                "write_requests": 50,
+                "errors_count": 0,
+            }
+        ],
+    }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from tuinova.screens.actions import (
     refusal,
     row_action,
 )
+from tuinova.screens.forms.base import ActionForm
 from tuinova.screens.rows import STATUS_LOOK
 
 ADMIN = ("admin", "manager", "member", "reader")
@@ -50,7 +53,7 @@ def test_letters_of_the_menu_and_keys_of_each_place_are_unique() -> None:
         ("resume", "archive", MEMBER, "locked: audit"),
         ("resume", "archive", ADMIN, ""),
         ("reset-active", "vm1", MEMBER, "needs the role admin"),
-        ("rebuild", "vm1", ADMIN, "not in this version"),
+        ("attach-volume", "vm1", ADMIN, "There are no volumes yet."),
         ("stop", "broken", ADMIN, "has no host yet"),
         ("delete", "broken", ADMIN, ""),
         ("console", "broken", ADMIN, ""),
@@ -72,6 +75,8 @@ def test_each_status_has_a_likely_action(status: str) -> None:
 
 def test_likely_actions_are_those_of_the_states() -> None:
     expected = {"ACTIVE": "console", "SHUTOFF": "start", "PAUSED": "unpause", "SUSPENDED": "resume"}
+    expected |= {"VERIFY_RESIZE": "confirm-resize", "SHELVED": "unshelve", "SHELVED_OFFLOADED": "unshelve"}
+    expected |= {"RESCUE": "unrescue", "SOFT_DELETED": "restore"}
     assert {status: row_action({"status": status}).id for status in expected} == expected
 
 
@@ -82,3 +87,24 @@ def test_commands_survive_a_shell() -> None:
     assert shlex.split(command_line(BY_ID["delete"], hostile)) == ["tuinova", "server", "delete", hostile]
     assert command_line(BY_ID["delete"], "-f") == "tuinova server delete -- -f"
     assert command_line(BY_ID["start"], "a", "b") == "tuinova server start a b"
+
+
+def test_a_command_that_takes_one_server_stands_in_a_loop_over_several() -> None:
+    asked = command_line(BY_ID["resize"], "a b", "-c", options=["--flavor", "m1.x; true"])
+    stand_in = 'tuinova() { printf "[%s]" "$@"; echo; }\n'
+    done = subprocess.run(["bash", "-c", stand_in + asked], capture_output=True, text=True, check=True)
+    words = "[server][resize][--flavor][m1.x; true][--]"
+    assert done.stdout.splitlines() == [words + "[a b]", words + "[-c]"]
+
+
+@pytest.mark.parametrize("action", [action for action in SERVER_ACTIONS if action.form], ids=lambda action: action.id)
+def test_each_form_is_there(action: Any) -> None:
+    module, _colon, name = action.form.partition(":")
+    assert issubclass(getattr(import_module(module), name), ActionForm)
+
+
+def test_what_is_refused_only_outside_a_task_names_the_task() -> None:
+    assert refusal(BY_ID["abort-migration"], BY_NAME["vm1"], ADMIN) == "only while migrating runs"
+    moving = server_view(1, "vm1", task_state="migrating")
+    assert refusal(BY_ID["abort-migration"], moving, ADMIN) == ""
+    assert row_action(moving).id == "abort-migration"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import queue
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -15,7 +17,9 @@ from tests.screens.fake_client import server_view
 from tuinova.client import ApiError, ConsoleClosed
 from tuinova.screens.settings import Settings
 from tuinova.screens.themes import DARK, DEFAULT_VARIABLES, themes
+from tuinova.screens.widgets.bars import Bar
 from tuinova.screens.widgets.console_keys import encode, encode_paste, key_label
+from tuinova.screens.widgets.console_line import ConsoleLine
 from tuinova.screens.widgets.console_pane import ConsolePane
 
 VM = server_view(1, "vm1")
@@ -283,3 +287,57 @@ def test_keys_are_what_xterm_sends() -> None:
 
 def test_a_paste_cannot_end_its_bracket() -> None:
     assert encode_paste("a\nb\x1b[201~rm", True) == b"\x1b[200~a\rb[201~rm\x1b[201~"
+
+
+def title(app: PaneApp) -> str:
+    """The pane's first line."""
+    return app.pane.query(".console-title").first(Bar).render_line(0).text
+
+
+async def test_the_pane_follows_its_guest_to_another_host_without_a_key_and_names_the_host() -> None:
+    first, second = FakeConsole(), FakeConsole()
+    second.connection_name = "qemu+tls://kvm-host-2/system"
+    app = PaneApp(FakeClient(first, second))
+    async with app.run_test(size=(120, 24)) as pilot:
+        app.pane.focus()
+        first.frames.put({"event": "on"})
+        first.frames.put(b"before\r\n")
+        await settle(pilot, lambda: "before" in app.picture())
+        assert "kvm-host-1 · qemu:///system" in title(app)
+        first.frames.put({"event": "off"})  # the source's end of the stream
+        await settle(pilot, lambda: app.pane._line.state == "off")
+        app.servers.rows[VM["id"]] = {**VM, "host": "kvm-host-2"}
+        app.feed_changes.publish([{"kind": "server", "key": VM["id"], "op": "update"}])
+        second.frames.put(b"before\r\nafter\r\n")
+        second.frames.put({"event": "on"})
+        await settle(pilot, lambda: "after" in app.picture())
+        await settle(pilot, lambda: "kvm-host-2 · qemu+tls" in title(app))
+        assert app.picture().count("before") == 1
+        await pilot.press("x")
+        await settle(pilot, lambda: second.typed)
+        assert second.typed == b"x"
+
+
+def test_what_is_typed_while_the_connection_changes_reaches_the_guest_afterwards() -> None:
+    first, second = FakeConsole(), FakeConsole()
+    gate = threading.Event()
+
+    class SlowClient(FakeClient):
+        def console(self, server_id: str) -> Any:
+            if len(self.answers) == 1:
+                gate.wait(10)
+            return super().console(server_id)
+
+    told = threading.Event()
+    line = ConsoleLine(SlowClient(first, second), VM["id"], told.set)
+    line.start()
+    first.frames.put({"event": "on"})
+    assert told.wait(10)
+    line.reconnect()
+    assert line.send(b"ls\r")
+    gate.set()
+    deadline = time.monotonic() + 10
+    while not second.typed and time.monotonic() < deadline:
+        time.sleep(0.01)
+    line.stop()
+    assert (bytes(first.typed), bytes(second.typed)) == (b"", b"ls\r")

@@ -147,4 +147,4 @@ def test_a_decision_without_a_host_says_so() -> None:
 
 
 def test_tabs_are_numbered_in_order() -> None:
-    assert [tab.key for tab in TABS] == ["1", "2", "3", "4", "5"]
+    assert [tab.key for tab in TABS] == [str(number) for number in range(1, 8)]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fake_client import FakeService, uuid_of
-from story import tell
+from fake_client import MADE_PASSWORD, FakeService, uuid_of
+from story import catalogue, reading, tell
 from textual.widgets import Input
 
 from tuinova.screens.themes import ANSI, LIGHT
@@ -34,6 +34,7 @@ def steps(*keys: str, shows: str = "", service: FakeService | None = None) -> Ca
                     await pilot.pause(0.01)
             while shows and shows not in _text(app):
                 await pilot.pause(0.01)
+            app.clear_notifications()  # toasts go by the wall's clock
             for field in app.screen.query(Input):
                 field.cursor_blink = False
             await pilot.pause(0.1)
@@ -70,14 +71,46 @@ PAGES: dict[str, tuple[tuple[int, int], tuple[str, ...], str]] = {
     "action-log": (MIDDLE, ("enter", "4"), "req-5e6f7a8b"),
     "schedule": (MIDDLE, ("w",), "chose kvm-host-1"),
     "edit": (SMALL, ("e",), "Description"),
+    "migrations": (SMALL, ("enter", "6"), "reverted"),
+    "migrations-room": (MIDDLE, ("7",), "live-migration"),
+    "diagnostics": (MIDDLE, ("enter", "7"), "fa:16:3e:00:00:01"),
+    "host-picker": (SMALL, ("m", "up", "enter"), "it is there now"),
+    "rebuild": (SMALL, ("a", "i"), "its own"),
+    "evacuate": (MIDDLE, ("a", "V"), "is up"),
+    "rescued": (SMALL, ("a", "q", "ctrl+s"), MADE_PASSWORD),
+    "snapshot-many": (SMALL, ("space", "space", "space", "a", "n"), "stands for"),
+    "backup": (SMALL, ("a", "N"), "The oldest"),
+    "password": (SMALL, ("a", "P"), "Again"),
+    "unshelve-to": (SMALL, (*["down"] * 9, "a", "H"), "Zone"),
 }
+# Dialogs that differ with the terminal's size.
+SIZED = {"resize": (("z",), "its flavor now"), "live-migrate": (("M",), "find out")}
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_screens(make_app: Any, service: FakeService, snap_compare: Any, name: str) -> None:
     size, keys, shows = PAGES[name]
     tell(service)
+    catalogue(service)
+    service.readings = [reading()]
     assert snap_compare(make_app(), terminal_size=size, run_before=steps(*keys, shows=shows))
+
+
+@pytest.mark.parametrize("size", [SMALL, MIDDLE, LARGE], ids=["80x24", "120x40", "200x60"])
+@pytest.mark.parametrize("name", SIZED)
+def test_dialogs(make_app: Any, service: FakeService, snap_compare: Any, name: str, size: Any) -> None:
+    keys, shows = SIZED[name]
+    catalogue(service)
+    assert snap_compare(make_app(), terminal_size=size, run_before=steps(*keys, shows=shows))
+
+
+@pytest.mark.parametrize("keys", [(), ("down", "enter"), ("down", "x")], ids=["table", "overview", "abort"])
+def test_a_long_task(make_app: Any, service: FakeService, snap_compare: Any, keys: tuple[str, ...]) -> None:
+    catalogue(service)
+    memory = {"what": "memory", "done": 63 << 20, "total": 100 << 20}
+    service.change(uuid_of(2), task_state="migrating", task_progress=memory)
+    service.change(uuid_of(3), task_state="image_uploading", progress=42)
+    assert snap_compare(make_app(), terminal_size=SMALL, run_before=steps(*keys, shows="63%"))
 
 
 def test_the_service_is_gone(make_app: Any, service: FakeService, snap_compare: Any) -> None:

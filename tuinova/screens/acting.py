@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from tuinova.core.states import Confirm
@@ -15,7 +16,15 @@ if TYPE_CHECKING:
     from tuinova.screens.app import TuinovaApp
     from tuinova.screens.outcome import Outcome
 
-PAGE_TABS = {"open": "overview", "console": "console", "log": "log", "events": "actions", "schedule": "schedule"}
+PAGE_TABS = {
+    "open": "overview",
+    "console": "console",
+    "log": "log",
+    "events": "actions",
+    "schedule": "schedule",
+    "moves": "moves",
+    "diagnostics": "diagnostics",
+}
 
 
 class ActingMixin:
@@ -78,6 +87,9 @@ class ActingMixin:
         label = _(action.label)
         if action.changes and self.refuse_read_only(label):
             return
+        if len(rows) == 1 and (reason := refusal(action, rows[0], self._tui.roles)):
+            self.say(f"{rows[0]['name']}: {reason}", title=label, severity="warning")
+            return
         if action.id in PAGE_TABS:
             self.open_page(rows[0]["id"], PAGE_TABS[action.id])
             return
@@ -86,8 +98,8 @@ class ActingMixin:
 
             self._tui.push_screen(EditScreen(rows[0]))
             return
-        if len(rows) == 1 and (reason := refusal(action, rows[0], self._tui.roles)):
-            self.say(f"{rows[0]['name']}: {reason}", title=label, severity="warning")
+        if action.form:
+            self._ask_form(action, rows)
             return
         if action.confirm is Confirm.NONE:
             self._do(action, rows)
@@ -100,6 +112,16 @@ class ActingMixin:
 
         self._tui.push_screen(ConfirmScreen(action, rows, self._tui.roles), answered)
 
+    def _ask_form(self, action: TuiAction, rows: Sequence[Row]) -> None:
+        """Open the dialog that asks what the action needs; it sends by itself and closes with the results."""
+        module, _colon, name = action.form.partition(":")
+
+        def answered(outcomes: list[Outcome] | None) -> None:
+            if outcomes:
+                self.tell(action, outcomes)
+
+        self._tui.push_screen(getattr(import_module(module), name)(action, rows), answered)
+
     def _do(self, action: TuiAction, rows: Sequence[Row]) -> None:
         from tuinova.screens.outcome import perform
 
@@ -109,11 +131,12 @@ class ActingMixin:
         fresh = [known.get(row["id"], row) for row in rows]
 
         def done(outcomes: list[Outcome]) -> None:
-            self._tell(action, outcomes)
+            self.tell(action, outcomes)
 
         self.call_service(lambda client: perform(client, action, fresh, roles), done, title=_(action.label))
 
-    def _tell(self, action: TuiAction, outcomes: list[Outcome]) -> None:
+    def tell(self, action: TuiAction, outcomes: list[Outcome]) -> None:
+        """How it went: a toast for one server, a list for many; passwords that came back are shown this once."""
         label = _(action.label)
         if len(outcomes) == 1:
             outcome = outcomes[0]
@@ -121,11 +144,15 @@ class ActingMixin:
                 self.say(_("{name}: accepted").format(name=outcome.name), title=label, timeout=3)
             else:
                 self.say(f"{outcome.name}: {outcome.text}", title=label, severity="error", timeout=15)
-            return
-        from tuinova.screens.results import ResultsScreen
+        else:
+            from tuinova.screens.results import ResultsScreen
 
-        self._tui.instances.table.clear_marks()
-        self._tui.push_screen(ResultsScreen(label, outcomes))
+            self._tui.instances.table.clear_marks()
+            self._tui.push_screen(ResultsScreen(label, outcomes))
+        if any(outcome.password for outcome in outcomes):
+            from tuinova.screens.forms.password import PasswordScreen
+
+            self._tui.push_screen(PasswordScreen(outcomes))
 
     # screens ---------------------------------------------------------------------------------------------------------
     def open_page(self, server_id: str, tab: str = "overview") -> None:

@@ -1,6 +1,6 @@
 """The action registry: every action of the TUI is one row; keys, footer, menus, help and palette are made from it.
 
-The rows stand in `server_actions` and `place_actions`; here is what is asked of them.
+The rows stand in `server_actions` (and what it puts together) and `place_actions`; here is what is asked of them.
 """
 
 from __future__ import annotations
@@ -35,6 +35,14 @@ def server_bindings() -> list[tuple[str, str, str]]:
     return [(action.key, f"act('{action.id}')", action.label) for action in SERVER_ACTIONS if action.key]
 
 
+# What the rows of Nova's table say of what is not served.
+UNSERVED = (
+    N_("It comes with the next version."),
+    N_("There are no volumes yet."),
+    N_("There are no networks of one's own yet: every server has one port."),
+)
+
+
 # legality ------------------------------------------------------------------------------------------------------------
 def facts_of(row: Row) -> GuardFacts:
     """What Nova's guards look at, from a row view."""
@@ -59,7 +67,7 @@ def refusal(action: TuiAction, row: Row, roles: Sequence[str]) -> str:
 def reason_text(refused: Refusal, row: Row) -> str:
     """A refusal as the operator reads it."""
     if refused.why is Why.VERSION:
-        return _("not in this version")
+        return _(refused.action.unserved)
     if refused.why is Why.ROLE:
         return _("needs the role {role}").format(role=refused.value)
     if refused.why is Why.LOCK:
@@ -71,7 +79,10 @@ def reason_text(refused: Refusal, row: Row) -> str:
         return _("not while {status}").format(status=_(row["status"]))
     if refused.why is Why.TASK_STATE:
         task = refused.value
-        return _("while {task} runs").format(task=_(task)) if task else _("only while a task runs")
+        if task:
+            return _("while {task} runs").format(task=_(task))
+        wanted = ", ".join(_(one) for one in sorted(filter(None, refused.action.task_states or ())))
+        return _("only while {task} runs").format(task=wanted)
     return _("was never launched")
 
 
@@ -85,6 +96,7 @@ LIKELY = {
     "SHELVED_OFFLOADED": "unshelve",
     "RESCUE": "unrescue",
     "SOFT_DELETED": "restore",
+    "MIGRATING": "abort-migration",
     "ERROR": "open",
     "BUILD": "log",
 }
@@ -102,11 +114,17 @@ def likely_label(row: Row) -> str:
     return _(label) if label else row_action(row).footer_label
 
 
-def command_line(action: TuiAction, *names: str) -> str:
-    """The equivalent command for servers, quoted for a shell; names that start with a dash follow `--`."""
-    if action.arguments is None:
+def command_line(action: TuiAction, *names: str, options: Sequence[str] | None = None) -> str:
+    """The equivalent command for servers, quoted for a shell; names that start with a dash follow `--`.
+
+    A command that takes one server stands in a loop over several.
+    """
+    if not action.command:
         return ""
-    words = action.arguments(*names)
+    words = ["tuinova", *action.command, *(action.sample if options is None else options)]
     if any(name.startswith("-") for name in names):
-        words = [*words[: len(words) - len(names)], "--", *names]
-    return join(["tuinova", *words])
+        words.append("--")
+    if action.alone and len(names) > 1:
+        last = f" {join(action.after)}" if action.after else ""
+        return f'for server in {join(names)}; do {join(words)} "$server"{last}; done'
+    return join([*words, *names, *action.after])

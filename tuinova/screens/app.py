@@ -200,6 +200,12 @@ class TuinovaApp(ActingMixin, OrderedKeys, App[None]):
         if not self.settings.columns:
             self.instances.table.set_columns(self.instances.usual_columns())
 
+    def toggle_soft_deleted(self) -> None:
+        """Show the servers that are deleted but can still be restored, or leave them out as Nova's lists do."""
+        shown = not self.acting.soft_deleted
+        self.connect_as(self.acting._replace(soft_deleted=shown))
+        self.say(_("Soft-deleted instances are shown.") if shown else _("Soft-deleted instances are left out."))
+
     def _wake(self) -> None:
         self.post_message(Wake())
 

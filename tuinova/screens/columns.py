@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from tuinova.core.states import POWER_STATE_TEXT
 from tuinova.i18n import N_, _
 from tuinova.screens import rows
+from tuinova.screens.progress import percent_of
 
 Cell = tuple[str, str]  # text (not cleaned yet), tone
 
@@ -17,7 +18,7 @@ class Column(NamedTuple):
     """One column: `minimum` and `ideal` are widths in cells; `cell(row, now)` gives text and tone.
 
     `live` marks a cell whose text depends on the clock; `sort` gives a comparable value or None (None sorts last).
-    `descending` is the direction of the first sort by it.
+    `descending` is the direction of the first sort by it. `ending` cells keep their last word when they are cut.
     """
 
     key: str
@@ -29,6 +30,7 @@ class Column(NamedTuple):
     right: bool = False
     live: bool = False
     descending: bool = False
+    ending: bool = False
 
 
 _DIGITS = re.compile(r"(\d+)")
@@ -51,8 +53,8 @@ def _task(row: rows.Row, _now: float) -> Cell:
     task = row.get("task_state")
     if not task:
         return _("None"), "dim"
-    progress = row.get("progress") or 0
-    return (f"{_(task)} {progress}%" if 0 < progress < 100 else _(task)), "busy"
+    percent = percent_of(row)
+    return (_(task) if percent is None else f"{_(task)} {percent}%"), "busy"
 
 
 def _power(row: rows.Row, _now: float) -> Cell:
@@ -107,9 +109,9 @@ def _column(key: str, label: str, getter: Callable[[rows.Row], object], minimum:
 
 # In the order in which width lets them in.
 SERVER_COLUMNS: tuple[Column, ...] = (
-    Column("name", N_("Instance Name"), _name, lambda row: natural(row["name"]), 16, 36),
+    Column("name", N_("Instance Name"), _name, lambda row: natural(row["name"]), 15, 36),
     Column("status", N_("Status"), _status, _status_rank, 15, 19),
-    Column("task", N_("Task"), _task, _field("task_state"), 12, 20),
+    Column("task", N_("Task"), _task, _field("task_state"), 13, 22, ending=True),
     Column("power", N_("Power State"), _power, _power_rank, 9, 11),
     Column("ip", N_("IP Address"), _text(rows.addresses), _address_key, 15, 15),
     Column("age", N_("Age"), _age, _newest, 4, 5, True, True),

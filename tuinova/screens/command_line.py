@@ -151,7 +151,7 @@ class CommandLine(Dialog[None]):
             self.app.call_from_thread(self._finished, process, taken.decode("utf-8", "replace"), code)
 
     def _finished(self, process: subprocess.Popen[bytes], text: str, code: int) -> None:
-        if process is not self._process or not self.is_mounted:
+        if process is not self._process or not self.open:
             return
         self._process = None
         lines = output_lines(text)

@@ -32,7 +32,7 @@ def command_lines(rows: Sequence[Row], known: Sequence[Row], roles: Sequence[str
     names = [unique_name(row, known) for row in rows]
     lines: list[Line] = []
     for action in SERVER_ACTIONS:
-        if action.arguments is None or (len(rows) > 1 and not action.many):
+        if not action.command or (len(rows) > 1 and not action.many):
             continue
         if any(refusal(action, row, roles) for row in rows):
             continue

@@ -122,6 +122,11 @@ class Dialog(ModalScreen[T], Generic[T]):
         """The application."""
         return cast("TuinovaApp", self.app)
 
+    @property
+    def open(self) -> bool:
+        """Whether it is still there: an answer may come after Esc (Textual's `is_mounted` stays true then)."""
+        return self in self.app.screen_stack
+
     def heading(self) -> str:
         """The frame's title."""
         return ""

@@ -151,11 +151,18 @@ class EditScreen(Dialog[bool]):
         self.tui.call_service(
             lambda client: apply_edit(client, server_id, edit),
             self._saved,
-            failed=lambda error: self._say(str(error)),
+            failed=self._refused,
         )
 
     def _saved(self, _result: None) -> None:
-        self.dismiss(True)
+        if self.open:
+            self.dismiss(True)
+
+    def _refused(self, error: Exception) -> None:
+        if self.open:
+            self._say(str(error))
+        else:
+            self.tui.say_error(error, self.heading())
 
     def _say(self, text: str, tone: str = "error") -> None:
         self.query_one("#problem", TextLine).show([(text, tone)])

@@ -60,6 +60,34 @@ FIRST_DELAY, LONGEST_DELAY = 0.25, 8.0
 SERVICE_LEFT = N_("the service stopped")
 
 
+def soft_deleted_rows(client: Any, all_projects: bool) -> list[dict[str, Any]]:
+    """The row views of the servers that wait to be reclaimed or restored; ordinary lists leave them out, as Nova's."""
+    listed = client.servers.list(status="SOFT_DELETED", all_tenants=1 if all_projects else None)
+    found = (_row(client, one["id"]) for one in listed)
+    return [row for row in found if row is not None]
+
+
+def still_there(client: Any, change: dict[str, Any]) -> dict[str, Any]:
+    """The change, but a server that is told as gone and was only soft-deleted has changed."""
+    if change["kind"] != "server" or change["op"] != "delete":
+        return change
+    row = _row(client, change["key"])
+    return change if row is None else {**change, "op": "update", "view": row}
+
+
+def _row(client: Any, ident: str) -> dict[str, Any] | None:
+    """A soft-deleted server's view; None when it is gone for good."""
+    from tuinova.client import ApiError
+
+    try:
+        row: dict[str, Any] = client.servers.row(ident)
+    except ApiError as error:
+        if error.code == 404:
+            return None
+        raise
+    return row if row["vm_state"] == "soft-delete" else None
+
+
 class Feed(threading.Thread):
     """One life of a connection as one person in one project; a switch stops it and starts another."""
 
@@ -134,6 +162,8 @@ class Feed(threading.Thread):
             rows, change = client.servers.rows_and_change(all_projects=acting.all_projects)
         finally:
             gc.enable()
+        if acting.soft_deleted:
+            rows = [*rows, *soft_deleted_rows(client, acting.all_projects)]
         self._put(Loaded(client, info, rows))
         stream = client.changes(change)
         self._stream = stream
@@ -142,7 +172,7 @@ class Feed(threading.Thread):
         for batch in stream:
             if self._ended.is_set():
                 return
-            self._put(Changes(batch))
+            self._put(Changes([still_there(client, one) for one in batch] if acting.soft_deleted else batch))
 
     def _put(self, event: Event) -> None:
         with self._guard:

@@ -126,7 +126,7 @@ class FlavorEditor(Dialog[bool]):
         self._projects = found[0]
         self._before = frozenset(found[1])
         self._chosen = set(found[1])
-        if self.is_mounted:
+        if self.open:
             self._show_projects()
 
     # access ----------------------------------------------------------------------------------------------------------
@@ -225,11 +225,11 @@ class FlavorEditor(Dialog[bool]):
         )
 
     def _saved(self, _result: Any) -> None:
-        if self.is_mounted:
+        if self.open:
             self.dismiss(True)
 
     def _refused(self, error: Exception) -> None:
-        if not self.is_mounted:
+        if not self.open:
             self.tui.say_error(error, _("Edit Flavor"))
             return
         self.query_one("#save", Button).disabled = False

@@ -23,7 +23,7 @@ MOVES = (
     ("PgUp PgDn", N_("A page up or down")),
     ("Home End g G", N_("First or last row")),
     ("← →", N_("Scroll sideways")),
-    ("1 ... 6, Tab", N_("Rooms")),
+    ("1 ... 7, Tab", N_("Rooms")),
 )
 FILTERS = (
     ("web", N_("rows in which web stands anywhere")),

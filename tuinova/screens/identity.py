@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 
 class Acting(NamedTuple):
-    """As whom, in which project, and whether every project's servers are shown."""
+    """As whom, in which project, and whether every project's servers and the soft-deleted ones are shown."""
 
     username: str | None = None
     project: str | None = None
     all_projects: bool = False
+    soft_deleted: bool = False
 
 
 class Identity(NamedTuple):

@@ -320,21 +320,21 @@ class ImageForm(Dialog[bool]):
                 raise
 
     def _progress(self, done: int, total: int | None) -> None:
-        if self.is_mounted:
+        if self.open:
             self.app.call_from_thread(self._show_progress, done, total)
 
     def _show_progress(self, done: int, total: int | None) -> None:
-        if self.is_mounted:
+        if self.open:
             bar = self.query_one(ProgressBar)
             bar.add_class("-shown")
             bar.update(total=total, progress=done)
 
     def _saved(self, _result: Any) -> None:
-        if self.is_mounted:
+        if self.open:
             self.dismiss(True)
 
     def _refused(self, error: Exception) -> None:
-        if not self.is_mounted:
+        if not self.open:
             self.tui.say_error(error, _("Create Image"))
             return
         self.query_one("#save", Button).disabled = False

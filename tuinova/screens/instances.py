@@ -314,3 +314,7 @@ class InstancesRoom(RoomView):
     def action_all_projects(self) -> None:
         """Show the servers of every project, or of one."""
         self.tui.toggle_all_projects()
+
+    def action_soft_deleted(self) -> None:
+        """Show the servers that can still be restored, or leave them out."""
+        self.tui.toggle_soft_deleted()

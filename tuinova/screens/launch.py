@@ -10,12 +10,12 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.content import Content
 from textual.widgets import Button, Checkbox, Input, TextArea
 
 from tuinova.i18n import N_, _
 from tuinova.screens.dialogs import Dialog, FlatButton, TextLine, cancel_button
 from tuinova.screens.edit import parse_properties
+from tuinova.screens.fields import PickField
 from tuinova.screens.filter_picker import FilterPicker, Offer
 from tuinova.screens.launch_request import LaunchRequest, gauges, too_small, word_for
 from tuinova.screens.widgets.text_panel import Line, padded
@@ -33,14 +33,6 @@ _ABOUT = (
     ("user_data", ("user_data",)),
 )
 _NONE = N_("none")
-
-
-class PickField(FlatButton):
-    """A field whose value is picked from a list: Enter or a click opens it."""
-
-    def show(self, label: str, note: str = "") -> None:
-        """The chosen value."""
-        self.label = Content.assemble("▾ ", clean(label), (f"  {clean(note)}" if note else "", "$tone-dim"))
 
 
 class CommandScreen(Dialog[None]):
@@ -82,7 +74,6 @@ class LaunchScreen(Dialog[str]):
     LaunchScreen .field > .label { width: 16; height: 1; }
     LaunchScreen .field > Input, LaunchScreen .field > TextArea { width: 1fr; }
     LaunchScreen TextArea { height: 3; }
-    LaunchScreen PickField { width: 1fr; padding: 0 1; content-align: left middle; text-align: left; }
     LaunchScreen Checkbox { border: none; padding: 0; height: 1; background: transparent; }
     LaunchScreen Checkbox:focus { border: none; }
     LaunchScreen .gauge { height: 1; }
@@ -161,7 +152,7 @@ class LaunchScreen(Dialog[str]):
         }
 
     def _loaded(self, found: dict[str, Any]) -> None:
-        if not self.is_mounted:
+        if not self.open:
             return
         # Kernels and ramdisks are parts of images, not images to boot from.
         bootable = [image for image in found["images"] if image.get("disk_format") not in ("aki", "ari")]
@@ -351,11 +342,11 @@ class LaunchScreen(Dialog[str]):
         )
 
     def _created(self, server: Json) -> None:
-        if self.is_mounted:
+        if self.open:
             self.dismiss(server.get("id"))
 
     def _refused(self, error: Exception) -> None:
-        if not self.is_mounted:
+        if not self.open:
             self.tui.say_error(error, _("Launch Instance"))
             return
         self.query_one("#launch", Button).disabled = False

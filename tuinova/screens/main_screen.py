@@ -13,7 +13,7 @@ from textual.screen import Screen
 
 from tuinova.i18n import _
 from tuinova.screens.rooms import ROOMS, Room, RoomView
-from tuinova.screens.widgets.bars import Bar, Piece
+from tuinova.screens.widgets.bars import Bar, Tab, tab_pieces
 
 if TYPE_CHECKING:
     from textual.binding import BindingType
@@ -85,11 +85,12 @@ class MainScreen(Screen[None]):
 
     def show_rooms(self) -> None:
         """Draw the rooms' bar."""
-        pieces: list[Piece] = []
-        for room in ROOMS:
-            tone = "current" if room is self.current else "tab"
-            pieces.append(Piece(f" {room.key} {_(room.label)} ", tone, f"room:{room.id}"))
-        self.query_one("#rooms", Bar).show(pieces)
+        tabs = [Tab(room.key, room.id, _(room.label), _(room.short) if room.short else "") for room in ROOMS]
+        self.query_one("#rooms", Bar).show(tab_pieces(tabs, self.current.id, "room", self.app.size.width))
+
+    def on_resize(self) -> None:
+        """Another width, other words."""
+        self.show_rooms()
 
     async def action_room(self, room_id: str) -> None:
         """Open a room."""

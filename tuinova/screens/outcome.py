@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tuinova.screens.actions import TuiAction, refusal
@@ -17,20 +17,31 @@ class Outcome(NamedTuple):
     ok: bool
     text: str = ""
     asked: bool = True
+    answer: Any = None
+
+    @property
+    def password(self) -> str:
+        """The administrator's password that the service made or took, where it answers with one."""
+        answer = self.answer if isinstance(self.answer, Mapping) else {}
+        return str(answer.get("adminPass") or (answer.get("server") or {}).get("adminPass") or "")
 
 
-def execute(client: Any, action: TuiAction, row: Row) -> None:
-    """Post one action; raises what the client raises."""
+Send = Callable[[Any, Row], Any]  # asks one thing of the service, with its client, for one server
+
+
+def execute(client: Any, action: TuiAction, row: Row, body: Any = None) -> Any:
+    """Post one action and return the service's answer; raises what the client raises."""
     nova = action.row
     if nova is None:
         raise ValueError(action.id)
     if nova.name == "delete":
-        client.servers.delete(row["id"])
-    else:
-        client.servers.action(row["id"], nova.key, action.body)
+        return client.servers.delete(row["id"])
+    return client.servers.action(row["id"], nova.key, action.body if body is None else body)
 
 
-def perform(client: Any, action: TuiAction, rows: Sequence[Row], roles: Sequence[str]) -> list[Outcome]:
+def perform(
+    client: Any, action: TuiAction, rows: Sequence[Row], roles: Sequence[str], send: Send | None = None
+) -> list[Outcome]:
     """The action on each server; one that is not legal now is not asked for, one that fails stops no other."""
     outcomes: list[Outcome] = []
     for row in rows:
@@ -40,9 +51,9 @@ def perform(client: Any, action: TuiAction, rows: Sequence[Row], roles: Sequence
             outcomes.append(Outcome(row["id"], name, False, reason, asked=False))
             continue
         try:
-            execute(client, action, row)
+            answer = send(client, row) if send else execute(client, action, row)
         except Exception as error:  # noqa: BLE001 - each server has a result of its own
             outcomes.append(Outcome(row["id"], name, False, str(error) or type(error).__name__))
         else:
-            outcomes.append(Outcome(row["id"], name, True))
+            outcomes.append(Outcome(row["id"], name, True, answer=answer))
     return outcomes

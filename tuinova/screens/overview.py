@@ -11,7 +11,8 @@ from textual.app import ComposeResult
 from tuinova.i18n import _
 from tuinova.screens import rows
 from tuinova.screens.facts import Section, lay_out
-from tuinova.screens.rows import Row
+from tuinova.screens.progress import Rate, amount_text, percent_of, progress_of, size_text
+from tuinova.screens.rows import Row, span_text
 from tuinova.screens.server_page import TabView
 from tuinova.screens.widgets.text_panel import Line, TextPanel
 
@@ -25,6 +26,27 @@ def fault_section(row: Row, now: float) -> Section | None:
     section.add(_("Code"), fault.get("code"), "error")
     section.add(_("Message"), fault.get("message"), "error")
     section.add(_("Created"), rows.since_text(fault.get("created"), now))
+    return section
+
+
+def progress_section(row: Row, rate: Rate, width: int) -> Section | None:
+    """How far the running task is: bar, bytes, how fast; only while it says so."""
+    percent = percent_of(row)
+    if percent is None or not row.get("task_state"):
+        return None
+    section = Section(_(row["task_state"]), wide=True, tone="busy")
+    cells = max(10, min(40, width - 40))
+    full = percent * cells // 100
+    section.add(_("Progress"), f"{'█' * full}{'░' * (cells - full)} {percent}%", "busy")
+    progress = progress_of(row)
+    if progress is not None and progress.total > 0:
+        section.add(_("Amount"), amount_text(progress))
+        speed, left = rate.per_second, rate.left()
+        if speed is not None:
+            text = f"{size_text(speed)}/s"
+            section.add(
+                _("Rate"), text if left is None else _("{rate}, {left} left").format(rate=text, left=span_text(left))
+            )
     return section
 
 
@@ -115,7 +137,7 @@ def property_section(row: Row) -> Section:
     return section
 
 
-def overview_lines(row: Row, detail: Mapping[str, Any], width: int, now: float) -> list[Line]:
+def overview_lines(row: Row, detail: Mapping[str, Any], width: int, now: float, rate: Rate | None = None) -> list[Line]:
     """Everything, for a panel of this width."""
     sections = [
         state_section(row, now),
@@ -125,8 +147,8 @@ def overview_lines(row: Row, detail: Mapping[str, Any], width: int, now: float) 
         network_section(row, detail),
         property_section(row),
     ]
-    fault = fault_section(row, now)
-    return lay_out([fault, *sections] if fault else sections, width)
+    first = (fault_section(row, now), progress_section(row, rate or Rate(), width))
+    return lay_out([*(one for one in first if one is not None), *sections], width)
 
 
 class OverviewTab(TabView):
@@ -167,4 +189,4 @@ class OverviewTab(TabView):
         if self.is_mounted and self.display:
             panel = self.query_one(TextPanel)
             width = panel.scrollable_content_region.width
-            panel.show(overview_lines(self.page.row, self._detail, width, self.tui.clock()))
+            panel.show(overview_lines(self.page.row, self._detail, width, self.tui.clock(), self.page.rate))

@@ -39,6 +39,13 @@ PLACE_ACTIONS: tuple[TuiAction, ...] = (
     _place("columns", N_("Choose the columns"), "table", "C"),
     _place("copy", N_("Show the command line"), "table", "y", N_("Command")),
     _place("all-projects", N_("All projects"), "table", "P"),
+    _place(
+        "soft-deleted",
+        N_("Soft-deleted instances too"),
+        "table",
+        "full_stop",
+        help=N_("Where deleting waits before it is final, they can be restored."),
+    ),
     _place("actions", N_("Action menu"), "page", "a", N_("Actions"), 3),
     _place("tab", N_("Next tab"), "page", "tab", N_("Tab"), 2),
     _place("back", N_("Back"), "page", "escape", N_("Back"), 1, alias=("q", "backspace")),

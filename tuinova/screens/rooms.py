@@ -65,12 +65,16 @@ def footer_pieces(actions: Sequence[TuiAction]) -> list[Piece]:
 
 
 class Room(NamedTuple):
-    """A room: the digit that opens it, its name, and the class `module:Class` that is imported when it is opened."""
+    """A room: the digit that opens it, its name, and the class `module:Class` that is imported when it is opened.
+
+    `short` is its name where the terminal is narrow.
+    """
 
     key: str
     id: str
     label: str
     factory: str
+    short: str = ""
 
     def build(self) -> RoomView:
         """Import the room's module and make its widget."""
@@ -84,5 +88,6 @@ ROOMS: list[Room] = [
     Room("3", "images", N_("Images"), "tuinova.screens.images:ImagesRoom"),
     Room("4", "hypervisors", N_("Hypervisors"), "tuinova.screens.hypervisors:HypervisorsRoom"),
     Room("5", "services", N_("Services"), "tuinova.screens.services:ServicesRoom"),
-    Room("6", "keypairs", N_("Key Pairs"), "tuinova.screens.keypairs:KeypairsRoom"),
+    Room("6", "keypairs", N_("Key Pairs"), "tuinova.screens.keypairs:KeypairsRoom", N_("Keys")),
+    Room("7", "migrations", N_("Migrations"), "tuinova.screens.migrations:MigrationsRoom"),
 ]

@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tuinova.i18n import N_
-from tuinova.screens.tui_action import Arguments, TuiAction
-
-
-def _server(*words: str) -> Arguments:
-    return lambda *names: ["server", *words, *names]
-
+from tuinova.screens.disk_actions import ATTACHMENTS, DISKS
+from tuinova.screens.move_actions import MOVES
+from tuinova.screens.tui_action import TuiAction, server_action
 
 GROUPS = {
     "look": N_("Look"),
@@ -18,264 +15,189 @@ GROUPS = {
     "freeze": N_("Pause and suspend"),
     "size": N_("Size and place"),
     "disk": N_("Disk and image"),
+    "attach": N_("Volumes and networks"),
     "guard": N_("Lock and state"),
     "end": N_("End"),
 }
 
 
-def _nova(
-    action_id: str,
-    label: str,
-    short: str,
-    letter: str,
-    group: str,
-    nova: str,
-    arguments: Arguments,
-    *,
-    key: str = "",
-    body: Any = None,
-    many: bool = True,
-    help: str = "",
-) -> TuiAction:
+def _look(action_id: str, label: str, short: str, letter: str, command: str, **more: Any) -> TuiAction:
+    words = tuple(command.split())
     return TuiAction(
-        action_id,
-        label,
-        "server",
-        key=key,
-        short=short,
-        letter=letter,
-        group=group,
-        nova=nova,
-        body=body,
-        many=many,
-        changes=True,
-        arguments=arguments,
-        help=help,
+        action_id, label, "server", short=short, letter=letter, group="look", many=False, command=words, **more
     )
 
 
-def _look(
-    action_id: str, label: str, short: str, letter: str, arguments: Arguments, key: str, footer: int = 0, help: str = ""
-) -> TuiAction:
-    return TuiAction(
-        action_id,
-        label,
-        "server",
-        key=key,
-        short=short,
-        letter=letter,
-        group="look",
-        many=False,
-        arguments=arguments,
-        footer=footer,
-        help=help,
-    )
-
-
-SERVER_ACTIONS: tuple[TuiAction, ...] = (
-    _look("open", N_("Overview"), N_("Open"), "o", _server("show"), "", help=N_("The server's page.")),
+LOOKS = (
+    _look("open", N_("Overview"), N_("Open"), "o", "server show", help=N_("The server's page.")),
     _look(
         "console",
         N_("Console"),
         N_("Console"),
         "c",
-        lambda name: ["console", "attach", name],
-        "c",
+        "console attach",
+        key="c",
         help=N_("The serial console, live."),
     ),
-    _look("log", N_("View Log"), N_("Log"), "v", lambda name: ["console", "log", "show", name], "l"),
-    _look("events", N_("Action Log"), N_("Action Log"), "g", _server("event", "list"), ""),
-    _look("schedule", N_("Why this host"), N_("Schedule"), "w", _server("schedule", "show"), "w"),
-    TuiAction(
+    _look("log", N_("View Log"), N_("Log"), "v", "console log show", key="l"),
+    _look("events", N_("Action Log"), N_("Action Log"), "g", "server event list"),
+    _look("schedule", N_("Why this host"), N_("Schedule"), "w", "server schedule show", key="w"),
+    _look("moves", N_("Migrations"), N_("Migrations"), "t", "server migration list", sample=("--server",)),
+    _look(
+        "diagnostics",
+        N_("Diagnostics"),
+        N_("Diagnostics"),
+        "G",
+        "server show",
+        sample=("--diagnostics",),
+        nova="get_diagnostics",
+        help=N_("What the guest uses of processor, memory, disks and network, live."),
+    ),
+    _look(
         "edit",
         N_("Edit Instance"),
-        "server",
+        N_("Edit"),
+        "e",
+        "server set",
         key="e",
-        short=N_("Edit"),
-        letter="e",
-        group="look",
-        many=False,
         changes=True,
-        arguments=_server("set", "--name", "NAME", "--property", "KEY=VALUE"),
+        sample=("--name", "NAME", "--property", "KEY=VALUE"),
         help=N_("Name, description and properties."),
     ),
-    _nova("start", N_("Start Instance"), N_("Start"), "s", "power", "start", _server("start"), key="s"),
-    _nova(
+)
+POWER = (
+    server_action("start", N_("Start Instance"), N_("Start"), "s", "power", "start", nova="start", key="s"),
+    server_action(
         "stop",
         N_("Shut Off Instance"),
         N_("Shut Off"),
         "f",
         "power",
         "stop",
-        _server("stop"),
+        nova="stop",
         key="S",
         help=N_("Asks the guest to shut down; when it does not in time, its power is cut."),
     ),
-    _nova(
+    server_action(
         "reboot",
         N_("Soft Reboot Instance"),
         N_("Reboot"),
         "b",
         "power",
         "reboot",
-        _server("reboot"),
+        nova="reboot",
+        alone=True,
         key="b",
         body={"type": "SOFT"},
         help=N_("Asks the guest to restart; when it does not answer, its power is cut and given again."),
     ),
-    _nova(
+    server_action(
         "reboot-hard",
         N_("Hard Reboot Instance"),
         N_("Hard Reboot"),
         "h",
         "power",
-        "reboot-hard",
-        _server("reboot", "--hard"),
+        "reboot",
+        nova="reboot-hard",
+        alone=True,
+        sample=("--hard",),
         key="B",
         body={"type": "HARD"},
         help=N_("Cuts the power and gives it again: what the guest has not saved is lost."),
     ),
-    _nova(
+    server_action(
         "pause",
         N_("Pause Instance"),
         N_("Pause"),
         "p",
         "freeze",
         "pause",
-        _server("pause"),
+        nova="pause",
         help=N_("Freezes the guest; its memory stays in use."),
     ),
-    _nova("unpause", N_("Unpause Instance"), N_("Unpause"), "u", "freeze", "unpause", _server("unpause")),
-    _nova(
+    server_action("unpause", N_("Unpause Instance"), N_("Unpause"), "u", "freeze", "unpause", nova="unpause"),
+    server_action(
         "suspend",
         N_("Suspend Instance"),
         N_("Suspend"),
         "d",
         "freeze",
         "suspend",
-        _server("suspend"),
+        nova="suspend",
         help=N_("Saves the guest's memory to disk and stops it."),
     ),
-    _nova("resume", N_("Resume Instance"), N_("Resume"), "r", "freeze", "resume", _server("resume")),
-    _nova(
-        "resize", N_("Resize Instance"), N_("Resize"), "z", "size", "resize", _server("resize", "--flavor", "FLAVOR")
-    ),
-    _nova(
-        "confirm-resize",
-        N_("Confirm Resize/Migrate"),
-        N_("Confirm Resize"),
-        "y",
-        "size",
-        "confirmResize",
-        _server("resize", "confirm"),
-    ),
-    _nova(
-        "revert-resize",
-        N_("Revert Resize/Migrate"),
-        N_("Revert Resize"),
-        "x",
-        "size",
-        "revertResize",
-        _server("resize", "revert"),
-    ),
-    _nova("migrate", N_("Migrate Instance"), N_("Migrate"), "m", "size", "migrate", _server("migrate")),
-    _nova(
-        "live-migrate",
-        N_("Live Migrate Instance"),
-        N_("Live Migrate"),
-        "M",
-        "size",
-        "os-migrateLive",
-        _server("migrate", "--live-migration"),
-    ),
-    _nova("evacuate", N_("Evacuate Instance"), N_("Evacuate"), "V", "size", "evacuate", _server("evacuate")),
-    _nova(
-        "rebuild",
-        N_("Rebuild Instance"),
-        N_("Rebuild"),
-        "i",
-        "disk",
-        "rebuild",
-        _server("rebuild"),
-        help=N_("The root disk is made anew from the image: what is on it is lost."),
-    ),
-    _nova("rescue", N_("Rescue Instance"), N_("Rescue"), "q", "disk", "rescue", _server("rescue")),
-    _nova("unrescue", N_("Unrescue Instance"), N_("Unrescue"), "Q", "disk", "unrescue", _server("unrescue")),
-    _nova("shelve", N_("Shelve Instance"), N_("Shelve"), "j", "disk", "shelve", _server("shelve")),
-    _nova(
-        "shelve-offload",
-        N_("Shelve Offload Instance"),
-        N_("Offload"),
-        "J",
-        "disk",
-        "shelveOffload",
-        _server("shelve", "--offload"),
-    ),
-    _nova("unshelve", N_("Unshelve Instance"), N_("Unshelve"), "k", "disk", "unshelve", _server("unshelve")),
-    _nova("snapshot", N_("Create Snapshot"), N_("Snapshot"), "n", "disk", "createImage", _server("image", "create")),
-    _nova("backup", N_("Create Backup"), N_("Backup"), "N", "disk", "createBackup", _server("backup", "create")),
-    _nova("lock", N_("Lock Instance"), N_("Lock"), "l", "guard", "lock", _server("lock"), key="L"),
-    _nova("unlock", N_("Unlock Instance"), N_("Unlock"), "U", "guard", "unlock", _server("unlock"), key="U"),
-    _nova(
+    server_action("resume", N_("Resume Instance"), N_("Resume"), "r", "freeze", "resume", nova="resume"),
+)
+_RECORD_ONLY = N_("Changes the record only: the guest is not touched.")
+GUARDS = (
+    server_action("lock", N_("Lock Instance"), N_("Lock"), "l", "guard", "lock", nova="lock", key="L"),
+    server_action("unlock", N_("Unlock Instance"), N_("Unlock"), "U", "guard", "unlock", nova="unlock", key="U"),
+    server_action(
         "password",
         N_("Change Password"),
         N_("Password"),
         "P",
         "guard",
-        "changePassword",
-        _server("set", "--password", "PASSWORD"),
+        "set",
+        nova="changePassword",
+        alone=True,
+        sample=("--password", "PASSWORD"),
+        form="tuinova.screens.forms.password:PasswordForm",
+        help=N_("The guest's agent sets its administrator's password; a guest without one refuses."),
     ),
-    _nova(
+    server_action(
         "crash-dump",
         N_("Trigger Crash Dump"),
         N_("Crash Dump"),
         "K",
         "guard",
-        "trigger_crash_dump",
-        _server("dump", "create"),
+        "dump create",
+        nova="trigger_crash_dump",
+        help=N_("Sends the guest an interrupt: its kernel writes a dump where it is set up for it, others stop."),
     ),
-    _nova(
+    server_action(
         "reset-active",
         N_("Reset State to Active"),
         N_("Reset State"),
         "a",
         "guard",
-        "resetState",
-        _server("set", "--state", "active"),
+        "set",
+        nova="resetState",
+        alone=True,
+        sample=("--state", "active"),
         body={"state": "active"},
-        help=N_("Changes the record only: the guest is not touched."),
+        help=_RECORD_ONLY,
     ),
-    _nova(
+    server_action(
         "reset-error",
         N_("Reset State to Error"),
         N_("Reset State"),
         "E",
         "guard",
-        "resetState",
-        _server("set", "--state", "error"),
+        "set",
+        nova="resetState",
+        alone=True,
+        sample=("--state", "error"),
         body={"state": "error"},
-        help=N_("Changes the record only: the guest is not touched."),
+        help=_RECORD_ONLY,
     ),
-    _nova("restore", N_("Restore Instance"), N_("Restore"), "R", "end", "restore", _server("restore")),
-    _nova(
-        "delete",
-        N_("Delete Instance"),
-        N_("Delete"),
-        "D",
-        "end",
-        "delete",
-        _server("delete"),
-        key="D",
-        help=N_("The disk, the console log and the address are gone for good."),
+)
+_GONE = N_("The disk, the console log and the address are gone for good.")
+ENDS = (
+    server_action("restore", N_("Restore Instance"), N_("Restore"), "R", "end", "restore", nova="restore"),
+    server_action(
+        "delete", N_("Delete Instance"), N_("Delete"), "D", "end", "delete", nova="delete", key="D", help=_GONE
     ),
-    _nova(
+    server_action(
         "force-delete",
         N_("Force Delete Instance"),
         N_("Force Delete"),
         "F",
         "end",
-        "forceDelete",
-        _server("delete", "--force"),
-        help=N_("The disk, the console log and the address are gone for good."),
+        "delete",
+        nova="forceDelete",
+        sample=("--force",),
+        help=_GONE,
     ),
 )
+SERVER_ACTIONS: tuple[TuiAction, ...] = (*LOOKS, *POWER, *MOVES, *DISKS, *ATTACHMENTS, *GUARDS, *ENDS)

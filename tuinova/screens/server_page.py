@@ -15,9 +15,10 @@ from textual.widget import Widget
 
 from tuinova.i18n import N_, _
 from tuinova.screens.actions import BY_ID, PLACE_ACTIONS, TuiAction, bindings, likely_label, row_action, server_bindings
+from tuinova.screens.progress import Rate, percent_of, progress_of
 from tuinova.screens.rooms import footer_pieces
 from tuinova.screens.rows import Row, status_look
-from tuinova.screens.widgets.bars import Bar, Piece
+from tuinova.screens.widgets.bars import Bar, Piece, Tab, tab_pieces
 
 if TYPE_CHECKING:
     from textual.binding import BindingType
@@ -84,6 +85,8 @@ TABS: list[PageTab] = [
     PageTab("3", "console", N_("Console"), "tuinova.screens.console_tab:ConsoleTab"),
     PageTab("4", "actions", N_("Action Log"), "tuinova.screens.action_log:ActionLogTab"),
     PageTab("5", "schedule", N_("Schedule"), "tuinova.screens.schedule_tab:ScheduleTab"),
+    PageTab("6", "moves", N_("Migrations"), "tuinova.screens.migrations_tab:MigrationsTab"),
+    PageTab("7", "diagnostics", N_("Diagnostics"), "tuinova.screens.diagnostics_tab:DiagnosticsTab"),
 ]
 
 
@@ -110,6 +113,7 @@ class ServerPage(Screen[None]):
         super().__init__()
         self.server_id = server_id
         self.gone = False
+        self.rate = Rate()
         self._views: dict[str, TabView] = {}
         self._current = next(one for one in TABS if one.id == tab)
         self._row: Row | None = None
@@ -186,16 +190,21 @@ class ServerPage(Screen[None]):
         else:
             left.append(Piece(f" {glyph} {_(row['status'])} ", tone))
             if task:
-                left.append(Piece(f" {_(task)} ", "busy"))
+                percent = percent_of(row)
+                left.append(Piece(f" {_(task)} " + (f"{percent}% " if percent is not None else ""), "busy"))
             if row.get("locked"):
                 left.append(Piece(f" {_('locked')} ", "warn"))
-        self.query_one("#title", Bar).show(left, [Piece(f"{row['id']} ", "dim")])
-        tabs = [
-            Piece(f" {one.key} {_(one.label)} ", "current" if one is self._current else "tab", f"tab:{one.id}")
-            for one in TABS
-        ]
-        self.query_one("#tabs", Bar).show(tabs)
+        ident = [Piece(f"{row['id']} ", "dim")]
+        room = self.app.size.width - sum(piece.width for piece in left)
+        self.query_one("#title", Bar).show(left, ident if ident[0].width < room else ())  # the task counts more
+        tabs = [Tab(one.key, one.id, _(one.label)) for one in TABS]
+        self.query_one("#tabs", Bar).show(tab_pieces(tabs, self._current.id, "tab", self.app.size.width))
         self._draw_footer()
+
+    def on_resize(self) -> None:
+        """Another width, other words."""
+        if self.is_mounted:
+            self._draw_bars()
 
     def _draw_footer(self) -> None:
         """The keys that work now: none of ours while the guest has the keyboard."""
@@ -228,10 +237,24 @@ class ServerPage(Screen[None]):
             return
         old = self._row
         self.gone = mine[-1]["op"] == "delete"
+        self.rate.hear(self.tui.clock(), progress_of(self.row))
+        self._show_row(old)
+        if self.gone:
+            # The feed tells a soft-deleted server as gone, too: that one can still be restored.
+            self.tui.call_service(
+                lambda client: client.servers.row(self.server_id), self._still_there, failed=lambda _error: None
+            )
+
+    def _show_row(self, old: Row | None) -> None:
         self._draw_bars()
         if self.view is not None:
             self._row = self.row
             self.view.row_changed(old)
+
+    def _still_there(self, row: Row) -> None:
+        if self.gone and self in self.app.screen_stack:
+            old, self._row, self.gone = self._row, row, False
+            self._show_row(old)
 
     # actions ---------------------------------------------------------------------------------------------------------
     def action_page_back(self) -> None:

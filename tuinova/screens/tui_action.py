@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from tuinova.core.states import ACTION_BY_NAME, Action, Confirm
 from tuinova.i18n import _
-
-Arguments = Callable[..., list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +16,11 @@ class TuiAction:
     `label` is Nova's dashboard's; `short` stands in the footer. `scope`: "server" rows act on servers and stand in the
     action menu under `group`; "table", "app" and "page" rows are commands of that place. `key` is Textual's name of a
     key, `letter` the one in the menu. `nova` names the row of `core.states.ACTIONS` that it performs, `body` its
-    payload. `changes`: refused with --read-only. `arguments(*names)` is the equivalent command after `tuinova`.
+    payload, `form` the dialog `module:Class` that asks for what it needs. `changes`: refused with --read-only.
     `footer`: place in the footer, 0 for none.
+
+    The equivalent command is `tuinova`, `command`, options (`sample` where none are chosen), the servers, `after`;
+    `alone` says that it takes one server only.
     """
 
     id: str
@@ -32,10 +32,14 @@ class TuiAction:
     group: str = ""
     nova: str = ""
     body: Any = None
+    form: str = ""
     many: bool = True
     changes: bool = False
     footer: int = 0
-    arguments: Arguments | None = None
+    command: tuple[str, ...] = ()
+    sample: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    alone: bool = False
     help: str = ""
     alias: tuple[str, ...] = field(default=())
 
@@ -55,8 +59,28 @@ class TuiAction:
         return _(self.short or self.label)
 
 
+def server_action(
+    action_id: str, label: str, short: str, letter: str, group: str, command: str, *, nova: str, **more: Any
+) -> TuiAction:
+    """A row that performs an action of Nova's; `command` is what stands after `tuinova server`."""
+    words = ("server", *command.split()) if command else ()
+    return TuiAction(
+        action_id,
+        label,
+        "server",
+        short=short,
+        letter=letter,
+        group=group,
+        command=words,
+        nova=nova,
+        changes=True,
+        **more,
+    )
+
+
 KEY_TEXT = {
     "slash": "/",
+    "full_stop": ".",
     "asterisk": "*",
     "colon": ":",
     "question_mark": "?",

@@ -33,6 +33,30 @@ class Piece(NamedTuple):
         return cell_len(self.text)
 
 
+class Tab(NamedTuple):
+    """A room or a page's tab in its bar: the key that opens it, its word, a shorter one for narrow terminals."""
+
+    key: str
+    id: str
+    label: str
+    short: str = ""
+
+
+def tab_pieces(tabs: Sequence[Tab], current: str, kind: str, width: int) -> list[Piece]:
+    """The tabs as pieces whose targets are `kind:id`; closer together, then by shorter words, where it is narrow."""
+    pieces: list[Piece] = []
+    for end, short in ((" ", False), ("", False), ("", True)):
+        pieces = []
+        for tab in tabs:
+            tone = "current" if tab.id == current else "tab"
+            pieces.append(
+                Piece(f" {tab.key} {(tab.short if short else '') or tab.label}{end}", tone, f"{kind}:{tab.id}")
+            )
+        if sum(piece.width for piece in pieces) <= width:
+            break
+    return pieces
+
+
 class Bar(Toned, Widget):
     """One line: pieces from the left, pieces from the right; the left ones give way when it gets narrow."""
 

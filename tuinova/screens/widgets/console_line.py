@@ -13,6 +13,7 @@ from tuinova.text import clean
 
 _SLICE = 8192  # bytes fed under the lock at once: the painter never waits long
 _AGAIN = 3.0  # seconds after which a refused console is asked for again without a hint of the feed
+_UNSENT = 4096  # bytes that are kept while a connection is changed for another
 
 
 class ConsoleLine:
@@ -39,6 +40,9 @@ class ConsoleLine:
         self._console: Any = None
         self._stop = threading.Event()
         self._again = threading.Event()
+        self._moving = threading.Event()
+        self._typing = threading.Lock()
+        self._unsent = bytearray()  # guarded by `_typing`, as is the end of a move
         self._thread = threading.Thread(target=self._run, name=f"console-{server_id[:8]}", daemon=True)
 
     def start(self) -> None:
@@ -57,8 +61,23 @@ class ConsoleLine:
         """The server changed, or somebody asks: try now."""
         self._again.set()
 
+    def reconnect(self) -> None:
+        """The guest is on another host: come again, so that what is said of the connection is true.
+
+        What is typed meanwhile reaches the guest afterwards.
+        """
+        console = self._console
+        if console is not None and not self._moving.is_set():
+            self._moving.set()
+            # Closing can wait a second for the other side.
+            threading.Thread(target=console.close, name="console-close", daemon=True).start()
+
     def send(self, data: bytes) -> bool:
         """Type bytes; False when there is no connection."""
+        with self._typing:
+            if self._moving.is_set():
+                self._unsent += data[: _UNSENT - len(self._unsent)]
+                return True
         console = self._console
         if console is None or not data or self.mute:
             return False
@@ -85,18 +104,28 @@ class ConsoleLine:
             try:
                 console = self._client.console(self._server_id)
             except ApiError as error:
+                self._moved()
                 self._say("none", error.message)
             except ClientError as error:
+                self._moved()
                 self._say("gone", str(error))
             else:
                 self._console = console
                 self.domain, self.connection_name = console.domain, console.connection_name
+                self.send(self._moved())
                 self._read(console)
                 self._console = None
                 console.close()
-            if not self._stop.is_set():
+            if not self._stop.is_set() and not self._moving.is_set():
                 self._again.wait(_AGAIN)
                 self._again.clear()
+
+    def _moved(self) -> bytes:
+        """The move is over; what was typed meanwhile."""
+        with self._typing:
+            self._moving.clear()
+            data, self._unsent = bytes(self._unsent), bytearray()
+        return data
 
     def _say(self, state: str, reason: str = "") -> None:
         self.state, self.reason = state, reason
@@ -109,7 +138,7 @@ class ConsoleLine:
             try:
                 frame = console.recv()
             except ConsoleClosed as error:
-                if self.state not in ("none", "gone"):
+                if self.state not in ("none", "gone") and not self._moving.is_set():
                     self._say("gone", str(error))
                 return
             if isinstance(frame, bytes):

@@ -46,6 +46,7 @@ _BY_VM_STATE = {
     "suspended": N_("The server is suspended. Resume it and the console goes on."),
     "shelved": N_("The server is shelved. Unshelve it and the console goes on."),
     "shelved_offloaded": N_("The server is shelved. Unshelve it and the console goes on."),
+    "soft-delete": N_("The server is deleted. Restore it and the console goes on."),
     "error": N_("The server is in ERROR: its overview shows the fault."),
 }
 
@@ -65,6 +66,7 @@ class ConsolePane(Vertical):
         self.server_id = server_id
         self._query: str | None = None  # what is being typed after /
         self._line: ConsoleLine | None = None
+        self._host = ""  # where the guest is; only admins are told
 
     @property
     def tui(self) -> TuinovaApp:
@@ -94,6 +96,7 @@ class ConsolePane(Vertical):
         self._line.answers_wanted = view.has_focus
         self._line.start()
         self.tui.feed_changes.subscribe(self, self._changed)
+        self._host = str(self.row.get("host") or "")
         self._show()
 
     def on_unmount(self) -> None:
@@ -108,8 +111,16 @@ class ConsolePane(Vertical):
     def _changed(self, changes: Sequence[dict[str, Any]]) -> None:
         if any(change["kind"] == "server" and change["key"] == self.server_id for change in changes):
             if self._line is not None:
+                self._follow_host(self._line)
                 self._line.retry()
             self._show()
+
+    def _follow_host(self, line: ConsoleLine) -> None:
+        """A guest that was moved is on another connection; the hub follows it, the pane says where."""
+        host = str(self.row.get("host") or "")
+        if host and self._host and host != self._host:
+            line.reconnect()
+        self._host = host or self._host
 
     # what is shown ---------------------------------------------------------------------------------------------------
     def _sentence(self) -> str:
@@ -140,7 +151,8 @@ class ConsolePane(Vertical):
         tone = {"on": "ok", "off": "off", "connecting": "busy"}.get(line.state, "warn")
         left = [Piece(f" {self.row.get('name', '')} ", "strong")]
         if line.domain:
-            left += [Piece(f"{line.domain} ", "dim"), Piece(f"ttyS0 · {line.connection_name} ", "dim")]
+            where = " · ".join(part for part in ("ttyS0", self._host, line.connection_name) if part)
+            left += [Piece(f"{line.domain} ", "dim"), Piece(f"{where} ", "dim")]
         right = [Piece(f"{line.state} ", tone)]
         if view.back:
             right.insert(0, Piece(_("{count} lines up").format(count=view.back) + "  ", "busy"))

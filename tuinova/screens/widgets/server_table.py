@@ -43,6 +43,7 @@ class ServerTable(LineTable[Row]):
                 (self.model.filter_text, "busy"),
                 ("", ""),
                 (_("Esc clears it, / changes it."), "dim"),
+                (_(".  shows soft-deleted instances too") if "soft" in self.model.filter_text.lower() else "", "dim"),
             )
         if self.state == "connecting":
             return ((_("Connecting to the service..."), "busy"),)

@@ -38,6 +38,14 @@ def fit(text: str, width: int, right: bool = False) -> str:
     return pad + text if right else text + pad
 
 
+def fit_ending(text: str, width: int) -> str:
+    """`fit`, but what is cut is before the last word: a percentage survives."""
+    head, blank, end = text.rpartition(" ")
+    if not blank or cell_len(text) <= width or cell_len(end) + 4 > width:
+        return fit(text, width)
+    return f"{fit(head, width - cell_len(end) - 1)} {end}"
+
+
 class TableCore(Toned, ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
     """The drawing half of a line table: columns, rows, cursor, strips."""
 
@@ -311,7 +319,9 @@ class TableCore(Toned, ScrollView, Generic[R], can_focus=True, inherit_bindings=
         last = len(self._placed) - 1
         for place_, item in enumerate(self._placed):
             text, tone = item.column.cell(row, now)
-            shown = fit(clean(text), item.width, item.column.right) + (" " * GAP if place_ < last else "")
+            text, column = clean(text), item.column
+            shown = fit_ending(text, item.width) if column.ending else fit(text, item.width, column.right)
+            shown += " " * GAP if place_ < last else ""
             segments.append(Segment(shown, (base + self.tone(tone) if tone else base) + over))
         end = self._placed[-1] if self._placed else None
         return Strip(segments, end.start + end.width if end else MARK_WIDTH)
