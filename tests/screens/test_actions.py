@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from fake_client import mixed_servers, server_view
+from grammar import assert_parses
 
 from tuinova.core.states import ACTIONS
 from tuinova.screens.actions import (
@@ -108,3 +109,10 @@ def test_what_is_refused_only_outside_a_task_names_the_task() -> None:
     moving = server_view(1, "vm1", task_state="migrating")
     assert refusal(BY_ID["abort-migration"], moving, ADMIN) == ""
     assert row_action(moving).id == "abort-migration"
+
+
+@pytest.mark.parametrize(
+    "action", [action for action in SERVER_ACTIONS if action.command], ids=lambda action: action.id
+)
+def test_the_shown_command_is_one_that_the_command_line_knows(action: Any) -> None:
+    assert_parses(shlex.split(command_line(action, "vm1")))
