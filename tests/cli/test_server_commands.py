@@ -249,3 +249,12 @@ def test_a_failed_build_tells_the_driver_s_reason(running: Any, server: dict[str
     assert said.err.startswith("Error creating server: unlucky\n")
     assert "No space left on device" in said.err
     typed("server", "delete", "--wait", "unlucky")
+
+
+def test_a_create_whose_user_data_would_not_reach_the_guest_says_so(typed: Type, running: Any, tmp_path: Any) -> None:
+    script = tmp_path / "user-data"
+    script.write_text("#!/bin/sh\n")
+    image = running.image["id"]
+    words = ("server", "create", "--image", image, "--flavor", "m1.micro", "--user-data", str(script))
+    assert "Without a config drive" in typed(*words, "silent").err
+    assert "Without a config drive" not in typed(*words, "--use-config-drive", "told").err

@@ -9,7 +9,7 @@ import typer
 
 from tuinova.cli.arguments import choice
 from tuinova.cli.commands import exclusive, key_values, new_app, session, shower
-from tuinova.cli.diagnostics import CommandError
+from tuinova.cli.diagnostics import CommandError, say
 from tuinova.cli.files import read_file
 from tuinova.cli.output import Record
 from tuinova.cli.server_cells import server_record
@@ -145,4 +145,7 @@ def create_server(
     created = client.servers.create({"server": body, **({"os:scheduler_hints": hints} if hints else {})})
     if wait:
         wait_status(created["id"], name, {"active"}, _("creating"))
-    return server_record(client.servers.get(created["id"]), created.get("adminPass"))
+    made = client.servers.get(created["id"])
+    if (key_name or user_data) and not made.get("config_drive"):
+        say(_("Without a config drive (--use-config-drive) the guest gets neither key pair nor user data."))
+    return server_record(made, created.get("adminPass"))
