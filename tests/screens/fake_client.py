@@ -337,6 +337,12 @@ class FakeClient:
             "warnings": [],
         }
 
+    def config(self) -> list[dict[str, Any]]:
+        self.check()
+        if problem := self.service.refusals.get("config"):
+            raise problem
+        return [{"group": "DEFAULT", "name": "reclaim_instance_interval", "value": self.service.reclaim}]
+
     def changes(self, since: int | None = None) -> FakeStream:
         self.check()
         if self.service.trimmed_once:
@@ -420,6 +426,7 @@ class FakeService:
         self.waiting: dict[str, str] = {}
         self.logs: dict[str, bytes] = {}
         self.soft_deleted: dict[str, dict[str, Any]] = {}
+        self.reclaim = 0
         self.readings: list[dict[str, Any]] = [{}]
         self.action_log: dict[str, list[dict[str, Any]]] = {}
         self.action_events: dict[str, list[dict[str, Any]]] = {}

@@ -17,7 +17,14 @@ NEVER = (
     "typer",
     "websockets",
 )
-LATER = ("tuinova.client", "http.client", "pyte", "tuinova.screens.server_page", "tuinova.screens.menu")
+LATER = (
+    "tuinova.client",
+    "http.client",
+    "pyte",
+    "tuinova.screens.server_page",
+    "tuinova.screens.menu",
+    "tuinova.screens.forms.base",
+)
 CODE = """
 import sys
 from tuinova.screens.app import TuinovaApp

@@ -36,6 +36,8 @@ def task_cell(**fields: Any) -> str:
 def test_the_task_column_has_the_percentage_of_a_long_task() -> None:
     assert task_cell(task_state="migrating", task_progress=MEMORY) == "migrating 63%"
     assert task_cell(task_state="image_uploading", progress=42) == "image_uploading 42%"
+    assert task_cell(task_state="migrating", progress=7, task_progress={**MEMORY, "done": 100 << 20}) == "migrating 7%"
+    assert task_cell(task_state="image_uploading", progress=7, task_progress=MEMORY) == "image_uploading 63%"
     assert task_cell(task_state="powering-off") == "powering-off"
     assert task_cell(task_state="spawning", progress=100) == "spawning"
 

@@ -7,6 +7,7 @@ from typing import Any
 from fake_client import FakeService, uuid_of
 from test_walk import screen_text
 
+from tuinova.client import ApiError
 from tuinova.screens.confirm import ConfirmScreen
 from tuinova.screens.menu import ActionMenu, menu_text
 from tuinova.screens.server_page import ServerPage
@@ -84,3 +85,27 @@ async def test_a_filter_for_them_says_which_key_shows_them(make_app: Any, servic
         await until(pilot, lambda: app.state == "ready")
         await pilot.press("slash", *"status:soft")
         await until(pilot, lambda: "shows soft-deleted instances too" in screen_text(app))
+
+
+async def test_deleting_says_whether_it_can_be_undone(make_app: Any, service: FakeService, until: Any) -> None:
+    for seconds, words in ((0, "gone for good."), (7200, "It can be restored for 2h")):
+        service.reclaim = seconds
+        app = make_app()
+        async with app.run_test(size=(80, 24)) as pilot:
+            await until(pilot, lambda app=app: app.state == "ready")
+            await pilot.press("D")
+            await until(pilot, lambda app=app, words=words: words in screen_text(app))
+
+
+async def test_who_may_not_read_the_configuration_is_asked_all_the_same(
+    make_app: Any, service: FakeService, until: Any
+) -> None:
+    service.refusals["config"] = ApiError(403, "Policy doesn't allow it.", "req-1")
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.state == "ready")
+        await pilot.press("D")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.pause(0.1)
+        assert "gone for good" in screen_text(app)
+        assert not app._notifications

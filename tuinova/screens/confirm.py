@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -14,7 +14,7 @@ from tuinova.i18n import _
 from tuinova.screens.actions import TuiAction, refusal
 from tuinova.screens.commands import unique_name
 from tuinova.screens.dialogs import Dialog, FlatButton, TextLine, cancel_button
-from tuinova.screens.rows import Row, addresses, status_look
+from tuinova.screens.rows import Row, addresses, span_text, status_look
 from tuinova.screens.widgets.text_panel import Line
 from tuinova.text import clean
 
@@ -29,6 +29,12 @@ def server_line(row: Row, reason: str = "") -> Line:
     glyph, tone = status_look(row["status"])
     parts = [("  " + row["name"] + "  ", "strong"), (f"{glyph} {_(row['status'])}  ", tone)]
     return [*parts, (_("left out: {reason}").format(reason=reason), "warn") if reason else (addresses(row), "dim")]
+
+
+def kept_for(client: Any) -> int:
+    """Seconds for which a deleted server can be restored; 0 where deleting is final. Only admins may know."""
+    options = {(one["group"], one["name"]): one["value"] for one in client.config()}
+    return int(options.get(("DEFAULT", "reclaim_instance_interval")) or 0)
 
 
 class ConfirmScreen(Dialog[bool]):
@@ -74,7 +80,7 @@ class ConfirmScreen(Dialog[bool]):
             yield TextLine([("  " + _("and {count} more").format(count=len(self._rows) - SHOWN), "dim")])
         if self._action.help:
             yield TextLine([("", "")])
-            yield TextLine([(_(self._action.help), "warn" if self._typed else "dim")])
+            yield TextLine([(_(self._action.help), "warn" if self._typed else "dim")], id="help")
         yield TextLine([("", "")])
         yield TextLine([("$ ", "dim"), (self._command(), "key")], id="command")
         if self._typed:
@@ -98,6 +104,13 @@ class ConfirmScreen(Dialog[bool]):
     def on_mount(self) -> None:
         super().on_mount()
         self.query_one("#typed" if self._typed else "#cancel").focus()
+        if self._action.id == "delete":
+            self.tui.call_service(kept_for, self._say_kept, failed=lambda _error: None)
+
+    def _say_kept(self, seconds: int) -> None:
+        if self.open and seconds > 0:
+            text = _("It can be restored for {span}, then it is gone for good.").format(span=span_text(seconds))
+            self.query_one("#help", TextLine).show([(text, "")])
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """The button opens when the right text stands there."""

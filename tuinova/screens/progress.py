@@ -13,6 +13,7 @@ WHAT = {
     "image": N_("image"),
     "disk": N_("disk"),
     "memory": N_("memory"),
+    "disk and memory": N_("disk and memory"),
 }
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 RATE_OVER = 10.0  # seconds
@@ -43,14 +44,18 @@ def progress_of(row: Row) -> Progress | None:
 
 
 def percent_of(row: Row) -> int | None:
-    """The percentage of the running task; None where there is none to show."""
-    found = row.get("task_progress")
-    if found:
+    """The percentage of the running task; None where there is none to show.
+
+    Of a live migration the server's own number counts: it is made of what is left, and memory that the guest writes
+    meanwhile is sent again.
+    """
+    percent = row.get("progress") or 0
+    said = percent if 0 < percent < 100 else None
+    if row.get("task_progress") and (said is None or row.get("task_state") != "migrating"):
         progress = progress_of(row)
         if progress is not None and progress.total > 0:
             return progress.percent
-    percent = row.get("progress") or 0
-    return percent if 0 < percent < 100 else None
+    return said
 
 
 def size_text(count: float) -> str:
@@ -97,9 +102,9 @@ class Rate:
         return (now.done - before.done) / (last - first) if last > first else None
 
     def left(self) -> float | None:
-        """Seconds that the rest takes at this rate."""
+        """Seconds that the rest takes at this rate; None where that is not known, or nothing is left by the count."""
         rate = self.per_second
         if not rate or rate < 0:
             return None
         now = self._heard[-1][1]
-        return max(0, now.total - now.done) / rate
+        return (now.total - now.done) / rate if now.total > now.done else None
