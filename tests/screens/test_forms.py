@@ -248,6 +248,14 @@ async def test_rescue_shows_the_password_once_and_copies_it(opened: Any, service
         await until(pilot, lambda: app.screen is app.main)
 
 
+async def test_a_password_that_was_typed_is_not_shown_again(opened: Any, service: FakeService, until: Any) -> None:
+    async with opened("a", "q") as (app, pilot):
+        await pilot.press("up", *"s3cret", "ctrl+s")
+        await until(pilot, lambda: sent(service) == [(uuid_of(1), "rescue", {"adminPass": "s3cret"})])
+        await until(pilot, lambda: app.screen is app.main)
+        assert "s3cret" not in screen_text(app)
+
+
 async def test_the_passwords_of_many_are_listed(opened: Any, service: FakeService, until: Any) -> None:
     async with opened("space", "space", "a", "q") as (app, pilot):
         await pilot.press("y")

@@ -43,6 +43,23 @@ async def test_a_server_that_is_soft_deleted_meanwhile_stays_in_sight(
         await until(pilot, lambda: uuid_of(2) not in app.servers.rows)
 
 
+async def test_the_cursor_stays_on_a_server_that_is_restored(make_app: Any, service: FakeService, until: Any) -> None:
+    service.soft_delete(uuid_of(5))
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.state == "ready")
+        await pilot.press("full_stop")
+        await until(pilot, lambda: uuid_of(5) in app.servers.rows)
+        app.instances.select(uuid_of(5))
+        await until(pilot, lambda: app.servers.cursor == uuid_of(5))
+        await pilot.pause(0.1)
+        with service.changed:  # the feed tells "gone" while the server is restored already
+            service.soft_deleted[uuid_of(5)] |= {"vm_state": "active", "status": "ACTIVE"}
+            service.announce_gone(uuid_of(5))
+        await until(pilot, lambda: app.servers.rows[uuid_of(5)]["status"] == "ACTIVE")
+        assert app.servers.cursor == uuid_of(5)
+
+
 async def test_the_likely_key_restores(make_app: Any, service: FakeService, until: Any) -> None:
     service.soft_delete(uuid_of(1))
     app = make_app()

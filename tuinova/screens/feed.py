@@ -64,11 +64,14 @@ def soft_deleted_rows(client: Any, all_projects: bool) -> list[dict[str, Any]]:
     """The row views of the servers that wait to be reclaimed or restored; ordinary lists leave them out, as Nova's."""
     listed = client.servers.list(status="SOFT_DELETED", all_tenants=1 if all_projects else None)
     found = (_row(client, one["id"]) for one in listed)
-    return [row for row in found if row is not None]
+    return [row for row in found if row is not None and row["vm_state"] == "soft-delete"]
 
 
 def still_there(client: Any, change: dict[str, Any]) -> dict[str, Any]:
-    """The change, but a server that is told as gone and was only soft-deleted has changed."""
+    """The change, but a server that is told as gone and was only soft-deleted has changed.
+
+    It may even be restored by now: a row that goes and comes again would take the cursor away.
+    """
     if change["kind"] != "server" or change["op"] != "delete":
         return change
     row = _row(client, change["key"])
@@ -76,16 +79,15 @@ def still_there(client: Any, change: dict[str, Any]) -> dict[str, Any]:
 
 
 def _row(client: Any, ident: str) -> dict[str, Any] | None:
-    """A soft-deleted server's view; None when it is gone for good."""
+    """A server's view; None when it is gone for good."""
     from tuinova.client import ApiError
 
     try:
-        row: dict[str, Any] = client.servers.row(ident)
+        return dict(client.servers.row(ident))
     except ApiError as error:
         if error.code == 404:
             return None
         raise
-    return row if row["vm_state"] == "soft-delete" else None
 
 
 class Feed(threading.Thread):

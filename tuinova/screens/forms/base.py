@@ -265,10 +265,13 @@ class ActionForm(Dialog[list[Outcome]]):
         roles = self.tui.roles
         rows = [self._fresh(row) for row in self.rows]
         payloads = {row["id"]: self.payload(row) for row in rows}
+        typed = any(field.password and field.value for field in self.query(Input))
         self._busy(True)
 
         def work(client: Any) -> list[Outcome]:
-            return perform(client, self.action, rows, roles, lambda one, row: self.send(one, row, payloads[row["id"]]))
+            found = perform(client, self.action, rows, roles, lambda one, row: self.send(one, row, payloads[row["id"]]))
+            # A password that was typed comes back with Nova's answer, too: that one nobody needs to be shown.
+            return [outcome._replace(answer=None) for outcome in found] if typed else found
 
         self.tui.call_service(work, self._sent, title=self.heading())
 
