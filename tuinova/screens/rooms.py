@@ -88,6 +88,6 @@ ROOMS: list[Room] = [
     Room("3", "images", N_("Images"), "tuinova.screens.images:ImagesRoom"),
     Room("4", "hypervisors", N_("Hypervisors"), "tuinova.screens.hypervisors:HypervisorsRoom"),
     Room("5", "services", N_("Services"), "tuinova.screens.services:ServicesRoom"),
-    Room("6", "keypairs", N_("Key Pairs"), "tuinova.screens.keypairs:KeypairsRoom", N_("Keys")),
+    Room("6", "keypairs", N_("Key Pairs"), "tuinova.screens.keypairs:KeypairsRoom", N_("Keypairs")),
     Room("7", "migrations", N_("Migrations"), "tuinova.screens.migrations:MigrationsRoom"),
 ]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # The pane's own commands, while keys don't go to the guest: key, word, method.
 COMMANDS: tuple[tuple[str, str, str], ...] = (
-    ("enter", N_("Type"), "type"),
+    ("enter", N_("Type in"), "type"),
     ("slash", N_("Search"), "search"),
     ("f", N_("Full screen"), "full"),
     ("d", N_("Ctrl+Alt+Del"), "reset"),
