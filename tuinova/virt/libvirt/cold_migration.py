@@ -27,7 +27,7 @@ from tuinova.virt.libvirt.layout import FILE_MODE, InstanceFiles, make_directory
 from tuinova.virt.libvirt.move_notes import FROM, TO, MoveNote
 from tuinova.virt.libvirt.moved_disks import MovedDisks
 
-_BROUGHT = ("disk", "disk.local", "disk.config", "disk.info", "kernel", "ramdisk")
+_BROUGHT = ("disk", "disk.local", "disk.local.base", "disk.config", "disk.info", "kernel", "ramdisk")
 _LOGS = "console.log*"
 _ACTIVE = (PowerState.RUNNING, PowerState.PAUSED)
 

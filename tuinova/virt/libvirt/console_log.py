@@ -81,6 +81,14 @@ def continue_boot(files: InstanceFiles) -> None:
     files.path("console.log.before").write_bytes(text)
 
 
+def prepend(earlier: InstanceFiles, files: InstanceFiles) -> None:
+    """This boot began in another directory: what it said there comes before what it says here."""
+    part = files.path("console.log.before.part")
+    part.write_bytes(_tail(_this_boot(earlier), MAX_BOOT_BYTES))
+    part.chmod(FILE_MODE)
+    part.rename(files.path("console.log.before"))
+
+
 def _empty(files: InstanceFiles) -> None:
     for path in _this_boot(files):
         path.unlink(missing_ok=True)

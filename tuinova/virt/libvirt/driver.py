@@ -19,14 +19,16 @@ from tuinova.virt.driver import (
     ConsoleStream,
     DriverError,
     GuestInfo,
+    GuestNotFound,
     GuestSpec,
     HostNetwork,
     LifecycleListener,
+    LiveProgress,
     NodeResources,
     Progress,
     RebootType,
 )
-from tuinova.virt.libvirt import agent, console, console_log, diagnostics, layout, power, resources
+from tuinova.virt.libvirt import agent, console, console_log, diagnostics, layout, live_checks, power, resources
 from tuinova.virt.libvirt.cold_migration import ColdMigrations
 from tuinova.virt.libvirt.connection import Connection
 from tuinova.virt.libvirt.errors import translated
@@ -35,6 +37,9 @@ from tuinova.virt.libvirt.guests import Guests
 from tuinova.virt.libvirt.host import Host
 from tuinova.virt.libvirt.images import ImageCache
 from tuinova.virt.libvirt.keys import key_codes
+from tuinova.virt.libvirt.live_checks import LiveChecks
+from tuinova.virt.libvirt.live_files import LiveFiles
+from tuinova.virt.libvirt.live_migration import LiveMigrations
 from tuinova.virt.libvirt.moved_disks import MovedDisks
 from tuinova.virt.libvirt.network import Networks
 from tuinova.virt.libvirt.options import LibvirtOptions
@@ -60,6 +65,9 @@ class LibvirtDriver(ComputeDriver):
         self._guests = Guests(self._host, self._networks, self._cache, self.options)
         self._moved_disks = MovedDisks(self._guests.disks, self._cache, self.options)
         self._cold_migrations = ColdMigrations(self._guests, self._moved_disks)
+        self._live_checks = LiveChecks(self._guests, self._moved_disks)
+        live_files = LiveFiles(self._guests.disks, self._cache, self.options)
+        self._live_migrations = LiveMigrations(self._guests, self._live_checks, live_files, self.options)
         self._rescues = Rescues(self._guests, self._cache, self.options)
         self._snapshots = Snapshots(self._host, self._moved_disks, self.options)
         self._events = LifecycleEvents(self._host.redefined)
@@ -124,7 +132,7 @@ class LibvirtDriver(ComputeDriver):
         return [
             self._info(domain, int(stats.get("state.state", libvirt.VIR_DOMAIN_NOSTATE)))
             for domain, stats in found
-            if self._host.is_ours(domain)
+            if self._host.is_ours(domain) and not power.may_be_incoming(stats, domain)
         ]
 
     def _info(self, domain: libvirt.virDomain, state: int) -> GuestInfo:
@@ -137,6 +145,8 @@ class LibvirtDriver(ComputeDriver):
 
     def _guest_info(self, uuid: str) -> GuestInfo:
         domain = self._host.find(uuid)
+        if power.is_incoming(domain):
+            raise GuestNotFound(uuid=uuid)
         return self._info(domain, domain.state()[0])
 
     def node_resources(self) -> Sequence[NodeResources]:
@@ -245,7 +255,7 @@ class LibvirtDriver(ComputeDriver):
     # moving to other sizes or hosts ----------------------------------------------------------------------------------
     def migration_address(self) -> Mapping[str, Any]:
         """See the contract; `instances` must be the same directory for the source, which writes there."""
-        return {"host": self.host, "uri": self.connection_name, "instances": str(self.instances)}
+        return live_checks.address(self.host, self.connection_name, self._host.node, self.instances, self.options)
 
     def migrate_disk_and_power_off(
         self,
@@ -275,6 +285,46 @@ class LibvirtDriver(ComputeDriver):
     def finish_revert_migration(self, guest: GuestSpec, *, power_on: bool) -> None:
         """See the contract."""
         self._lasting(guest.uuid, lambda: self._cold_migrations.revert(guest, power_on=power_on))
+
+    def check_can_live_migrate_destination(self, guest: GuestSpec, block_migration: bool | None) -> Mapping[str, Any]:
+        """See the contract."""
+        here = dict(self.migration_address())
+        return self._lasting(guest.uuid, lambda: self._live_checks.at_destination(guest, block_migration, here))
+
+    def check_can_live_migrate_source(self, guest: GuestSpec, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See the contract."""
+        return self._lasting(guest.uuid, lambda: self._live_checks.at_source(guest, data))
+
+    def pre_live_migration(self, guest: GuestSpec, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See the contract."""
+        return self._lasting(guest.uuid, lambda: self._live_migrations.prepare(guest, data))
+
+    def live_migration(self, guest: GuestSpec, data: Mapping[str, Any], progress: LiveProgress) -> None:
+        """See the contract; called again while the move is under way, it follows that one."""
+        with self._errors(guest.uuid):
+            self._live_migrations.move(guest, data, progress)
+
+    def live_migration_abort(self, uuid: str) -> None:
+        """See the contract; returns when the move is over."""
+        with self._errors(uuid):
+            self._live_migrations.abort(uuid)
+
+    def live_migration_force_complete(self, uuid: str) -> None:
+        """See the contract."""
+        with self._errors(uuid):
+            self._live_migrations.force_complete(uuid)
+
+    def post_live_migration(self, guest: GuestSpec, data: Mapping[str, Any]) -> None:
+        """See the contract; raises DriverError, with nothing removed, when the guest is still here."""
+        self._lasting(guest.uuid, lambda: self._live_migrations.leave(guest, data))
+
+    def post_live_migration_at_destination(self, guest: GuestSpec, data: Mapping[str, Any]) -> None:
+        """See the contract."""
+        self._lasting(guest.uuid, lambda: self._live_migrations.settle(guest, data))
+
+    def rollback_live_migration_at_destination(self, guest: GuestSpec, data: Mapping[str, Any]) -> None:
+        """See the contract; raises DriverError, with nothing removed, when the guest has come after all."""
+        self._lasting(guest.uuid, lambda: self._live_migrations.roll_back(guest, data))
 
     # other doings ----------------------------------------------------------------------------------------------------
     def inject_nmi(self, uuid: str) -> None:

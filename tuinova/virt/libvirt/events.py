@@ -17,15 +17,20 @@ _TRANSLATED = {
     libvirt.VIR_DOMAIN_EVENT_RESUMED: LifecycleEvent.RESUMED,
     libvirt.VIR_DOMAIN_EVENT_SUSPENDED: LifecycleEvent.PAUSED,
 }
-# Details of SUSPENDED that belong to a live migration, which is not a pause.
-_MIGRATION_DETAILS = frozenset(
-    {libvirt.VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_POSTCOPY}
+# What belongs to a live migration: neither a pause nor a stop at the source, nor a start at the destination.
+_MIGRATION = frozenset(
+    {
+        (libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED),
+        (libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_POSTCOPY),
+        (libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_MIGRATED),
+        (libvirt.VIR_DOMAIN_EVENT_STARTED, libvirt.VIR_DOMAIN_EVENT_STARTED_MIGRATED),
+    }
 )
 
 
 def translate_event(event: int, detail: int) -> LifecycleEvent | None:
     """Nova's event, None for those that Nova does not translate."""
-    if event == libvirt.VIR_DOMAIN_EVENT_SUSPENDED and detail in _MIGRATION_DETAILS:
+    if (event, detail) in _MIGRATION:
         return None
     return _TRANSLATED.get(event)
 

@@ -57,6 +57,9 @@ class MovedDisks:
         if backing is None or backing.parent == self._cache.directory:
             return
         timeout = self._options.qemu_img_timeout
+        if (private := _private_base(path)).exists():
+            qemu_img.point_to(path, private, "raw", timeout)
+            return
         base = self._made.base_named(backing.name)
         if base is not None and sparse.same_content(base.path, backing):
             qemu_img.point_to(path, base.path, base.format, timeout)
@@ -77,10 +80,11 @@ class MovedDisks:
         backing = disks.backing_file(path)
         if backing is None:
             return None
-        allowed = {self._cache.directory}
+        private = backing.name == _private_base(path).name
+        directories = {path.parent} if private else {self._cache.directory}
         if came_from is not None:
-            allowed.add(came_from / self._options.image_cache_subdirectory_name)
-        if backing.parent not in allowed:
+            directories.add(came_from / (path.parent.name if private else self._options.image_cache_subdirectory_name))
+        if backing.parent not in directories:
             raise DriverError(reason=f"{path} stands on {backing}, which is no image of this host")
         return backing
 
@@ -93,6 +97,11 @@ class MovedDisks:
             path.unlink()
         if guest.swap_mb and not path.exists():
             self._made.put(path, self._made.swap_base(guest.swap_mb))
+
+
+def _private_base(path: Path) -> Path:
+    """What a disk stands on that came alive from a host whose base is not the same as ours."""
+    return path.with_name(f"{path.name}.base")
 
 
 def _noted(files: InstanceFiles) -> set[str]:

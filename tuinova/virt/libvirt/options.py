@@ -22,6 +22,17 @@ class LibvirtOptions:
     use_virtio_for_bridges: bool = True
     snapshots_directory: str = "$instances_path/snapshots"
     snapshot_image_format: str = ""  # empty: that of the disk
+    live_migration_uri: str = ""  # with %s for the destination; empty: made of the next two
+    live_migration_scheme: str = ""  # empty: tcp
+    live_migration_inbound_addr: str = ""  # empty: the name that libvirt has for the host
+    live_migration_bandwidth: int = 0  # MiB/s, 0: all that there is
+    live_migration_downtime: int = 500  # milliseconds
+    live_migration_downtime_steps: int = 10
+    live_migration_downtime_delay: int = 75  # seconds between two steps for each GiB
+    live_migration_completion_timeout: int = 800  # seconds for each GiB, 0: none
+    live_migration_timeout_action: str = "abort"
+    live_migration_permit_post_copy: bool = False
+    live_migration_permit_auto_converge: bool = False
     # [DEFAULT]
     use_cow_images: bool = True
     force_raw_images: bool = True

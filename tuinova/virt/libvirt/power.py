@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import libvirt
 
@@ -28,6 +30,7 @@ POWER_STATES = {
     libvirt.VIR_DOMAIN_CRASHED: PowerState.CRASHED,
     libvirt.VIR_DOMAIN_PMSUSPENDED: PowerState.SUSPENDED,
 }
+_INCOMING_REASONS = frozenset({libvirt.VIR_DOMAIN_PAUSED_MIGRATION, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP})
 _OFF = frozenset({PowerState.SHUTDOWN, PowerState.CRASHED})
 POLL = 0.1  # seconds; a state costs libvirt 0.1 ms
 DESTROY_TRIES = 3
@@ -37,6 +40,25 @@ UNDEFINE = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFIN
 def state_of(domain: libvirt.virDomain) -> PowerState:
     """Nova's power state."""
     return POWER_STATES.get(domain.state()[0], PowerState.NOSTATE)
+
+
+def is_incoming(domain: libvirt.virDomain) -> bool:
+    """Whether this is not a guest yet but what waits for one that comes from another host."""
+    state, reason = domain.state()
+    return bool(state == libvirt.VIR_DOMAIN_PAUSED and reason in _INCOMING_REASONS and not domain.isPersistent())
+
+
+def may_be_incoming(stats: Mapping[str, Any], domain: libvirt.virDomain) -> bool:
+    """The same from statistics: for hundreds of guests nobody wants to ask each."""
+    state, reason = stats.get("state.state"), stats.get("state.reason")
+    if state != libvirt.VIR_DOMAIN_PAUSED or reason not in _INCOMING_REASONS:
+        return False
+    try:
+        return is_incoming(domain)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return True  # the move was given up meanwhile
+        raise
 
 
 def domain_id(domain: libvirt.virDomain) -> int | None:

@@ -1,0 +1,304 @@
+"""Live migration (nova/virt/libvirt/driver.py _live_migration_operation, migration.py).
+
+libvirtd at the source carries it out by itself, peer to peer: a caller that dies does not stop it, and one that calls
+again follows the move that is under way. Which host has the guest is always said by its domains: it has left the source
+when it is undefined there, and has not arrived while the destination's domain is one that waits for its memory.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+import libvirt
+
+from tuinova.core.errors import HypervisorUnavailable
+from tuinova.core.states import PowerState
+from tuinova.virt.driver import DriverError, GuestSpec, LiveProgress, MigrationAborted
+from tuinova.virt.libvirt import move_notes, power
+from tuinova.virt.libvirt.errors import connection_broken, translate
+from tuinova.virt.libvirt.guests import Guests
+from tuinova.virt.libvirt.layout import InstanceFiles
+from tuinova.virt.libvirt.live_checks import LiveChecks
+from tuinova.virt.libvirt.live_files import LiveFiles, carry_log, is_arriving, moved_definition
+from tuinova.virt.libvirt.move_notes import FROM
+from tuinova.virt.libvirt.options import LibvirtOptions
+
+LOG = logging.getLogger(__name__)
+
+POLL = 0.5  # seconds, Nova's
+ABORT_PATIENCE = 60.0  # seconds until a move that was told to end must have ended
+GIB = 1 << 30
+_ACTIVE = (PowerState.RUNNING, PowerState.PAUSED)
+_XML = libvirt.VIR_DOMAIN_XML_MIGRATABLE | libvirt.VIR_DOMAIN_XML_SECURE
+
+
+class LiveMigrations:
+    """The calls at source and destination."""
+
+    def __init__(self, guests: Guests, checks: LiveChecks, files: LiveFiles, options: LibvirtOptions) -> None:
+        self._guests = guests
+        self._host = guests.host
+        self._checks = checks
+        self._files = files
+        self._options = options
+
+    # at the destination ----------------------------------------------------------------------------------------------
+    def prepare(self, guest: GuestSpec, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Files and ports; a failure leaves nothing."""
+        self._checks.compare_cpu(data)
+        if data["block_migration"]:
+            self._files.prepare(guest, self._guests.files(guest.uuid), data)
+        try:
+            self._guests.plug(guest)
+        except BaseException:
+            self.roll_back(guest, data)
+            raise
+        return dict(data)
+
+    def roll_back(self, guest: GuestSpec, data: Mapping[str, Any]) -> None:
+        """Remove what waits for the guest; a guest that has come is left alone."""
+        domain = self._host.find_or_none(guest.uuid)
+        if domain is not None:
+            if not power.is_incoming(domain):
+                raise DriverError(reason=f"guest {guest.uuid} has arrived on host {self._host.name}")
+            power.force_off(domain, guest.uuid)
+        files = self._guests.files(guest.uuid)
+        self._guests.networks.unplug_all(guest.uuid)
+        if data["block_migration"]:
+            files.drop(files.incoming, *((files.directory,) if is_arriving(files) else ()))
+
+    def settle(self, guest: GuestSpec, data: Mapping[str, Any]) -> None:
+        """The guest is at home here: its whole log, a definition from its record, kept."""
+        domain = self._host.find(guest.uuid)
+        if power.is_incoming(domain):
+            raise DriverError(reason=f"guest {guest.uuid} has not arrived on host {self._host.name} yet")
+        files = self._guests.files(guest.uuid)
+        self._carry_log(guest, data)
+        self._guests.define(guest, files)
+        move_notes.forget(files.directory, FROM)
+
+    # at the source ---------------------------------------------------------------------------------------------------
+    def leave(self, guest: GuestSpec, data: Mapping[str, Any]) -> None:
+        """What the guest left behind goes; never under a guest that is still here."""
+        domain = self._host.find_or_none(guest.uuid)
+        if domain is not None and power.state_of(domain) in _ACTIVE:
+            raise DriverError(reason=f"guest {guest.uuid} is still on host {self._host.name}")
+        self._carry_log(guest, data)
+        if data["block_migration"]:
+            self._guests.remove(guest.uuid)
+            return
+        if domain is not None:
+            power.undefine(domain)
+        self._guests.networks.unplug_all(guest.uuid)
+
+    def _carry_log(self, guest: GuestSpec, data: Mapping[str, Any]) -> None:
+        if data["block_migration"]:
+            ends = (InstanceFiles(Path(data[end]["instances"]), guest.uuid) for end in ("source", "destination"))
+            carry_log(*ends)
+
+    def move(self, guest: GuestSpec, data: Mapping[str, Any], progress: LiveProgress) -> None:
+        """Return when the guest is at the destination."""
+        domain = self._host.find(guest.uuid)
+        if migration_stats(domain) is not None:
+            LOG.info("the live migration of %s is under way already", guest.uuid)
+            self._follow_to_its_end(guest, progress)
+            return
+        with ThreadPoolExecutor(1, "live-migration") as pool:
+            under_way = pool.submit(self._migrate, guest.uuid, data)
+            try:
+                self._follow(under_way, domain, progress)
+            except BaseException:
+                self._end(guest.uuid, under_way)
+                if under_way.exception() is not None:
+                    raise
+                LOG.info("%s had arrived before its live migration could be ended", guest.uuid)
+                return
+        error = under_way.exception()
+        if isinstance(error, libvirt.libvirtError) and connection_broken(error):
+            # libvirtd may have gone on with it, or come back without it.
+            self._follow_to_its_end(guest, progress)
+        elif error is not None:
+            raise _translated(error, self._host.name, guest.uuid)
+
+    def _migrate(self, uuid: str, data: Mapping[str, Any]) -> None:
+        """In a thread of its own: libvirt's call lasts as long as the move."""
+        domain = self._host.find(uuid)
+        flags = libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_PEER2PEER
+        flags |= libvirt.VIR_MIGRATE_UNDEFINE_SOURCE | libvirt.VIR_MIGRATE_PERSIST_DEST
+        parameters: dict[str, Any] = {
+            libvirt.VIR_MIGRATE_PARAM_DEST_XML: domain.XMLDesc(_XML),
+            libvirt.VIR_MIGRATE_PARAM_PERSIST_XML: domain.XMLDesc(_XML | libvirt.VIR_DOMAIN_XML_INACTIVE),
+        }
+        parameters = {name: moved_definition(xml, data, uuid) for name, xml in parameters.items()}
+        writable = [disk["target"] for disk in data["disks"] if not disk["readonly"]]
+        if writable:
+            flags |= libvirt.VIR_MIGRATE_NON_SHARED_INC
+            parameters[libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS] = writable
+        if data["destination"].get("data_uri"):
+            parameters[libvirt.VIR_MIGRATE_PARAM_URI] = data["destination"]["data_uri"]
+        if self._options.live_migration_bandwidth:
+            parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = self._options.live_migration_bandwidth
+        if self._options.live_migration_permit_post_copy and power.state_of(domain) == PowerState.RUNNING:
+            flags |= libvirt.VIR_MIGRATE_POSTCOPY
+        elif self._options.live_migration_permit_auto_converge:
+            flags |= libvirt.VIR_MIGRATE_AUTO_CONVERGE
+        domain.migrateToURI3(data["destination"]["migration_uri"], parameters, flags)
+
+    def _follow(self, under_way: Future[None], domain: libvirt.virDomain, progress: LiveProgress) -> None:
+        """Tell how far it is, and keep Nova's times, until libvirt's call is over."""
+        began = time.monotonic()
+        clock: _Clock | None = None
+        while not wait([under_way], POLL).done:
+            stats = _quietly_stats(domain)
+            if stats is None:
+                continue
+            told = progress_of(stats)
+            progress(told)
+            total = told["memory_total_bytes"] + told["disk_total_bytes"]
+            if clock is None and total:
+                clock = _Clock(self._options, total)
+            if clock is not None:
+                self._keep_time(domain, clock, time.monotonic() - began)
+
+    def _keep_time(self, domain: libvirt.virDomain, clock: _Clock, elapsed: float) -> None:
+        for downtime in clock.due_downtimes(elapsed):
+            try:
+                domain.migrateSetMaxDowntime(downtime, 0)
+            except libvirt.libvirtError as error:
+                LOG.debug("downtime of the migration of %s: %s", domain.name(), error)
+        if clock.is_over(elapsed):
+            if self._options.live_migration_timeout_action == "force_complete":
+                self.force_complete(domain.UUIDString())
+            else:
+                raise DriverError(reason=f"the live migration did not end within {clock.timeout:.0f} s")
+
+    def _follow_to_its_end(self, guest: GuestSpec, progress: LiveProgress) -> None:
+        """A move that somebody else began: what becomes of it is seen from the domain."""
+        connection = self._host.connection
+        while True:
+            stats = connection.lasting(lambda: self._stats_of(guest.uuid))
+            if stats is None:
+                break
+            try:
+                progress(progress_of(stats))
+            except BaseException:
+                self.abort(guest.uuid)
+                raise
+            time.sleep(POLL)
+        if connection.lasting(lambda: self._host.find_or_none(guest.uuid)) is not None:
+            raise DriverError(reason=f"the live migration of {guest.uuid} ended, and the guest is still here")
+
+    def _stats_of(self, uuid: str) -> dict[str, Any] | None:
+        domain = self._host.find_or_none(uuid)
+        return None if domain is None else migration_stats(domain)
+
+    def _end(self, uuid: str, under_way: Future[None]) -> None:
+        """Make libvirt's call return."""
+        deadline = time.monotonic() + ABORT_PATIENCE
+        while not wait([under_way], POLL / 5).done and time.monotonic() < deadline:
+            try:
+                self.abort(uuid, patience=0)
+            except (DriverError, HypervisorUnavailable, libvirt.libvirtError) as error:
+                LOG.debug("ending the live migration of %s: %s", uuid, error)
+        wait([under_way])
+
+    # beside it -------------------------------------------------------------------------------------------------------
+    def abort(self, uuid: str, patience: float = ABORT_PATIENCE) -> None:
+        """End it; returns when it is known whether the guest stayed."""
+        domain = self._moving(uuid)
+        domain.abortJob()
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            found = self._host.find_or_none(uuid)
+            if found is None or migration_stats(found) is None:
+                return
+            time.sleep(power.POLL)
+
+    def force_complete(self, uuid: str) -> None:
+        """Post-copy where it may be, else the guest stands still until it is over."""
+        domain = self._moving(uuid)
+        if self._options.live_migration_permit_post_copy:
+            try:
+                domain.migrateStartPostCopy(0)
+                return
+            except libvirt.libvirtError as error:
+                if connection_broken(error):
+                    raise
+                LOG.info("no post-copy for %s, it is paused instead: %s", uuid, error)
+        domain.suspend()
+
+    def _moving(self, uuid: str) -> libvirt.virDomain:
+        domain = self._host.find(uuid)
+        if migration_stats(domain) is None:
+            raise DriverError(reason=f"no live migration of {uuid} is under way")
+        return domain
+
+
+class _Clock:
+    """Nova's times for one move: how long the guest may stand still at its end, and when it is given up."""
+
+    def __init__(self, options: LibvirtOptions, total: int) -> None:
+        size = max(1.0, total / GIB)
+        self.timeout = options.live_migration_completion_timeout * size
+        self._was_over = False
+        steps = max(1, options.live_migration_downtime_steps)
+        first = options.live_migration_downtime / steps
+        width = (options.live_migration_downtime - first) / steps
+        delay = options.live_migration_downtime_delay * size
+        self._steps = [(delay * number, int(first + width * number)) for number in range(steps + 1)]
+
+    def due_downtimes(self, elapsed: float) -> Iterator[int]:
+        """Milliseconds that may be set now; each once."""
+        while self._steps and self._steps[0][0] <= elapsed:
+            yield self._steps.pop(0)[1]
+
+    def is_over(self, elapsed: float) -> bool:
+        """Whether it took too long; said once."""
+        if self._was_over or not self.timeout or elapsed < self.timeout:
+            return False
+        self._was_over = True
+        return True
+
+
+def migration_stats(domain: libvirt.virDomain) -> dict[str, Any] | None:
+    """The figures of a migration away from here; None when there is none."""
+    try:
+        stats: dict[str, Any] = domain.jobStats()
+    except libvirt.libvirtError as error:
+        # Off, gone, or itself one that arrives.
+        if connection_broken(error):
+            raise
+        return None
+    if stats.get("type") == libvirt.VIR_DOMAIN_JOB_NONE:
+        return None
+    return stats if stats.get("operation") == libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT else None
+
+
+def _quietly_stats(domain: libvirt.virDomain) -> dict[str, Any] | None:
+    """The same, and nothing while libvirtd is away: the end of the move is told by the call that moves."""
+    try:
+        return migration_stats(domain)
+    except libvirt.libvirtError:
+        return None
+
+
+def progress_of(stats: Mapping[str, Any]) -> dict[str, int]:
+    """Nova's names of a migration's figures."""
+    return {
+        f"{kind}_{part}_bytes": int(stats.get(f"{kind}_{part}", 0))
+        for kind in ("memory", "disk")
+        for part in ("total", "processed", "remaining")
+    }
+
+
+def _translated(error: BaseException, host: str, uuid: str) -> BaseException:
+    if isinstance(error, libvirt.libvirtError):
+        if error.get_error_code() == libvirt.VIR_ERR_OPERATION_ABORTED:
+            return MigrationAborted(uuid=uuid)
+        return translate(error, host=host, uuid=uuid)
+    return error
