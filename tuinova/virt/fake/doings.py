@@ -13,7 +13,6 @@ from tuinova.virt.fake import accounts, disks, machine
 from tuinova.virt.fake.power import PowerKeeper
 from tuinova.virt.fake.record import GuestRecord, is_true
 
-_NO_AGENT = "Guest agent is not responding: QEMU guest agent is not connected"
 _BOOT_NANOSECONDS = 2_000_000_000  # what a boot keeps a CPU busy
 _BUSY = 0.01  # and afterwards this share of it
 _NAMES = {PowerState.RUNNING: "running", PowerState.PAUSED: "paused"}
@@ -43,7 +42,7 @@ class Doings(PowerKeeper):
         def change(record: GuestRecord, now: float) -> machine.Events:
             self.must_be_active(record, "set the password of")
             if record.state != PowerState.RUNNING or not record.is_up(now):
-                raise DriverError(reason=_NO_AGENT)
+                raise QemuGuestAgentNotEnabled()
             if not accounts.exists(user):
                 raise DriverError(
                     reason="internal error: unable to execute QEMU agent command 'guest-set-user-password'"
