@@ -368,7 +368,10 @@ class ComputeDriver(ABC):
         raise NotSupported()
 
     def discard_migrated(self, guest: GuestSpec) -> None:
-        """At the destination: remove guest, brought disks and ports; what the source set aside stays."""
+        """At the destination: remove guest, brought disks and ports; what the source set aside stays.
+
+        A guest that was put back, or that never went, is left alone: its disks are the only ones.
+        """
         raise NotSupported()
 
     def finish_revert_migration(self, guest: GuestSpec, *, power_on: bool) -> None:
@@ -412,7 +415,10 @@ class ComputeDriver(ABC):
         raise NotSupported()
 
     def post_live_migration(self, guest: GuestSpec, data: Mapping[str, Any]) -> None:
-        """At the source: remove what the guest left (files that are not shared, ports, definition)."""
+        """At the source: remove what the guest left (files that are not shared, ports, definition).
+
+        Raises DriverError, with nothing removed, when the guest is still here.
+        """
         raise NotSupported()
 
     def post_live_migration_at_destination(self, guest: GuestSpec, data: Mapping[str, Any]) -> None:
@@ -420,7 +426,10 @@ class ComputeDriver(ABC):
         raise NotSupported()
 
     def rollback_live_migration_at_destination(self, guest: GuestSpec, data: Mapping[str, Any]) -> None:
-        """At the destination: remove what `pre_live_migration` made, and a guest that only half came."""
+        """At the destination: remove what `pre_live_migration` made, and a guest that only half came.
+
+        Raises DriverError, with nothing removed, when the guest has come after all.
+        """
         raise NotSupported()
 
     # other doings ----------------------------------------------------------------------------------------------------
@@ -432,7 +441,7 @@ class ComputeDriver(ABC):
         raise NotSupported()
 
     def set_admin_password(self, guest: GuestSpec, password: str) -> None:
-        """Set the password of the guest's administrator through its agent.
+        """Set the password of the guest's administrator through its agent; a silent agent counts as none.
 
         Raises SetAdminPasswdNotSupported, QemuGuestAgentNotEnabled, DriverError with the agent's words.
         """
