@@ -384,8 +384,8 @@ class FakeResource:
             raise problem
         return [dict(row) for row in self._rows if all(row.get(key, value) == value for key, value in params.items())]
 
-    def rows(self) -> list[dict[str, Any]]:
-        return self.list()
+    def rows(self, **params: Any) -> list[dict[str, Any]]:
+        return self.list(**params)
 
     def get(self, ident: str) -> dict[str, Any]:
         for row in self._rows:

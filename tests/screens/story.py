@@ -158,6 +158,9 @@ def move(number: int, server: int, kind: str, status: str, **more: Any) -> dict[
         "updated_at": f"2026-08-20T11:{number:02d}:40.000000",
         "user_id": "u-admin",
         "project_id": "p-admin",
+        "old_flavor": {"id": "84", "name": "m1.micro"},
+        "new_flavor": {"id": "84", "name": "m1.micro"},
+        "stats": None,
         **more,
     }
 
@@ -181,8 +184,8 @@ def catalogue(service: FakeService) -> None:
     service.resources["keypairs"] += [{"name": "operator", "fingerprint": "aa:bb:cc"}]
     service.resources["hypervisors"] += [host(1), host(2), host(3, status="disabled"), host(4, state="down")]
     service.resources["migrations"] += [
-        move(9, 2, "live-migration", "running"),
-        move(8, 9, "resize", "finished"),
+        move(9, 2, "live-migration", "running", stats={"memory_total_bytes": 1000, "memory_remaining_bytes": 370}),
+        move(8, 9, "resize", "finished", new_flavor={"id": "2", "name": "m1.small"}),
         move(7, 1, "migration", "reverted"),
         move(6, 1, "live-migration", "failed"),
         move(5, 1, "evacuation", "done", source_compute="kvm-host-3"),

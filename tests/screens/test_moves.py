@@ -157,7 +157,8 @@ async def test_the_tab_lists_the_moves_of_its_server_and_follows(
         text = screen_text(app)
         assert "evacuation" in text
         assert "finished" not in text  # another server's
-        service.resources["migrations"].insert(0, move(20, 1, "live-migration", "running"))
+        moved = {"memory_total_bytes": 200, "memory_remaining_bytes": 74}
+        service.resources["migrations"].insert(0, move(20, 1, "live-migration", "running", stats=moved))
         service.change(uuid_of(1), task_state="migrating", task_progress=MEMORY)
         await until(pilot, lambda: "running 63%" in screen_text(app))
         await pilot.press("A")
@@ -170,7 +171,9 @@ async def test_a_finished_move_says_that_it_waits(make_app: Any, service: FakeSe
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.state == "ready")
         app.open_page(uuid_of(9), "moves")
-        await until(pilot, lambda: "until you confirm or revert" in screen_text(app))
+        await until(
+            pilot, lambda: "m1.micro → m1.small  The old side is kept until you confirm or revert." in screen_text(app)
+        )
         await pilot.press("x")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
 

@@ -19,6 +19,7 @@ STATUSES = (
     *(N_("pre-migrating"), N_("migrating"), N_("post-migrating"), N_("finished"), N_("confirming"), N_("confirmed")),
     *(N_("reverting"), N_("reverted"), N_("failed"), N_("error"), N_("cancelled"), N_("done")),
 )
+_PARTS = ("total", "remaining")
 _TONES = {
     "completed": "ok",
     "confirmed": "ok",
@@ -33,7 +34,7 @@ _TONES = {
 
 def _status(row: Mapping[str, Any], _now: float) -> Cell:
     status = str(row.get("status") or "-")
-    percent = row.get("percent")
+    percent = percent_moved(row)
     text = _(status) if percent is None else f"{_(status)} {percent}%"
     return text, _TONES.get(status, "busy")
 
@@ -45,6 +46,21 @@ def _type(row: Mapping[str, Any], _now: float) -> Cell:
 
 def _created(row: Mapping[str, Any], _now: float) -> Cell:
     return rows.local_time(row.get("created_at")), ""
+
+
+def flavors_text(row: Mapping[str, Any]) -> str:
+    """From which flavor to which; empty where the move keeps it."""
+    old, new = row.get("old_flavor") or {}, row.get("new_flavor") or {}
+    return f"{rows.name_of(old)} → {rows.name_of(new)}" if old.get("id") != new.get("id") else ""
+
+
+def percent_moved(row: Mapping[str, Any]) -> int | None:
+    """How much of a running live migration is over there, from what is left; None for others."""
+    stats = row.get("stats") or {}
+    total, left = (sum(int(stats.get(f"{kind}_{part}_bytes") or 0) for kind in ("memory", "disk")) for part in _PARTS)
+    if total <= 0 or not str(row.get("status")).startswith("running"):
+        return None
+    return max(0, min(100, 100 * (total - left) // total))
 
 
 def _number(row: Mapping[str, Any]) -> int:
@@ -59,6 +75,7 @@ MOVE_COLUMNS = (
     text_column("from", N_("From"), lambda row: row.get("source_compute"), 10, 20),
     text_column("to", N_("To"), lambda row: row.get("dest_compute"), 10, 20),
     Column("created", N_("Start Time"), _created, lambda row: row.get("created_at"), 19, 19, descending=True),
+    text_column("flavor", N_("Flavor"), flavors_text, 16, 30),
 )
 _ACTIONS = (
     room_action("abort", N_("Abort Live Migration"), N_("Abort"), "A", 1, changes=True),
@@ -80,7 +97,7 @@ class MigrationsRoom(ListRoom):
         known = self.tui.servers.rows
         return [
             {**one, "server": (known.get(one.get("instance_uuid")) or {}).get("name")}
-            for one in client.migrations.list()
+            for one in client.migrations.rows()
         ]
 
     def details(self, row: Json) -> Sequence[Line]:
@@ -88,6 +105,7 @@ class MigrationsRoom(ListRoom):
             [
                 (_("Server ID"), row.get("instance_uuid")),
                 (_("UUID"), row.get("uuid")),
+                (_("Flavor"), flavors_text(row)),
                 (_("Nodes"), f"{row.get('source_node') or '-'} → {row.get('dest_node') or '-'}"),
                 (_("User"), rows.named(row.get("user_id"))),
                 (_("Project"), rows.named(row.get("project_id"))),

@@ -10,8 +10,7 @@ from textual.app import ComposeResult
 from tuinova.client import ApiError
 from tuinova.i18n import N_, _
 from tuinova.screens.actions import BY_ID, TuiAction, refusal
-from tuinova.screens.migrations import MOVE_COLUMNS, NUMBER
-from tuinova.screens.progress import percent_of
+from tuinova.screens.migrations import MOVE_COLUMNS, NUMBER, flavors_text
 from tuinova.screens.rows import Row
 from tuinova.screens.server_page import TabView
 from tuinova.screens.table_model import TableModel
@@ -19,7 +18,6 @@ from tuinova.screens.widgets.bars import Bar, Piece
 from tuinova.screens.widgets.line_table import LineTable
 
 _COLUMNS = (NUMBER, *MOVE_COLUMNS)
-_RUNNING = ("running", "running (post-copy)")
 ABORT = TuiAction("abort", N_("Abort Live Migration"), "moves", key="A", short=N_("Abort"), footer=4, changes=True)
 
 
@@ -62,7 +60,7 @@ class MigrationsTab(TabView):
         """Read."""
         server_id = self.page.server_id
         self.tui.call_service(
-            lambda client: client.migrations.list(instance_uuid=server_id), self._take, failed=self._failed
+            lambda client: client.migrations.rows(instance_uuid=server_id), self._take, failed=self._failed
         )
 
     def _changed(self, changes: Sequence[Mapping[str, Any]]) -> None:
@@ -76,13 +74,14 @@ class MigrationsTab(TabView):
     def _take(self, found: list[dict[str, Any]]) -> None:
         if not self.is_attached:
             return
-        percent = percent_of(self.page.row)
-        listed = {str(one["id"]): {**one, "percent": percent if one["status"] in _RUNNING else None} for one in found}
         self.table.problem = ""
-        self.table.model.load(listed)
+        self.table.model.load({str(one["id"]): one for one in found})
         self.table.reload()
-        waiting = self.page.row.get("vm_state") == "resized"
-        text = _("The old disk and the old host's share are kept until you confirm or revert.") if waiting else ""
+        text = ""
+        if self.page.row.get("vm_state") == "resized" and found:
+            change = flavors_text(found[0])
+            text = _("The old side is kept until you confirm or revert.")
+            text = f"{change}  {text}" if change else text
         self.query_one("#moves-state", Bar).show([Piece(f" {text}", "warn")])
 
     def _failed(self, error: Exception) -> None:
