@@ -12,10 +12,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tuinova.core.conductor import Conductor, ConductorClosed, DatabaseUnavailable, UnexpectedTaskState
+from tuinova.core.conductor.images import drop_image
 from tuinova.core.conductor_moves import MoveScheduling
+from tuinova.core.conductor_respawn import RespawnScheduling
 from tuinova.core.drafts import ANY, EventFinish, EventStart, FaultDraft, OrderDraft
 from tuinova.core.errors import InstanceNotFound, MaxRetriesExceeded, NovaError, NoValidHost
+from tuinova.core.image_store import ImageStore
 from tuinova.core.records import Instance, WorkOrder
+from tuinova.core.shelved_image import discard_dropped, shelved_image
 from tuinova.core.states import BUILD_TASKS, PowerState, TaskState, VmState
 
 if TYPE_CHECKING:  # numpy costs 60 ms, so the scheduler is imported when the first server is created
@@ -52,9 +56,17 @@ class ConductorManager:
     """Carries out the conductor's own orders: schedule, schedule again, delete what is on no host."""
 
     def __init__(
-        self, conductor: Conductor, hosts: Hosts, *, max_attempts: int = 3, resize_to_same_host: bool = True
+        self,
+        conductor: Conductor,
+        hosts: Hosts,
+        images: ImageStore,
+        *,
+        max_attempts: int = 3,
+        resize_to_same_host: bool = True,
     ) -> None:
         self._conductor = conductor
+        self._images = images
+        self._respawn = RespawnScheduling(conductor, hosts)
         self._hosts = hosts
         self._max_attempts = max_attempts
         self._methods: Mapping[str, Callable[[WorkOrder], None]] = {
@@ -64,6 +76,7 @@ class ConductorManager:
             **MoveScheduling(
                 conductor, hosts, max_attempts=max_attempts, resize_to_same_host=resize_to_same_host
             ).methods,
+            **self._respawn.methods,
         }
 
     def handle(self, order: WorkOrder) -> None:
@@ -281,7 +294,11 @@ class ConductorManager:
         What a host that is down still has of it, the host removes when it is back.
         """
         try:
-            self._conductor.step(order.instance_uuid, delete_row=True, order_done=order.id)
+            image_id = shelved_image(self._conductor.instance(order.instance_uuid))
+            also = [drop_image(image_id)] if image_id else []
+            self._conductor.step(order.instance_uuid, delete_row=True, order_done=order.id, also=also)
+            if image_id:
+                discard_dropped(self._conductor, self._images, image_id)
         except InstanceNotFound:
             self._conductor.order_done(order.id)
         self._hosts.released(order.instance_uuid)
@@ -293,4 +310,5 @@ class ConductorManager:
 
     def recover(self, ring: Callable[[list[WorkOrder]], None]) -> None:
         """After a crash: none of these orders has touched a hypervisor, so they are simply carried out."""
+        self._respawn.end_stuck_tasks()
         ring(self._conductor.open_orders(host=None))

@@ -248,8 +248,8 @@ def _seconds(moment: datetime | None) -> float | None:
 
 
 def _holds_nothing(change: Change) -> bool:
-    """A server that is deleted, or in ERROR on no host."""
+    """A server that is deleted (not only put aside), or in ERROR on no host."""
     if change.op == "delete":
-        return True
+        return change.view_text is None
     text = change.view_text or ""
     return _ON_NO_HOST in text and '"host":null' in text

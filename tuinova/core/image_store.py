@@ -1,8 +1,8 @@
 """The image store: one file an image, written whole or not at all, and only when it is what it says it is.
 
-An image is hostile input. Its format is found by oslo.utils' inspectors while it streams in; what has a backing file
-or a data file, hides one format in another, is cut off, or is not of the format that its row names is refused before
-anything else opens it. qemu-img is never run here.
+An image is hostile input, one that is made of a guest's disk too. Its format is found by oslo.utils' inspectors while
+it streams in; what has a backing file or a data file, hides one format in another, is cut off, or is not of the format
+that its row names is refused before anything else opens it. qemu-img is never run here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator
+import stat
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,7 @@ from tuinova.core.errors import ImageDataConflict, ImageNotFound, ImageStorageFu
 LOG = logging.getLogger(__name__)
 DISK_FORMATS: Final = ("qcow2", "raw", "iso", "ami", "aki", "ari")
 _PART = ".part"
+_SNAPSHOT = ".snapshot.part"
 _CHUNK = 1 << 20
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -36,6 +38,10 @@ _ACCEPTED: Final = {
     "ari": ({"raw"}, {"gpt"}),
 }
 _LIMITS: Final = {"aki": 1 << 30, "ari": 1 << 30}  # kernels and ramdisks are read into memory
+
+
+# (bytes done, bytes in all); what it raises ends the work.
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ class ImageStore:
             raise _storage_error(error) from error
         try:
             with os.fdopen(descriptor, "wb", buffering=0) as file:
-                stored = _receive(image_id, chunks, disk_format, file)
+                stored = _examine(image_id, chunks, disk_format, lambda chunk: _write_all(file, chunk))
                 os.fsync(file.fileno())
             stored = _inspect_file(image_id, part, disk_format, stored)
             os.rename(part, target)
@@ -98,13 +104,56 @@ class ImageStore:
             raise
         return stored
 
+    def snapshot_path(self, image_id: str) -> Path:
+        """Where a driver writes the new file that `adopt` then takes; what lay there is removed."""
+        path = self._snapshot(image_id)
+        path.unlink(missing_ok=True)
+        return path
+
+    def _snapshot(self, image_id: str) -> Path:
+        target = self.path(image_id)
+        return target.with_name(target.name + _SNAPSHOT)
+
+    def adopt(self, image_id: str, disk_format: str, progress: Progress | None = None) -> StoredImage:
+        """Take the file that was written to `snapshot_path` as an image's data, looked through as an upload is.
+
+        Nothing of it is left when it fails. Raises the same as `write`, ImageNotFound without a file, and what
+        `progress` raises.
+        """
+        if disk_format not in DISK_FORMATS:
+            raise InvalidDiskFormat(disk_format=disk_format)
+        target, part = self.path(image_id), self._snapshot(image_id)
+        try:
+            if target.exists():
+                raise ImageDataConflict(image_id=image_id, status="active")
+            with _open_whole(image_id, part) as file:
+                chunks = _told(_chunks(file, _CHUNK), os.fstat(file.fileno()).st_size, progress)
+                stored = _examine(image_id, chunks, disk_format, lambda chunk: None)
+                os.fchmod(file.fileno(), 0o600)
+                os.fsync(file.fileno())
+            stored = _inspect_file(image_id, part, disk_format, stored)
+            os.rename(part, target)
+            self._sync_directory()
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise _storage_error(error) from error
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        return stored
+
+    def discard(self, image_id: str) -> None:
+        """Remove the data and what a driver wrote for it; what is gone already is fine."""
+        self._snapshot(image_id).unlink(missing_ok=True)
+        self.delete(image_id)
+
     def read(self, image_id: str, chunk_size: int = _CHUNK) -> Iterator[bytes]:
         """The data in chunks; raises ImageNotFound before the first one."""
         try:
             file = self.path(image_id).open("rb")
         except FileNotFoundError:
             raise ImageNotFound(image_id=image_id) from None
-        return _chunks(file, chunk_size)
+        return _closing(file, chunk_size)
 
     def delete(self, image_id: str) -> None:
         """Remove the data; what is gone already is fine."""
@@ -132,9 +181,13 @@ class ImageStore:
 
 
 def _chunks(file: Any, chunk_size: int) -> Iterator[bytes]:
+    while chunk := file.read(chunk_size):
+        yield chunk
+
+
+def _closing(file: Any, chunk_size: int) -> Iterator[bytes]:
     with file:
-        while chunk := file.read(chunk_size):
-            yield chunk
+        yield from _chunks(file, chunk_size)
 
 
 def _storage_error(error: OSError) -> OSError | ImageStorageFull:
@@ -143,8 +196,29 @@ def _storage_error(error: OSError) -> OSError | ImageStorageFull:
     return error
 
 
-def _receive(image_id: str, chunks: Iterable[bytes], disk_format: str, file: Any) -> StoredImage:
-    """Stream the data through hashes and inspectors into the file; refuses it as early as that is sure."""
+def _open_whole(image_id: str, path: Path) -> Any:
+    """A file of the driver's for reading; what is no plain file (a link to elsewhere) is none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise ImageNotFound(image_id=image_id) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ImageUnacceptable(image_id=image_id, reason="its data is no plain file")
+    return os.fdopen(descriptor, "rb", buffering=0)
+
+
+def _told(chunks: Iterable[bytes], total: int, progress: Progress | None) -> Iterator[bytes]:
+    done = 0
+    for chunk in chunks:
+        yield chunk
+        done += len(chunk)
+        if progress is not None:
+            progress(done, total)
+
+
+def _examine(image_id: str, chunks: Iterable[bytes], disk_format: str, keep: Callable[[bytes], None]) -> StoredImage:
+    """Stream the data through hashes and inspectors to `keep`; refuses it as early as that is sure."""
     from oslo_utils.imageutils import format_inspector
 
     md5, sha512, size = hashlib.md5(usedforsecurity=False), hashlib.sha512(), 0
@@ -159,7 +233,7 @@ def _receive(image_id: str, chunks: Iterable[bytes], disk_format: str, file: Any
                 raise ImageUnacceptable(image_id=image_id, reason=f"a {disk_format} image has at most {limit} bytes")
             md5.update(chunk)
             sha512.update(chunk)
-            _write_all(file, chunk)
+            keep(chunk)
         found = wrapper.formats or []
     except format_inspector.ImageFormatError as error:
         raise ImageUnacceptable(image_id=image_id, reason=_text(error)) from error

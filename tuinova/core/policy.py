@@ -98,6 +98,7 @@ _OPERATIONS: Mapping[str, str] = {
         _API + "servers:create:forced_host",
         "compute:servers:create:requested_destination",
         _API + "os-lock-server:unlock:unlock_override",
+        _API + "os-shelve:unshelve_to_host",
         _API + "os-instance-actions:events",
         _API + "os-instance-actions:events:details",
         _API + "os-extended-server-attributes",

@@ -12,19 +12,21 @@ from typing import TYPE_CHECKING, Any
 from tuinova.console.hub import ConsoleHub
 from tuinova.core.catalogue_cache import CatalogueCache
 from tuinova.core.compute_api import ComputeAPI
-from tuinova.core.compute_manager import Compute, ComputeManager, Duties, GuestSpecs
+from tuinova.core.compute_manager import Compute, ComputeManager, Duties, GuestSpecs, orphans
+from tuinova.core.compute_manager.agent import diagnose
 from tuinova.core.compute_manager.context import utc_now
+from tuinova.core.compute_manager.orphans import Orphan
 from tuinova.core.conductor import Conductor, ImageFilter, InstanceFilter
 from tuinova.core.conductor_manager import ConductorManager
 from tuinova.core.config import Config, load
 from tuinova.core.engine_options import EngineOptions, options_from
-from tuinova.core.errors import ConsoleNotAvailable, InstanceNotFound
+from tuinova.core.errors import ConsoleNotAvailable, HypervisorUnavailable, InstanceNotFound, InstanceNotReady
 from tuinova.core.host_board import HostBoard
 from tuinova.core.hypervisors import open_drivers
 from tuinova.core.image_store import ImageStore
 from tuinova.core.paths import Paths
 from tuinova.core.records import Instance
-from tuinova.core.states import PowerState
+from tuinova.core.states import PowerState, VmState
 from tuinova.rpc.local import LocalBus
 from tuinova.virt.driver import ComputeDriver, ConsoleSink, ConsoleStream, GuestNotFound
 
@@ -126,7 +128,12 @@ class Engine:
         self._board = HostBoard(conductor, now, service_down_time=self.options.service_down_time)
         self._uuid_host: dict[str, str] = {}
         self.compute_api = ComputeAPI(
-            conductor, self._catalogue, self.options.api, host_up=self._board.up, console_log=self._console_log
+            conductor,
+            self._catalogue,
+            self.options.api,
+            host_up=self._board.up,
+            console_log=self._console_log,
+            diagnose=self._diagnose,
         )
         self.console_hub = ConsoleHub(
             self._open_console, read_log=self._read_console_log, power_of=self._power_of_guest
@@ -134,6 +141,7 @@ class Engine:
         self._conductor_manager = ConductorManager(
             conductor,
             self.hosts,
+            image_store,
             max_attempts=self.options.compute.max_attempts,
             resize_to_same_host=self.options.compute.allow_resize_to_same_host,
         )
@@ -154,6 +162,7 @@ class Engine:
             specs=specs,
             bus=self.bus,
             sync_actions=self.compute_api,
+            images=self.image_store,
             now=self._now,
             build_ended=self.hosts.build_ended,
             released=self.hosts.released,
@@ -183,10 +192,16 @@ class Engine:
         self._warm.start()
 
     def _sweep_images(self) -> None:
-        """Before anybody can upload: half-written data goes, a cut-off upload may be made again."""
+        """Before anybody can upload: half-written data goes, a cut-off upload may be made again.
+
+        What a server's action was filling is recovery's: the action's order still names the image.
+        """
         self.image_store.sweep(self.conductor.image_ids())
+        ordered = {order.args.get("image_id") for order in self.conductor.open_orders()}
         for image in self.conductor.images(ImageFilter(status="saving", os_hidden=None)):
-            self.conductor.update_image(image.id, expect_status="saving", status="queued")
+            if image.id not in ordered:
+                self.image_store.delete(image.id)
+                self.conductor.update_image(image.id, expect_status="saving", status="queued")
 
     def _after_start(self) -> None:
         """What nobody waits for: the scheduler's import, the first power sync, leftovers."""
@@ -215,12 +230,16 @@ class Engine:
             manager.close()
 
     def busy(self) -> bool:
-        """Whether leaving now would leave something undone: a guest runs, work is open, a call is put off."""
+        """Whether leaving now would leave something undone: a guest runs, work is open, a time runs."""
         if self.bus.open_jobs() or self.duties.next_due() is not None or self.conductor.open_orders():
             return True
-        return any(
-            self.conductor.count_instances(InstanceFilter(power_state=int(state), deleted=False)) for state in _RUNNING
-        )
+        waiting = [InstanceFilter(power_state=int(state), deleted=False) for state in _RUNNING]
+        options = self.options.compute
+        if options.reclaim_instance_interval > 0:
+            waiting.append(InstanceFilter(vm_state=(VmState.SOFT_DELETED,), deleted=False))
+        if options.shelved_offload_time > 0:
+            waiting.append(InstanceFilter(vm_state=(VmState.SHELVED,), deleted=False))
+        return any(self.conductor.count_instances(wanted) for wanted in waiting)
 
     def _pick_up_strays(self) -> None:
         self._conductor_manager.pick_up_strays(self.bus.ring, self._now() - timedelta(seconds=_STRAY_SECONDS / 2))
@@ -241,6 +260,16 @@ class Engine:
         """What an operator should read, from every hypervisor."""
         return [text for driver in self.drivers.values() for text in driver.warnings()]
 
+    def orphans(self) -> list[Orphan]:
+        """Guests, directories and addresses of tuinova's on our hosts that belong to no server of this service."""
+        found: list[Orphan] = []
+        for manager in self.managers.values():
+            try:
+                found += orphans.find(manager.compute)
+            except HypervisorUnavailable as error:
+                LOG.warning("orphans of %s are not looked for: %s", manager.host, error)
+        return found
+
     def driver_for(self, uuid: str) -> ComputeDriver:
         """The driver of a server's host; raises InstanceNotFound, ConsoleNotAvailable without a host of ours."""
         host = self.conductor.instance(uuid).host
@@ -248,6 +277,12 @@ class Engine:
         if driver is None:
             raise ConsoleNotAvailable()
         return driver
+
+    def _diagnose(self, instance: Instance) -> Mapping[str, Any]:
+        manager = self.managers.get(instance.host or "")
+        if manager is None:
+            raise InstanceNotReady(instance_id=instance.uuid)
+        return diagnose(manager.compute, instance)
 
     # console ---------------------------------------------------------------------------------------------------------
     def _console_log(self, host: str, uuid: str, all_boots: bool) -> bytes:

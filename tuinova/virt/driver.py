@@ -10,7 +10,7 @@ what is paused, `unplug` of what is unplugged succeed.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -451,6 +451,13 @@ class ComputeDriver(ABC):
         """Nova's diagnostics object (nova/objects/diagnostics.py), as the API shows it from 2.48; plain JSON.
 
         Raises InstanceNotRunning.
+        """
+        raise NotSupported()
+
+    def age_image_cache(self, image_ids: Collection[str]) -> Sequence[str]:
+        """Remove cached bases of images that no disk stands on, once they are old; returns their names.
+
+        Those of `image_ids`, the images of this host's servers, are in use too. What is in use stays young.
         """
         raise NotSupported()
 

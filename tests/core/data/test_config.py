@@ -90,7 +90,7 @@ def test_names_of_2017_are_taken_with_a_warning(read):
         'scheduler_driver = "filter_scheduler"\n'
         "quota_cores = 5\n"
         'compute_driver = "fake.FakeDriver"\n'
-        "shelved_offload_time = 5\n"
+        "instance_usage_audit = true\n"
     )
     assert config.filter_scheduler.enabled_filters == ("RetryFilter", "RamFilter")
     assert (config.quota.cores, config.tuinova.driver) == (5, "fake")
@@ -98,7 +98,7 @@ def test_names_of_2017_are_taken_with_a_warning(read):
         "[DEFAULT] scheduler_default_filters is an old name, use [filter_scheduler] enabled_filters",
         "[DEFAULT] scheduler_driver has no effect in this version",
         "[DEFAULT] quota_cores is an old name, use [quota] cores",
-        "[DEFAULT] shelved_offload_time has no effect in this version",
+        "[DEFAULT] instance_usage_audit has no effect in this version",
     ]
 
 

@@ -221,3 +221,105 @@ def test_a_start_sweeps_what_was_left_over(store):
     (store.directory / "kept2.part").write_bytes(b"half")
     assert store.sweep({"kept", "kept2"}) == ["kept2.part", "orphan"]
     assert [path.name for path in store.directory.iterdir()] == ["kept"]
+
+
+# what a driver wrote -------------------------------------------------------------------------------------------------
+def test_a_file_of_the_drivers_becomes_an_image_like_an_upload(store):
+    data, told = qcow2(), []
+    path = store.snapshot_path("i1")
+    path.write_bytes(data)
+    path.chmod(0o644)
+    stored = store.adopt("i1", "qcow2", lambda done, total: told.append((done, total)))
+    assert (stored.size, stored.virtual_size) == (len(data), 4 * CLUSTER)
+    assert stored.checksum == hashlib.md5(data).hexdigest()
+    assert stored.sha512 == hashlib.sha512(data).hexdigest()
+    assert told[-1] == (len(data), len(data))
+    assert [entry.name for entry in store.directory.iterdir()] == ["i1"]
+    assert store.path("i1").read_bytes() == data
+    assert store.path("i1").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("data", "disk_format"),
+    [
+        (qcow2(backing=512), "qcow2"),
+        (qcow2()[:-CLUSTER], "qcow2"),
+        (qcow2(features=1 << 2), "qcow2"),
+        (qcow2(), "raw"),
+        (b"no qcow2 at all" * 100, "qcow2"),
+        (b"", "raw"),
+    ],
+    ids=["backing file", "cut off", "data file", "hidden format", "other format", "empty"],
+)
+def test_a_hostile_file_of_a_guest_is_refused_and_removed(store, data, disk_format):
+    store.snapshot_path("i1").write_bytes(data)
+    with pytest.raises(ImageUnacceptable):
+        store.adopt("i1", disk_format)
+    assert nothing_left(store)
+
+
+def test_a_link_is_no_image(store, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"x" * 1000)
+    store.snapshot_path("i1").symlink_to(secret)
+    with pytest.raises(OSError, match="symbolic links"):
+        store.adopt("i1", "raw")
+    assert nothing_left(store)
+    os.mkfifo(store.snapshot_path("i1"))
+    with pytest.raises(ImageUnacceptable, match="no plain file"):
+        store.adopt("i1", "raw")
+    assert nothing_left(store)
+    assert secret.read_bytes() == b"x" * 1000
+
+
+def test_a_file_that_is_not_there_is_none(store):
+    with pytest.raises(ImageNotFound):
+        store.adopt("i1", "raw")
+    with pytest.raises(InvalidDiskFormat):
+        store.adopt("i1", "exe")
+
+
+def test_an_image_with_data_is_not_replaced_by_a_snapshot(store):
+    store.write("i1", [b"first" * 200], "raw")
+    store.snapshot_path("i1").write_bytes(b"second" * 200)
+    with pytest.raises(ImageDataConflict):
+        store.adopt("i1", "raw")
+    assert store.path("i1").read_bytes() == b"first" * 200
+    assert [entry.name for entry in store.directory.iterdir()] == ["i1"]
+
+
+def test_what_ends_the_looking_through_leaves_nothing(store):
+    store.snapshot_path("i1").write_bytes(b"data" * 1_000_000)
+
+    def enough(done: int, total: int) -> None:
+        raise KeyError("enough")
+
+    with pytest.raises(KeyError):
+        store.adopt("i1", "raw", enough)
+    assert nothing_left(store)
+
+
+def test_a_full_disk_while_a_snapshot_is_made_durable(store, monkeypatch):
+    store.snapshot_path("i1").write_bytes(b"data" * 1000)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(image_store.os, "fsync", full)
+    with pytest.raises(ImageStorageFull):
+        store.adopt("i1", "raw")
+    assert nothing_left(store)
+
+
+def test_a_path_for_a_snapshot_is_free_and_swept_at_a_start(store):
+    store.snapshot_path("i1").write_bytes(b"left by a crash")
+    assert not store.snapshot_path("i1").exists()
+    store.snapshot_path("i2").write_bytes(b"left by a crash")
+    store.write("i3", [b"whole" * 200], "raw")
+    store.sweep({"i2", "i3"})
+    assert [entry.name for entry in store.directory.iterdir()] == ["i3"]
+    store.discard("i3")
+    store.discard("i3")
+    assert nothing_left(store)
+    with pytest.raises(ImageNotFound):
+        store.snapshot_path("../x")

@@ -21,6 +21,9 @@ from tuinova.core.image_store import ImageStore
 from tuinova.core.records import Image, Instance, InstanceAction
 from tuinova.core.service import Engine
 from tuinova.virt.fake import FakeDriver, FakeOptions
+from tuinova.virt.fake.record import GuestRecord
+
+NOTE = "/home/cirros/note"
 
 
 @dataclass
@@ -164,6 +167,40 @@ class House:
             server = self.act(server.uuid, "resetState", {"state": "error"})
         assert server.vm_state == vm_state
         return server
+
+    def write_note(self, uuid: str, text: str) -> None:
+        """A file on the guest's root disk."""
+
+        def change(record: GuestRecord, now: float) -> list[Any]:
+            record.contents = {**record.contents, "root": {**record.contents.get("root", {}), NOTE: text}}
+            return []
+
+        self.driver_of(uuid).apply(uuid, change)
+
+    def note_of(self, uuid: str) -> str | None:
+        """What the file says."""
+        return self.driver_of(uuid).store.load(uuid).contents.get("root", {}).get(NOTE)
+
+    def driver_of(self, uuid: str) -> FakeDriver:
+        return self.drivers[self.server(uuid).host or self.host_names[0]]
+
+    def events(self, uuid: str) -> list[tuple[str, str | None]]:
+        """Names and results of the newest action's events."""
+        return [(event.event, event.result) for event in self.newest_action(uuid).events]
+
+    def fault(self, uuid: str) -> tuple[int, str] | None:
+        """Code and message of the newest fault."""
+        newest = self.conductor.newest_fault(uuid)
+        return (newest.code, newest.message) if newest else None
+
+    def files_of_images(self) -> set[str]:
+        """The names in the image store, half-written data included."""
+        return {path.name for path in self.engine.image_store.directory.iterdir()}
+
+    def no_image_is_half_made(self) -> bool:
+        """Whether every image that has data or waits for some is whole."""
+        whole = {image.id for image in self.conductor.images() if image.status == "active"}
+        return self.files_of_images() <= whole and all(image.status == "active" for image in self.conductor.images())
 
     def nothing_left(self, uuid: str) -> bool:
         """Whether no host has anything of the server and it holds nothing."""

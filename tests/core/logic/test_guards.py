@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tuinova.core.drafts import ImageFilter
 from tuinova.core.errors import (
     InstanceInvalidState,
     InstanceIsLocked,
@@ -33,22 +34,38 @@ SIMPLE = [
 ]
 
 
+BODIES: dict[str, Any] = {
+    "reboot": {"type": "SOFT"},
+    "reboot-hard": {"type": "HARD"},
+    "createImage": {"name": "photo"},
+    "createBackup": {"name": "photo", "backup_type": "daily", "rotation": 1},
+    "changePassword": {"adminPass": "secret"},
+}
+
+
 def body_of(row: Action) -> Any:
-    return {"type": "HARD" if row.name == "reboot-hard" else "SOFT"} if row.key == "reboot" else None
+    return BODIES.get(row.name)
+
+
+def wrong_state_of(row: Action) -> str:
+    """A vm_state in which the row is refused."""
+    return next(state for state in ("rescued", "building") if state not in (row.vm_states or ()))
 
 
 @pytest.mark.parametrize("row", SIMPLE, ids=lambda row: row.name)
 def test_wrong_vm_state_is_refused_without_a_trace(house: House, row: Action) -> None:
     server = house.create()
-    house.conductor.step(server.uuid, updates={"vm_state": "rescued"})
+    wrong = wrong_state_of(row)
+    house.conductor.step(server.uuid, updates={"vm_state": wrong})
     before = (house.conductor.last_change(), len(house.conductor.actions(server.uuid)))
     with pytest.raises(InstanceInvalidState) as refusal:
         house.act(server.uuid, row.key, body_of(row))
     name = "reboot" if row.key == "reboot" else row.name
     assert refusal.value.code == 409
-    assert refusal.value.message == f"Cannot '{name}' instance {server.uuid} while it is in vm_state rescued"
+    assert refusal.value.message == f"Cannot '{name}' instance {server.uuid} while it is in vm_state {wrong}"
     assert (house.conductor.last_change(), len(house.conductor.actions(server.uuid))) == before
     assert not house.conductor.open_orders()
+    assert not house.conductor.images(ImageFilter(status="queued"))
 
 
 @pytest.mark.parametrize("row", SIMPLE, ids=lambda row: row.name)

@@ -13,9 +13,12 @@ from tuinova.core.compute_api.options import ApiOptions
 from tuinova.core.conductor import Conductor
 from tuinova.core.context import RequestContext
 from tuinova.core.drafts import OrderDraft
-from tuinova.core.errors import NotSupported
+from tuinova.core.errors import InstanceNotReady, NotSupported
 from tuinova.core.records import Instance
 from tuinova.core.states import Action
+
+# What the hypervisor says of a running guest; raises InstanceInvalidState for one that does not run.
+Diagnose = Callable[[Instance], Mapping[str, Any]]
 
 
 class Ignored(Exception):
@@ -45,6 +48,7 @@ class Acceptor:
     catalogue: CatalogueCache
     options: ApiOptions
     host_up: HostUp
+    diagnose: Diagnose
 
     def check(self, ctx: RequestContext, row: Action) -> Callable[[Instance], None]:
         """Nova's guards of this row, for the transaction."""
@@ -84,16 +88,31 @@ class Acceptor:
                 continue
 
     def order(
-        self, ctx: RequestContext, row: Action, uuid: str, method: str, args: Mapping[str, Any], **more: Any
+        self,
+        ctx: RequestContext,
+        row: Action,
+        uuid: str,
+        method: str,
+        args: Mapping[str, Any] | Callable[[Instance], Mapping[str, Any]],
+        **more: Any,
     ) -> Instance:
-        """The ordinary case: the row's task and one order to the server's host."""
+        """The ordinary case: the row's task and one order to the server's host; a server on none is not ready.
+
+        `args` may depend on the server.
+        """
+
+        def on_a_host(instance: Instance) -> None:
+            check(ctx, row, instance, self.host_up)
+            if instance.host is None:
+                raise InstanceNotReady(instance_id=instance.uuid)
+
         return self.accept(
             ctx,
             uuid,
-            check=self.check(ctx, row),
+            check=on_a_host,
             updates={"task_state": row.task} if row.task else {},
             record=row.recorded_as,
-            order=lambda instance: OrderDraft(method, instance.host, dict(args)),
+            order=lambda instance: OrderDraft(method, instance.host, dict(args(instance) if callable(args) else args)),
             **more,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tuinova.core.compute_api import basic, moves
+from tuinova.core.compute_api import agent, basic, deferred, images, moves, rebuild, rescue, shelving
 from tuinova.core.compute_api.accepting import Accepted, Acceptor, Handler
 from tuinova.core.compute_api.guards import action_row
 from tuinova.core.context import RequestContext
@@ -14,6 +14,12 @@ from tuinova.core.errors import Invalid
 HANDLERS: Mapping[str, Handler] = {
     **basic.HANDLERS,
     **moves.HANDLERS,
+    **images.HANDLERS,
+    **rescue.HANDLERS,
+    **rebuild.HANDLERS,
+    **shelving.HANDLERS,
+    **deferred.HANDLERS,
+    **agent.HANDLERS,
 }
 
 

@@ -9,7 +9,7 @@ from tuinova.console.log import console_text
 from tuinova.core import policy
 from tuinova.core.catalogue_cache import CatalogueCache
 from tuinova.core.compute_api import actions, basic, metadata
-from tuinova.core.compute_api.accepting import Accepted, Acceptor
+from tuinova.core.compute_api.accepting import Accepted, Acceptor, Diagnose
 from tuinova.core.compute_api.create import create
 from tuinova.core.compute_api.guards import HostUp, check, check_visible
 from tuinova.core.compute_api.keypairs import check_name, ssh_fingerprint
@@ -38,13 +38,14 @@ class ComputeAPI:
         *,
         host_up: HostUp,
         console_log: ConsoleLog,
+        diagnose: Diagnose,
     ) -> None:
         self._conductor = conductor
         self._catalogue = catalogue
         self._options = options
         self._host_up = host_up
         self._console_log = console_log
-        self._acceptor = Acceptor(conductor, catalogue, options, host_up)
+        self._acceptor = Acceptor(conductor, catalogue, options, host_up, diagnose)
 
     # servers ---------------------------------------------------------------------------------------------------------
     def create(self, ctx: RequestContext, request: CreateRequest) -> list[Instance]:
@@ -126,6 +127,10 @@ class ComputeAPI:
     def confirm_resize(self, uuid: str) -> None:
         """The API's confirm: nobody has, and `resize_confirm_window` is over."""
         self.act(service_context(), uuid, "confirmResize")
+
+    def unrescue(self, uuid: str) -> None:
+        """The API's unrescue: a rescue has lasted for `rescue_timeout`."""
+        self.act(service_context(), uuid, "unrescue")
 
     def force_stop(self, uuid: str) -> None:
         """Stop a guest that somebody started behind our back."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from tuinova.core import policy
 from tuinova.core.compute_api.accepting import Accepted, Acceptor, Handler, Ignored
+from tuinova.core.compute_api.deferred import is_deferred
 from tuinova.core.compute_api.guards import action_row, check
 from tuinova.core.compute_api.moves import end_moves
 from tuinova.core.context import RequestContext
@@ -101,6 +102,7 @@ def _reset_state(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, bod
 # delete --------------------------------------------------------------------------------------------------------------
 def _delete(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: Any) -> Accepted:
     """Through the server's host when that is up; else here, and the host cleans up when it is back."""
+    keep: list[bool] = []  # whether it is only put aside, decided with the order
 
     def on_living_host(instance: Instance) -> bool:
         return instance.host is not None and api.host_up(instance.host)
@@ -111,19 +113,24 @@ def _delete(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: An
             raise Ignored(instance)
 
     def order(instance: Instance) -> OrderDraft:
-        if on_living_host(instance):
-            return OrderDraft("terminate_instance", instance.host, {})
+        alive = on_living_host(instance)
+        keep[:] = [alive and row.name == "delete" and is_deferred(api.options, instance)]
+        if alive:
+            return OrderDraft("soft_delete_instance" if keep[0] else "terminate_instance", instance.host, {})
         return OrderDraft("delete_local", None, {})
+
+    def updates(instance: Instance) -> Mapping[str, Any]:
+        return {"task_state": TaskState.SOFT_DELETING if keep[0] else TaskState.DELETING, "progress": 0}
 
     try:
         accepted = api.accept(
             ctx,
             uuid,
             check=allowed,
-            updates={"task_state": TaskState.DELETING, "progress": 0},
+            updates=updates,
             record=row.recorded_as,
             order=order,
-            also=[end_moves(ctx, uuid)],
+            also=[end_moves(ctx, uuid), lambda tx, instance: {"deleted_at": tx.now} if keep[0] else None],
         )
     except Ignored as ignored:
         accepted = ignored.instance

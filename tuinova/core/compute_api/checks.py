@@ -155,17 +155,18 @@ def asked_image(ctx: RequestContext, image_id: str | None, catalogue: CatalogueC
     """The image, if it is there, open to the caller, and complete."""
     if not image_id:
         raise MissingImageRef()
-    image = _visible_image(ctx, image_id, catalogue)
+    image = visible_image(ctx, image_id, catalogue)
     if image.status != "active":
         raise ImageNotActive(image_id=image_id)
     for key in ("kernel_id", "ramdisk_id"):
         part = image.properties.get(key)
-        if part and _visible_image(ctx, part, catalogue).status != "active":
+        if part and visible_image(ctx, part, catalogue).status != "active":
             raise ImageNotActive(image_id=part)
     return image
 
 
-def _visible_image(ctx: RequestContext, image_id: str, catalogue: CatalogueCache) -> Image:
+def visible_image(ctx: RequestContext, image_id: str, catalogue: CatalogueCache) -> Image:
+    """An image that is named in a request; one of another project is not there."""
     try:
         image = catalogue.image(image_id)
     except ImageNotFound as error:

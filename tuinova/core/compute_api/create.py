@@ -119,7 +119,7 @@ def _drafts(ctx: RequestContext, plan: _Plan, count: int) -> list[InstanceDraft]
                 hostname=server_hostname(request.name, index, count, uuid, request.hostname),
                 description=request.description,
                 image_ref=plan.image.id,
-                image=_image_copy(plan.image),
+                image=image_copy(plan.image),
                 kernel_id=plan.image.properties.get("kernel_id"),
                 ramdisk_id=plan.image.properties.get("ramdisk_id"),
                 key_name=request.key_name,
@@ -136,6 +136,7 @@ def _drafts(ctx: RequestContext, plan: _Plan, count: int) -> list[InstanceDraft]
                 access_ip_v4=request.access_ip_v4,
                 access_ip_v6=request.access_ip_v6,
                 disk_config=request.disk_config or "MANUAL",
+                system_metadata=_remembered(ctx),
                 security_groups=plan.security_groups,
                 tags=tuple(dict.fromkeys(request.tags)),
             )
@@ -143,7 +144,16 @@ def _drafts(ctx: RequestContext, plan: _Plan, count: int) -> list[InstanceDraft]
     return drafts
 
 
-def _image_copy(image: Image) -> Mapping[str, Any]:
+def _remembered(ctx: RequestContext) -> Mapping[str, Any]:
+    """What images of the server will say of who made it (nova/compute/api.py)."""
+    return {
+        "boot_roles": ",".join(sorted(ctx.all_roles)),
+        "owner_user_name": ctx.user_name,
+        "owner_project_name": ctx.project_name,
+    }
+
+
+def image_copy(image: Image) -> Mapping[str, Any]:
     """What a server keeps of its image, so that the image may go."""
     return {
         "id": image.id,

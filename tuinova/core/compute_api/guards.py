@@ -21,6 +21,8 @@ from tuinova.core.records import Instance
 from tuinova.core.states import ACTION_BY_KEY, ACTION_BY_NAME, Action, GuardFacts, Refusal, Why, guard
 
 HostUp = Callable[[str], bool]
+# Nova's handlers of these catch the lock with the wrong states, so the text does not name it (nova/exception.py).
+_LOCK_IS_A_STATE = frozenset({"restore", "changePassword"})
 
 
 def action_row(name: str, body: Any = None) -> Action:
@@ -70,6 +72,8 @@ def error_of(refusal: Refusal, instance: Instance) -> NovaError:
             return NotSupported(f"{NotSupported.msg_fmt} {action.unserved}")
         case Why.ROLE:
             return PolicyNotAuthorized(action=action.policy)
+        case Why.LOCK if action.name in _LOCK_IS_A_STATE:
+            return InstanceInvalidState(action=name, instance_uuid=instance.uuid)
         case Why.LOCK:
             return InstanceIsLocked(instance_uuid=instance.uuid)
         case Why.HOST:

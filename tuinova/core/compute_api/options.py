@@ -15,3 +15,4 @@ class ApiOptions:
     default_schedule_zone: str | None = None
     max_attempts: int = 3
     service_down_time: int = 60
+    reclaim_instance_interval: int = 0

@@ -11,6 +11,7 @@ from tuinova.core.compute_manager.guests import GuestSpecs
 from tuinova.core.compute_manager.options import ComputeOptions
 from tuinova.core.conductor import Conductor
 from tuinova.core.errors import HypervisorUnavailable
+from tuinova.core.image_store import ImageStore
 from tuinova.core.records import Instance
 from tuinova.core.states import PowerState
 from tuinova.rpc.local import LocalBus
@@ -25,6 +26,9 @@ class SyncActions(Protocol):
 
     def confirm_resize(self, uuid: str) -> None:
         """Confirm a resize whose time is up."""
+
+    def unrescue(self, uuid: str) -> None:
+        """Nova's API unrescue of a rescue that has lasted too long."""
 
     def force_stop(self, uuid: str) -> None:
         """Stop whatever the vm_state is; only a running task refuses."""
@@ -46,9 +50,12 @@ class Compute:
     specs: GuestSpecs
     bus: LocalBus
     sync_actions: SyncActions
+    images: ImageStore
     now: Callable[[], datetime] = utc_now
     # The power state that this process wrote down last, by server: an event that only repeats it needs no look.
     written_power: dict[str, int] = field(default_factory=dict)
+    # How often the files of a deleted server could not be removed.
+    failed_deletes: dict[str, int] = field(default_factory=dict)
     # Told of the end of each build: (host, node, uuid, succeeded); the scheduler's table counts failures.
     build_ended: Callable[[str, str, str, bool], None] = lambda host, node, uuid, succeeded: None
     # Told of servers that hold nothing any more.

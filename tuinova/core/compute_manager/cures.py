@@ -6,7 +6,7 @@ Each cure ends the task in one transaction, or asks for the action once more.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,10 @@ from tuinova.core.compute_manager import pause
 from tuinova.core.compute_manager.build import EVENT as BUILD_EVENT
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.methods import BUILD_METHOD, WORKS
-from tuinova.core.compute_manager.work import RESUMED, fault_of, message_of
+from tuinova.core.compute_manager.rescue import rescue_again
+from tuinova.core.compute_manager.shelve import ON_NO_HOST, left_host
+from tuinova.core.compute_manager.work import RESUMED, fault_of, message_of, undone
+from tuinova.core.conductor.transaction import Part
 from tuinova.core.context import service_context
 from tuinova.core.drafts import EventFinish, FaultDraft, OrderDraft
 from tuinova.core.errors import BuildAbortException, HypervisorUnavailable, NovaError
@@ -26,6 +29,7 @@ LOG = logging.getLogger(__name__)
 
 _P, _T, _V = PowerState, TaskState, VmState
 INTERRUPTED = "The service stopped while the server was in task {task}"
+UNFINISHED = "The service stopped before the end of the action"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,45 @@ def redo(method: str) -> Cure:
     return cure
 
 
+def ring_or_roll_back(compute: Compute, scene: Scene) -> None:
+    """What the order asks for may be repeated; without one nobody knows what was asked."""
+    if scene.order is not None:
+        compute.bus.ring([scene.order])
+    else:
+        rolled_back(compute, scene)
+
+
+def offload_again(compute: Compute, scene: Scene) -> None:
+    """The image is whole: what is left of the shelving, or the offload that was asked for, is done."""
+    if scene.order is not None:
+        compute.bus.ring([scene.order])
+    else:
+        again(compute, scene, "shelve_offload_instance", {"clean_shutdown": False})
+
+
+def unshelve_undone(compute: Compute, scene: Scene) -> None:
+    """A guest that was half made of a shelved server: it goes, the server is as shelved as before."""
+    instance = scene.instance
+    compute.driver.destroy(compute.specs.make(instance))
+    settle(
+        compute,
+        scene,
+        {"task_state": None, **ON_NO_HOST},
+        error=NovaError(INTERRUPTED.format(task=scene.task)),
+        also=left_host(compute, instance),
+    )
+
+
+def ring_or_undo(compute: Compute, scene: Scene) -> None:
+    """An unshelving of which no guest had begun; without an order the host is given up."""
+    if scene.order is not None:
+        compute.bus.ring([scene.order])
+    elif scene.instance.vm_state == _V.SHELVED_OFFLOADED:
+        unshelve_undone(compute, scene)
+    else:
+        rolled_back(compute, scene)
+
+
 def reboot_again(compute: Compute, scene: Scene) -> None:
     """A reboot is repeated; a soft one of a guest that does not run becomes a hard one."""
     soft = scene.power is _P.RUNNING and scene.task in SOFT_REBOOT_TASKS
@@ -119,12 +162,21 @@ def resume_on_boot(compute: Compute, scene: Scene) -> None:
     if not compute.options.resume_guests_state_on_host_boot:
         return
     LOG.info("%s ran before the host went down: it is started again", instance.uuid)
+    is_rescued = instance.vm_state == _V.RESCUED
     try:
-        compute.driver.resume_state_on_host_boot(compute.specs.make(instance))
+        if is_rescued:
+            rescue_again(compute, instance)
+        else:
+            compute.driver.resume_state_on_host_boot(compute.specs.make(instance))
     except HypervisorUnavailable:
         raise
     except NovaError as error:
         LOG.warning("%s could not be started again: %s", instance.uuid, error)
+        if is_rescued:  # its own disks are whole: unrescue still brings it back
+            compute.conductor.step(
+                instance.uuid, updates={"power_state": compute.last_power_state(instance)}, expect_task=None
+            )
+            return
         compute.conductor.step(
             instance.uuid,
             updates={"vm_state": _V.ERROR, "power_state": compute.last_power_state(instance)},
@@ -153,12 +205,14 @@ def settle(
     *,
     error: NovaError | None = None,
     event: str | None = None,
+    also: Sequence[Part] = (),
     **more: Any,
 ) -> None:
     """End the task in one transaction: states, event, fault, order."""
     order = scene.order
     name = event_of(order) or event
     finish = None
+    undo = half_made(compute, order) if error is not None else ()
     if name is not None:
         finish = EventFinish(
             name,
@@ -175,25 +229,27 @@ def settle(
         event_finish=finish,
         fault=fault,
         order_done=order.id if order else None,
+        also=[*also, *undo],
         **more,
     )
 
 
-def close_order(compute: Compute, scene: Scene) -> None:
-    """An order that is about nothing any more."""
-    if scene.order is not None:
-        compute.conductor.order_done(scene.order.id)
+def half_made(compute: Compute, order: WorkOrder | None) -> Sequence[Part]:
+    """The parts of the last step that take away what a begun order has half made."""
+    return undone(WORKS.get(order.method), compute, order) if order is not None else ()
 
 
-def overtaken_at_crash(compute: Compute, scene: Scene) -> None:
-    """A begun order whose server was given another task before the crash: close its event."""
-    name = event_of(scene.order)
-    if scene.order is None or name is None:
-        return
-    finish = EventFinish(
-        name, scene.order.ctx.request_id, "Error", INTERRUPTED.format(task=scene.task), host=compute.host
+def close_order(compute: Compute, order: WorkOrder) -> None:
+    """A begun order that is about nothing any more, its server busy with something else or gone: close its event."""
+    name = event_of(order)
+    finish = EventFinish(name, order.ctx.request_id, "Error", UNFINISHED, host=compute.host) if name else None
+    compute.conductor.step(
+        order.instance_uuid,
+        event_finish=finish,
+        order_done=order.id,
+        also=half_made(compute, order),
+        with_deleted=True,
     )
-    compute.conductor.step(scene.instance.uuid, event_finish=finish, order_done=scene.order.id)
 
 
 def again(compute: Compute, scene: Scene, method: str, args: Mapping[str, Any], task: TaskState | None = None) -> None:
@@ -214,4 +270,5 @@ def again(compute: Compute, scene: Scene, method: str, args: Mapping[str, Any], 
         order=OrderDraft(method, compute.host, {**args, RESUMED: True}),
         system_metadata=None,
     )
-    close_order(compute, scene)
+    if order is not None:
+        compute.conductor.order_done(order.id)

@@ -11,7 +11,7 @@ from tuinova.core.conductor import Conductor
 from tuinova.core.errors import ImageNotActive, ImageNotFound
 from tuinova.core.instance_metadata import GuestFacts, GuestPort, config_drive_files
 from tuinova.core.records import Instance
-from tuinova.virt.driver import GuestSpec, HostNetwork, ImageFile, Nic
+from tuinova.virt.driver import BootImages, GuestSpec, HostNetwork, ImageFile, Nic
 
 
 class ImageFiles(Protocol):
@@ -41,11 +41,17 @@ class GuestSpecs:
         self._names: dict[tuple[str, str], str] = {}
 
     def make(
-        self, instance: Instance, *, admin_password: str | None = None, must_have_image: bool = False
+        self,
+        instance: Instance,
+        *,
+        admin_password: str | None = None,
+        must_have_image: bool = False,
+        root_image: str | None = None,
     ) -> GuestSpec:
         """The guest of a server as it is recorded now.
 
         An image that is gone is None, since a guest that is built needs it no more; `must_have_image` raises instead.
+        `root_image`: what the root disk is made of instead of the server's own image (that of a shelved server).
         """
         flavor = instance.flavor
         return GuestSpec(
@@ -64,12 +70,23 @@ class GuestSpecs:
             ephemeral_gb=int(flavor.get("ephemeral_gb", 0)),
             swap_mb=int(flavor.get("swap", 0)),
             extra_specs=flavor.get("extra_specs") or {},
-            image=self._image(instance.image_ref, instance, must_have_image),
+            image=self._image(root_image or instance.image_ref, instance, must_have_image),
             kernel=self._image(instance.kernel_id, None, must_have_image),
             ramdisk=self._image(instance.ramdisk_id, None, must_have_image),
             nics=[_nic(address) for address in instance.addresses],
             config_drive=instance.config_drive,
             config_drive_files=partial(self._config_drive, instance, admin_password),
+        )
+
+    def boot_images(self, image_id: str) -> BootImages:
+        """What a guest is rescued with; raises ImageNotFound, ImageNotActive."""
+        image = self._image(image_id, None, True)
+        if image is None:
+            raise ImageNotFound(image_id=image_id)
+        return BootImages(
+            image,
+            self._image(image.properties.get("kernel_id"), None, True),
+            self._image(image.properties.get("ramdisk_id"), None, True),
         )
 
     def _image(self, image_id: str | None, instance: Instance | None, required: bool) -> ImageFile | None:

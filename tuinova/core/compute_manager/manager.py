@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
-from tuinova.core.compute_manager import evacuate, hypervisor, powersync, recovery, resources, unconfirmed
+from tuinova.core.compute_manager import evacuate, hypervisor, orphans, periodic, powersync, recovery, resources
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.duties import Duties
 from tuinova.core.compute_manager.lifecycle import LifecycleEvents
 from tuinova.core.compute_manager.methods import KINDS, METHODS
-from tuinova.core.compute_manager.options import spacing
 from tuinova.core.errors import NovaError
 from tuinova.core.records import WorkOrder
 from tuinova.virt.driver import LifecycleEvent
@@ -47,41 +47,18 @@ class ComputeManager:
 
     def start(self) -> None:
         """Connect, recover, tell what the host has, begin the duties (Nova's init_host and pre_start_hook)."""
-        compute, options = self.compute, self.compute.options
+        compute = self.compute
         compute.bus.serve(compute.host, self.handle, kinds=KINDS)
         self._connect()
-        self._duties.every(
-            spacing(options.update_resources_interval),
-            f"resources of {compute.host}",
-            lambda: self._while_connected(resources.update_available_resource),
-        )
-        self._duties.every(
-            spacing(options.sync_power_state_interval, 600.0),
-            f"power sync of {compute.host}",
-            lambda: self._while_connected(powersync.sync_all),
-        )
-        self._duties.every(
-            spacing(options.running_deleted_instance_poll_interval, 60.0),
-            f"leftovers of {compute.host}",
-            lambda: self._while_connected(resources.reap_leftovers),
-        )
-        self._duties.every(
-            60.0, f"stray orders of {compute.host}", lambda: self._while_connected(recovery.pick_up_strays)
-        )
-        if options.resize_confirm_window:
+        for duty in periodic.duties(compute.options):
             self._duties.every(
-                60.0, f"unconfirmed resizes of {compute.host}", lambda: unconfirmed.confirm_old_resizes(compute)
+                duty.every, f"{duty.name} of {compute.host}", partial(self._carry_out, duty.call, duty.asks)
             )
-        self._duties.every(
-            60.0, f"evacuated from {compute.host}", lambda: self._while_connected(evacuate.remove_when_up)
-        )
-        if options.instance_build_timeout:
-            self._duties.every(60.0, f"stuck builds of {compute.host}", lambda: resources.fail_stuck_builds(compute))
 
     def first_look(self) -> None:
         """What Nova does at once at the start and nobody waits for."""
         self._while_connected(powersync.sync_all)
-        self._while_connected(resources.reap_leftovers)
+        self._while_connected(orphans.reap)
 
     def close(self) -> None:
         """Leave the hypervisor; guests are never touched."""
@@ -107,7 +84,7 @@ class ComputeManager:
 
     def _look_around(self) -> None:
         powersync.sync_all(self.compute)
-        resources.reap_leftovers(self.compute)
+        orphans.reap(self.compute)
 
     def heard(self, node: str, uuid: str, event: LifecycleEvent) -> None:
         """An event of a guest; called in a thread of the driver, does not block."""
@@ -140,6 +117,12 @@ class ComputeManager:
             self._duties.after(_RECONNECT_SECONDS, self._connection_is_back)
             return
         hypervisor.connection_back(self.compute, self._look_around)
+
+    def _carry_out(self, duty: Callable[[Compute], object], asks: bool) -> None:
+        if asks:
+            self._while_connected(duty)
+        else:
+            duty(self.compute)
 
     def _while_connected(self, duty: Callable[[Compute], object]) -> None:
         if self._connected:

@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from tuinova.core.compute_manager import build, evacuate, live, pause, power, resize, terminate
+from tuinova.core.compute_manager import (
+    agent,
+    build,
+    deferred,
+    evacuate,
+    live,
+    pause,
+    power,
+    rebuild,
+    rescue,
+    resize,
+    shelve,
+    snapshot,
+    terminate,
+)
 from tuinova.core.compute_manager.aside import Aside, run_aside
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.work import Work, run
@@ -26,6 +40,12 @@ WORKS: Mapping[str, Work] = {
     **resize.WORKS,
     **live.WORKS,
     **evacuate.WORKS,
+    **snapshot.WORKS,
+    **rescue.WORKS,
+    **rebuild.WORKS,
+    **shelve.WORKS,
+    **deferred.WORKS,
+    **agent.WORKS,
 }
 
 ASIDES: Mapping[str, Aside] = {"discard_migrated": Aside(resize.discard_migrated), **live.ASIDES}
@@ -40,6 +60,13 @@ KINDS: Mapping[str, str] = {
     "live_migration": LONG,
     "live_migration_abort": EXPRESS,
     "live_migration_force_complete": EXPRESS,
+    "snapshot_instance": LONG,
+    "backup_instance": LONG,
+    "shelve_instance": LONG,
+    "shelve_offload_instance": PATIENT,
+    "rescue_instance": PATIENT,
+    "rebuild_instance": BUILD,
+    "unshelve_instance": BUILD,
 }
 
 METHODS: Mapping[str, Callable[[Compute, WorkOrder], None]] = {

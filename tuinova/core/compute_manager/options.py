@@ -21,6 +21,15 @@ class ComputeOptions:
     running_deleted_instance_poll_interval: int = 1800
     running_deleted_instance_timeout: int = 0
     instance_build_timeout: int = 0
+    rescue_timeout: int = 0
+    shelved_offload_time: int = 0
+    shelved_poll_interval: int = 3600
+    reclaim_instance_interval: int = 0
+    instance_delete_interval: int = 300
+    maximum_instance_delete_attempts: int = 5
+    image_cache_manager_interval: int = 2400
+    # Ours: guests that tuinova made and of which this service has no record at all.
+    reap_orphans: bool = False
     max_attempts: int = 3
     allow_resize_to_same_host: bool = True
     resize_confirm_window: int = 0

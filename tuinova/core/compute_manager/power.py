@@ -2,30 +2,55 @@
 
 from __future__ import annotations
 
+import logging
+
 from tuinova.core.compute_manager.context import Compute
-from tuinova.core.compute_manager.work import SUCCESS, Failure, Updates, Work, keep_vm_state, to_error
+from tuinova.core.compute_manager.shelved_image import without_shelved_image
+from tuinova.core.compute_manager.work import SUCCESS, Failure, Outcome, Updates, Work, keep_vm_state, to_error
 from tuinova.core.errors import HypervisorUnavailable
 from tuinova.core.records import Instance, WorkOrder
+from tuinova.core.shelved_image import shelved_image
 from tuinova.core.states import HARD_REBOOT_TASKS, SOFT_REBOOT_TASKS, PowerState, TaskState, VmState
-from tuinova.virt.driver import RebootType
+from tuinova.virt.driver import GuestNotFound, RebootType
+
+LOG = logging.getLogger(__name__)
 
 _PENDING = {RebootType.SOFT: TaskState.REBOOT_PENDING, RebootType.HARD: TaskState.REBOOT_PENDING_HARD}
 _STARTED = {RebootType.SOFT: TaskState.REBOOT_STARTED, RebootType.HARD: TaskState.REBOOT_STARTED_HARD}
 
 
-def start(compute: Compute, order: WorkOrder, instance: Instance) -> Updates:
-    """Power on from the server's definition."""
+def start(compute: Compute, order: WorkOrder, instance: Instance) -> Updates | Outcome:
+    """Power on from the server's definition; a shelved server is none any more."""
     compute.driver.power_on(compute.specs.make(instance))
-    return {"vm_state": VmState.ACTIVE, "power_state": compute.power_state(instance.uuid)}
+    updates = {"vm_state": VmState.ACTIVE, "power_state": compute.power_state(instance.uuid)}
+    return without_shelved_image(compute, instance, updates) if shelved_image(instance) else updates
 
 
 def stop(compute: Compute, order: WorkOrder, instance: Instance) -> Updates:
     """Ask the guest to shut down for as long as its image or the host allows, then force it."""
-    clean = order.args.get("clean_shutdown", True)
+    shut_down(compute, order, instance)
+    return {"vm_state": VmState.STOPPED, "power_state": compute.power_state(instance.uuid)}
+
+
+def shut_down(
+    compute: Compute,
+    order: WorkOrder,
+    instance: Instance,
+    *,
+    clean: bool | None = None,
+    missing_ok: bool = False,
+) -> None:
+    """Power the guest off, gracefully unless the order says otherwise."""
+    if clean is None:
+        clean = bool(order.args.get("clean_shutdown", True))
     properties = instance.image.get("properties") or {}
     timeout = compute.options.stop_timeout(properties) if clean else 0
-    compute.driver.power_off(instance.uuid, timeout, compute.options.shutdown_retry_interval)
-    return {"vm_state": VmState.STOPPED, "power_state": compute.power_state(instance.uuid)}
+    try:
+        compute.driver.power_off(instance.uuid, timeout, compute.options.shutdown_retry_interval)
+    except GuestNotFound:
+        if not missing_ok:
+            raise
+        LOG.debug("%s has no guest that could be shut down", instance.uuid)
 
 
 def reboot_type(order: WorkOrder) -> RebootType:

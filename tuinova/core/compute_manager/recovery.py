@@ -19,15 +19,18 @@ from tuinova.core.compute_manager.cures import (
     close_order,
     fail_build,
     finish_delete,
-    overtaken_at_crash,
+    offload_again,
     reboot_again,
     rebuild_failed,
     redo,
     resume_on_boot,
     resumed,
+    ring_or_roll_back,
+    ring_or_undo,
     rolled_back,
     settle,
     task_over,
+    unshelve_undone,
 )
 from tuinova.core.compute_manager.methods import ASIDES
 from tuinova.core.compute_manager.move_cures import (
@@ -98,9 +101,14 @@ def _tasks(*tasks: TaskState) -> frozenset[str]:
 _RESIZING = _tasks(_T.RESIZE_PREP, _T.RESIZE_MIGRATED, _T.RESIZE_FINISH, _T.RESIZE_REVERTING)
 _RESIZE_METHODS = frozenset(resize.WORKS) - {"resize_instance"}
 _LIVE_METHODS = frozenset(live.WORKS) - {"live_migration"}
+_SHELVING = _tasks(_T.SHELVING, _T.SHELVING_IMAGE_PENDING_UPLOAD, _T.SHELVING_IMAGE_UPLOADING)
+_IMAGING = _tasks(
+    _T.IMAGE_SNAPSHOT_PENDING, _T.IMAGE_SNAPSHOT, _T.IMAGE_BACKUP, _T.IMAGE_PENDING_UPLOAD, _T.IMAGE_UPLOADING
+)
 
 RULES: Sequence[Rule] = (
     Rule("half deleted", finish_delete, vm_states=frozenset({_V.DELETED})),
+    Rule("soft-deleting", redo("soft_delete_instance"), tasks=_tasks(_T.SOFT_DELETING)),
     Rule("deleting", redo("terminate_instance"), tasks=DELETE_TASKS),
     Rule("half confirmed", ring_again, methods=frozenset({"confirm_resize"})),
     Rule("half evacuated", ring_again, tasks=REBUILD_TASKS, methods=frozenset({"evacuate_instance"})),
@@ -113,6 +121,8 @@ RULES: Sequence[Rule] = (
     ),
     Rule("live migration", look_for_the_guest, tasks=_tasks(_T.MIGRATING)),
     Rule("half built", fail_build, vm_states=frozenset({_V.BUILDING})),
+    # Nova: ERROR, which would leave the disk of the server in an image that it can't be brought back from.
+    Rule("half unshelved", unshelve_undone, tasks=_tasks(_T.SPAWNING), vm_states=frozenset({_V.SHELVED_OFFLOADED})),
     Rule("half built, not from new", fail_build, tasks=BUILD_TASKS),
     Rule("half rebuilt", rebuild_failed, tasks=REBUILD_TASKS),
     Rule("reboot pending", reboot_again, tasks=_tasks(_T.REBOOT_PENDING), vm_states=frozenset({_V.ACTIVE})),
@@ -139,6 +149,15 @@ RULES: Sequence[Rule] = (
     ),
     Rule("resumed", resumed, tasks=_tasks(_T.RESUMING), power=_RUNS),
     Rule("resuming", redo("resume_instance"), tasks=_tasks(_T.RESUMING)),
+    Rule("rescuing", ring_or_roll_back, tasks=_tasks(_T.RESCUING)),
+    Rule("unrescuing", redo("unrescue_instance"), tasks=_tasks(_T.UNRESCUING)),
+    Rule("shelving", ring_or_roll_back, tasks=_SHELVING),
+    Rule("offloading", offload_again, tasks=_tasks(_T.SHELVING_OFFLOADING)),
+    Rule("unshelving", ring_or_undo, tasks=_tasks(_T.UNSHELVING)),
+    Rule("restoring", redo("restore_instance"), tasks=_tasks(_T.RESTORING)),
+    Rule("setting a password", ring_or_roll_back, tasks=_tasks(_T.UPDATING_PASSWORD)),
+    # The half-made image goes with its order.
+    Rule("making an image", rolled_back, tasks=_IMAGING),
 )
 LAST_RULE = Rule("any other task", rolled_back)
 
@@ -227,10 +246,11 @@ def look(compute: Compute, uuid: str) -> Scene | None:
         return None
     scene = Scene(instance, compute.power_state(uuid), interrupted[-1] if interrupted else None)
     if len(orders) > len(interrupted):
-        overtaken_at_crash(compute, scene)
+        if scene.order is not None:
+            close_order(compute, scene.order)
         return None
     for older in interrupted[:-1]:
-        compute.conductor.order_done(older.id)
+        close_order(compute, older)
     # A server that is being scheduled is the conductor's.
     return None if instance.task_state == _T.SCHEDULING else scene
 
@@ -246,8 +266,8 @@ def recover(compute: Compute, uuid: str, *, started: bool = True) -> None:
         if rule is not None:
             LOG.info("%s: %s", uuid, rule.name)
             rule.cure(compute, scene)
-        else:
-            close_order(compute, scene)
+        elif scene.order is not None:
+            close_order(compute, scene.order)
         now = Scene(compute.conductor.instance(uuid), compute.power_state(uuid), None)
         if started and now.task is None and slept(compute, now):
             resume_on_boot(compute, now)
@@ -272,4 +292,4 @@ def _leave_deleted(compute: Compute, uuid: str) -> None:
             if order.method in ASIDES:
                 compute.bus.ring([order])
             else:
-                compute.conductor.order_done(order.id)
+                close_order(compute, order)

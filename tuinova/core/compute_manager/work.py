@@ -15,7 +15,7 @@ from typing import Any
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.conductor.errors import ConductorClosed, DatabaseUnavailable, UnexpectedTaskState
 from tuinova.core.conductor.transaction import Part
-from tuinova.core.drafts import ANY, EventFinish, EventStart, ExpectedTask, FaultDraft, OrderDraft
+from tuinova.core.drafts import ANY, Any_, EventFinish, EventStart, ExpectedTask, FaultDraft, OrderDraft
 from tuinova.core.errors import InstanceNotFound, NovaError
 from tuinova.core.records import Instance, WorkOrder
 
@@ -31,12 +31,16 @@ RESUMED = "resumed"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a success leaves beside updates of the row: parts of the last step, and the next host's order."""
+    """What a success leaves beside updates of the row: parts of the last step, and the next host's order.
+
+    `then` is called after the commit, for files of rows that are gone; a crash before it leaves them to the next start.
+    """
 
     updates: Updates = field(default_factory=dict)
     also: Sequence[Part] = ()
     order: OrderDraft | None = None
     release_allocation: bool = False
+    then: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,11 @@ def keep_vm_state(compute: Compute, order: WorkOrder, instance: Instance, error:
     return Failure({"task_state": None, "power_state": compute.last_power_state(instance)})
 
 
+def unchanged(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> Failure:
+    """Actions that have no task: only fault and event tell of the failure."""
+    return Failure({})
+
+
 def to_error(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> Failure:
     """Actions that can't be rolled back."""
     return Failure({"vm_state": "error", "task_state": None, "power_state": compute.last_power_state(instance)})
@@ -85,11 +94,12 @@ class Work:
 
     `tasks` are all task states that belong to the action: the first step expects one of them, and at a restart they
     say that an open order is still about this server. `first` are the updates of the first step, `first_also` its
-    parts. `opened`: the order before has begun the event already.
+    parts. `opened`: the order before has begun the event already. Tasks of ANY belong to an action that has none: it
+    leaves alone whatever another one sets.
     """
 
     event: str
-    tasks: frozenset[str | None]
+    tasks: frozenset[str | None] | Any_
     body: Callable[[Compute, WorkOrder, Instance], Updates | Outcome]
     failed: Callable[[Compute, WorkOrder, Instance, Exception], Failure] = keep_vm_state
     first: Callable[[WorkOrder], Updates] | None = None
@@ -97,6 +107,13 @@ class Work:
     opened: bool = False
     # The row goes with the last step; nothing that happened to its state meanwhile brings the guest back.
     delete_row: bool = False
+    # What an order that ends without success takes away: files at once, rows as parts of its last step.
+    undo: Callable[[Compute, WorkOrder], Sequence[Part]] | None = None
+
+
+def undone(work: Work | None, compute: Compute, order: WorkOrder) -> Sequence[Part]:
+    """The parts of the last step that take away what an order has half made."""
+    return work.undo(compute, order) if work is not None and work.undo is not None else ()
 
 
 def run(work: Work, compute: Compute, order: WorkOrder) -> None:
@@ -111,13 +128,11 @@ def run(work: Work, compute: Compute, order: WorkOrder) -> None:
             updates=work.first(order) if work.first else {},
             also=work.first_also(compute, order) if work.first_also else (),
         )
-        if instance is None:
-            return
         end(compute, order, work, work.body(compute, order, instance))
     except InstanceNotFound:
-        compute.conductor.order_done(order.id)
+        gone(compute, order, undone(work, compute, order))
     except UnexpectedTaskState as error:
-        overtaken(compute, order, work.event, error)
+        overtaken(compute, order, work.event, error, undone(work, compute, order))
     except LEFT_OPEN:
         raise
     except Exception as error:
@@ -133,25 +148,19 @@ def begin(
     tasks: ExpectedTask,
     updates: Updates,
     also: Sequence[Part] = (),
-) -> Instance | None:
-    """The first step: event started, order begun; None when the server is gone or busy with something else."""
+) -> Instance:
+    """The first step: event started, order begun; raises when the server is gone or busy with something else."""
     start = None
     if event is not None and not is_repeated(order):
         start = EventStart(event, order.ctx.request_id, compute.host)
-    try:
-        return compute.conductor.step(
-            order.instance_uuid,
-            updates=updates,
-            expect_task=tasks,
-            event_start=start,
-            order_started=order.id,
-            also=also,
-        )
-    except InstanceNotFound:
-        compute.conductor.order_done(order.id)
-    except UnexpectedTaskState as error:
-        overtaken(compute, order, event, error)
-    return None
+    return compute.conductor.step(
+        order.instance_uuid,
+        updates=updates,
+        expect_task=tasks,
+        event_start=start,
+        order_started=order.id,
+        also=also,
+    )
 
 
 def is_repeated(order: WorkOrder) -> bool:
@@ -163,7 +172,7 @@ def end(compute: Compute, order: WorkOrder, work: Work, outcome: Updates | Outco
     """The last step of a success; `system_metadata` among the updates is what the server is to remember."""
     if not isinstance(outcome, Outcome):
         outcome = Outcome(outcome)
-    values = {"task_state": None, **outcome.updates}
+    values = {**({} if work.tasks is ANY else {"task_state": None}), **outcome.updates}
     instance = compute.conductor.step(
         order.instance_uuid,
         system_metadata=values.pop("system_metadata", None),
@@ -178,22 +187,31 @@ def end(compute: Compute, order: WorkOrder, work: Work, outcome: Updates | Outco
         also=outcome.also,
     )
     compute.written_power[instance.uuid] = instance.power_state
-    if work.delete_row:
+    if outcome.then is not None:
+        outcome.then()
+    if work.delete_row or outcome.release_allocation:
         compute.forget(instance.uuid)
     return instance
 
 
-def overtaken(compute: Compute, order: WorkOrder, event: str | None, error: UnexpectedTaskState) -> None:
+def gone(compute: Compute, order: WorkOrder, also: Sequence[Part] = ()) -> None:
+    """The server is deleted: end the order, and take away what it had made."""
+    if also:
+        compute.conductor.step(order.instance_uuid, with_deleted=True, order_done=order.id, also=also)
+    else:
+        compute.conductor.order_done(order.id)
+
+
+def overtaken(
+    compute: Compute, order: WorkOrder, event: str, error: UnexpectedTaskState, also: Sequence[Part] = ()
+) -> None:
     """Another request took the server meanwhile (a delete, a reset): leave its state alone, only close the event."""
     LOG.info("%s of %s was overtaken: %s", order.method, order.instance_uuid, error)
-    if event is None:
-        compute.conductor.order_done(order.id)
-    else:
-        close_event(compute, order, event, error)
+    close_event(compute, order, event, error, also)
 
 
-def close_event(compute: Compute, order: WorkOrder, event: str, error: Exception) -> None:
-    """End the order with a failed event and nothing else."""
+def close_event(compute: Compute, order: WorkOrder, event: str, error: Exception, also: Sequence[Part] = ()) -> None:
+    """End the order with a failed event, and what it had made; the server's state stays."""
     try:
         compute.conductor.step(
             order.instance_uuid,
@@ -202,15 +220,17 @@ def close_event(compute: Compute, order: WorkOrder, event: str, error: Exception
                 event, order.ctx.request_id, ERROR, message_of(error), traceback_of(error), compute.host
             ),
             order_done=order.id,
+            also=also,
         )
     except InstanceNotFound:
-        compute.conductor.order_done(order.id)
+        gone(compute, order, also)
 
 
 def fail(compute: Compute, order: WorkOrder, work: Work, instance: Instance, error: Exception) -> None:
     """The last step of a failure: what the row's rule says, a fault, the event's end."""
     compute.written_power.pop(order.instance_uuid, None)
     failure = work.failed(compute, order, instance, error)
+    undo = undone(work, compute, order)
     finish = EventFinish(
         work.event,
         order.ctx.request_id,
@@ -229,7 +249,7 @@ def fail(compute: Compute, order: WorkOrder, work: Work, instance: Instance, err
             order_done=order.id,
             order=failure.order,
             ctx=order.ctx,
-            also=failure.also,
+            also=[*failure.also, *undo],
         )
     except (UnexpectedTaskState, InstanceNotFound):
-        close_event(compute, order, work.event, error)
+        close_event(compute, order, work.event, error, undo)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -80,11 +80,28 @@ def insert_image(tx: Tx, image: Image) -> None:
     tx.change("image", "update", image.id, image.owner)
 
 
-def new_image(image: Image) -> Part:
-    """The row of an image that a server's action will fill, written with the request."""
+def new_image(image: Image | Callable[[Instance], Image]) -> Part:
+    """The row of an image that a server's action will fill, written with the request; maybe made of the server."""
 
     def part(tx: Tx, instance: Instance) -> None:
-        insert_image(tx, image)
+        insert_image(tx, image(instance) if callable(image) else image)
+
+    return part
+
+
+def fill_image(image_id: str, *, expect: str, properties: Mapping[str, str] | None = None, **values: Any) -> Part:
+    """Change an image that a server's action fills, `properties` beside those that it has.
+
+    Raises ImageNotFound when somebody deleted it, ImageDataConflict when its status is not the expected one.
+    """
+
+    def part(tx: Tx, instance: Instance) -> None:
+        old = _one(tx.connection, image_id)
+        if old.status != expect:
+            raise ImageDataConflict(image_id=image_id, status=old.status)
+        merged = {**old.properties, **(properties or {})}
+        tx.run(update(_T).where(_T.c.id == image_id).values({**values, "properties": merged, "updated_at": tx.now}))
+        tx.change("image", "update", image_id, old.owner)
 
     return part
 
@@ -101,11 +118,15 @@ def note_image(image_id: str, **values: Any) -> Part:
     return part
 
 
-def drop_image(image_id: str) -> Part:
-    """Remove an image's row together with its server's step; its data is the caller's, after the commit."""
+def drop_image(image_id: str, *, half_made: bool = False) -> Part:
+    """Remove an image's row together with its server's step; its data is the caller's, after the commit.
+
+    A protected one stays. With `half_made` one that is active stays, and nothing protects another.
+    """
 
     def part(tx: Tx, instance: Instance) -> None:
-        if tx.first(_ONE, {"id": image_id}) is not None:
+        row = tx.first(_ONE, {"id": image_id})
+        if row is not None and not (row.status == "active" if half_made else row.protected):
             tx.run(_DELETE, {"id": image_id})
             tx.change("image", "delete", image_id, instance.project_id)
 

@@ -102,7 +102,9 @@ def announce(tx: Tx, instance: Instance) -> int:
     """Write the server's change with its row view, and keep the view for the lists."""
     if not visible(instance):
         tx.keep_row(instance, None)
-        return tx.change("server", "delete", instance.uuid, instance.project_id)
+        # What is only put aside still holds what it held; its view says so.
+        text = None if instance.deleted else row_text(instance)
+        return tx.change("server", "delete", instance.uuid, instance.project_id, text)
     text = row_text(instance)
     tx.keep_row(instance, text)
     return tx.change("server", "update", instance.uuid, instance.project_id, text)

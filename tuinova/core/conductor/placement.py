@@ -10,12 +10,12 @@ from sqlalchemy import BindParameter, ColumnElement, Integer, bindparam, delete,
 from tuinova.core.conductor import actions, instance_rows, orders
 from tuinova.core.conductor.base import Base
 from tuinova.core.conductor.statements import InsertStatement, Statement
-from tuinova.core.conductor.transaction import Tx
+from tuinova.core.conductor.transaction import Part, Tx
 from tuinova.core.context import RequestContext
 from tuinova.core.drafts import ANY, AmountsLike, EventFinish, EventStart, ExpectedTask, OrderDraft
 from tuinova.core.models import Allocation as AllocationTable
 from tuinova.core.models import ComputeNode as NodeTable
-from tuinova.core.records import Allocation
+from tuinova.core.records import Allocation, Instance
 
 _A = AllocationTable.__table__  # type: ignore[attr-defined]
 TABLE = _A
@@ -99,6 +99,15 @@ def release(tx: Tx, consumer: str) -> None:
         return
     _give_back(tx, held)
     tx.do(_DELETE, {"consumer": consumer})
+
+
+def give_back() -> Part:
+    """The server of a step gives back what it holds."""
+
+    def part(tx: Tx, instance: Instance) -> None:
+        release(tx, instance.uuid)
+
+    return part
 
 
 def _give_back(tx: Tx, held: Allocation) -> None:

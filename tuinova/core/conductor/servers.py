@@ -251,10 +251,10 @@ class Servers(Base):
 
     @staticmethod
     def _log(tx: Tx, uuid: str, start: EventStart | str | None, finish: EventFinish | str | None) -> None:
+        if finish is not None:  # one ends and the next begins
+            actions.finish_event(tx, uuid, finish)
         if start is not None:
             actions.start_event(tx, uuid, start)
-        if finish is not None:
-            actions.finish_event(tx, uuid, finish)
 
     def set_metadata(
         self, ctx: RequestContext, uuid: str, metadata: Mapping[str, str], *, check: Check | None = None

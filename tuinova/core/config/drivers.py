@@ -110,5 +110,13 @@ OPTIONS: Final = (
         minimum=0,
     ),
     Option(_T, "keep_changes", "int", 20_000, "Entries of the change feed that are kept.", ours=True, minimum=100),
+    Option(
+        _T,
+        "reap_orphans",
+        "bool",
+        False,
+        "Remove guests that a tuinova made and that this service has no record of; else they are only reported.",
+        ours=True,
+    ),
     Option(_T, "workers", "int", 8, "Work orders that a host carries out at once.", ours=True, minimum=1, maximum=64),
 )

@@ -42,6 +42,21 @@ class ServiceUnavailable(Conflict):
     msg_fmt = "Service is unavailable at this time."
 
 
+class UnshelveInstanceInvalidState(Conflict):
+    """A place asked for a shelved server that still has one; `state` is its vm_state."""
+
+    msg_fmt = (
+        'Specifying an availability zone or a host when unshelving server "{instance_uuid}" with status "{state}" is '
+        "not supported. The server status must be SHELVED_OFFLOADED."
+    )
+
+
+class UnshelveHostNotInAZ(Conflict):
+    """A host and a zone that don't fit together."""
+
+    msg_fmt = 'Host "{host}" is not in the availability zone "{availability_zone}".'
+
+
 class FlavorExists(Conflict):
     """Same flavor name."""
 

@@ -93,6 +93,24 @@ class ImageNotActive(Invalid):
     msg_fmt = "Image {image_id} is not active."
 
 
+class UnsupportedRescueImage(Invalid):
+    """A rescue image that is not there."""
+
+    msg_fmt = "Requested rescue image '{image}' is not supported"
+
+
+class RebuildImageNotFound(Invalid):
+    """An unknown image named in a rebuild."""
+
+    msg_fmt = "Cannot find image for rebuild"
+
+
+class PreserveEphemeralNotSupported(Invalid):
+    """A rebuild that is to keep the ephemeral disk."""
+
+    msg_fmt = "The current driver does not support preserving ephemeral partitions."
+
+
 class ImageUnacceptable(Invalid):
     """An image that may not be used: backing file, data file, wrong or damaged format."""
 

@@ -143,10 +143,10 @@ ACTIONS: tuple[Action, ...] = (
         task=_T.REBUILDING,
         http=200,
     ),
-    Action("rebuild", "rebuild", _SERVERS + "rebuild", _vm(_A, _ST, _E), task=_T.REBUILDING, **_LATER),
-    Action("rescue", "rescue", "os_compute_api:os-rescue", _vm(_A, _ST, _E), task=_T.RESCUING, http=200, **_LATER),
-    Action("unrescue", "unrescue", "os_compute_api:os-unrescue", _vm(_V.RESCUED), task=_T.UNRESCUING, **_LATER),
-    Action("shelve", "shelve", "os_compute_api:os-shelve:shelve", _vm(_A, _ST, _P, _SU), task=_T.SHELVING, **_LATER),
+    Action("rebuild", "rebuild", _SERVERS + "rebuild", _vm(_A, _ST, _E), task=_T.REBUILDING),
+    Action("rescue", "rescue", "os_compute_api:os-rescue", _vm(_A, _ST, _E), task=_T.RESCUING, http=200),
+    Action("unrescue", "unrescue", "os_compute_api:os-unrescue", _vm(_V.RESCUED), task=_T.UNRESCUING),
+    Action("shelve", "shelve", "os_compute_api:os-shelve:shelve", _vm(_A, _ST, _P, _SU), task=_T.SHELVING),
     Action(
         "shelveOffload",
         "shelveOffload",
@@ -154,7 +154,6 @@ ACTIONS: tuple[Action, ...] = (
         _vm(_V.SHELVED),
         role="admin",
         task=_T.SHELVING_OFFLOADING,
-        **_LATER,
     ),
     Action(
         "unshelve",
@@ -163,7 +162,6 @@ ACTIONS: tuple[Action, ...] = (
         _vm(_V.SHELVED, _V.SHELVED_OFFLOADED),
         task=_T.UNSHELVING,
         confirm=Confirm.NONE,
-        **_LATER,
     ),
     Action(
         "createImage",
@@ -172,7 +170,6 @@ ACTIONS: tuple[Action, ...] = (
         _vm(_A, _ST, _P, _SU),
         lockable=False,
         task=_T.IMAGE_SNAPSHOT_PENDING,
-        **_LATER,
     ),
     Action(
         "createBackup",
@@ -181,7 +178,6 @@ ACTIONS: tuple[Action, ...] = (
         _vm(_A, _ST, _P, _SU),
         lockable=False,
         task=_T.IMAGE_BACKUP,
-        **_LATER,
     ),
     Action(
         "restore",
@@ -190,7 +186,6 @@ ACTIONS: tuple[Action, ...] = (
         _vm(_V.SOFT_DELETED),
         task=_T.RESTORING,
         confirm=Confirm.NONE,
-        **_LATER,
     ),
     Action(
         "trigger_crash_dump",
@@ -198,7 +193,6 @@ ACTIONS: tuple[Action, ...] = (
         _SERVERS + "trigger_crash_dump",
         _vm(_A, _P, _V.RESCUED, _V.RESIZED, _E),
         host="set",
-        **_LATER,
     ),
     Action(
         "changePassword",
@@ -206,7 +200,6 @@ ACTIONS: tuple[Action, ...] = (
         "os_compute_api:os-admin-password",
         _vm(_A),
         task=_T.UPDATING_PASSWORD,
-        **_LATER,
     ),
     Action(
         "resetState",
@@ -263,7 +256,6 @@ ACTIONS: tuple[Action, ...] = (
         http=200,
         confirm=Confirm.NONE,
         own_route=True,
-        **_LATER,
     ),
     Action(
         "attach_volume",

@@ -1,0 +1,120 @@
+"""Rebuild: a server's disk anew from an image (nova/compute/api.py rebuild, servers.py _action_rebuild)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tuinova.core.compute_api import checks
+from tuinova.core.compute_api.accepting import Accepted, Acceptor, Handler
+from tuinova.core.compute_api.create import image_copy
+from tuinova.core.compute_api.naming import generate_password
+from tuinova.core.context import RequestContext
+from tuinova.core.drafts import EventFinish, OrderDraft
+from tuinova.core.errors import ImageNotFoundAsked, InstanceNotReady, Invalid, NotSupported, RebuildImageNotFound
+from tuinova.core.records import Flavor, Image, Instance
+from tuinova.core.states import Action
+
+# Fields of the request that only change the server's row: the body's name to the row's.
+_PLAIN = {
+    "description": "description",
+    "hostname": "hostname",
+    "accessIPv4": "access_ip_v4",
+    "accessIPv6": "access_ip_v6",
+    "OS-DCF:diskConfig": "disk_config",
+}
+# What a scheduler that refuses the new image makes the server have again.
+_OF_THE_IMAGE = ("image_ref", "image", "kernel_id", "ramdisk_id")
+_EVENT = "rebuild_server"
+
+
+def _rebuild(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: Any) -> Accepted:
+    """The scheduler is asked only about another image; the same one goes to the host at once."""
+    asked: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
+    if asked.get("trusted_image_certificates"):
+        raise NotSupported()
+    password = str(asked.get("adminPass") or generate_password(api.options.password_length))
+    instance = api.look(ctx, row, uuid)
+    values = _changes(api, ctx, asked)
+    image = _image(api, ctx, asked)
+    checks.check_sizes(ctx, _flavor(instance), image)
+    other_image = instance.image_ref != image.id
+
+    def check(seen: Instance) -> None:
+        api.check(ctx, row)(seen)
+        if seen.host is None:
+            raise InstanceNotReady(instance_id=uuid)
+
+    def order(seen: Instance) -> OrderDraft:
+        args: dict[str, Any] = {"preserve_ephemeral": _true(asked.get("preserve_ephemeral"))}
+        if seen.config_drive or values.get("config_drive"):
+            args["admin_password"] = password  # only the config drive has it; it is kept nowhere else
+        if not other_image:
+            return OrderDraft("rebuild_instance", seen.host, args)
+        before = {name: getattr(seen, name) for name in _OF_THE_IMAGE}
+        return OrderDraft(_EVENT, None, {**args, "before": before})
+
+    drive = {"config_drive": True} if image.properties.get("img_config_drive") == "mandatory" else {}
+    accepted = api.accept(
+        ctx,
+        uuid,
+        check=check,
+        updates={**values, **_of_image(image), **drive, "task_state": row.task, "progress": 0},
+        record=row.recorded_as,
+        event=None if other_image else EventFinish(_EVENT, ctx.request_id),
+        order=order,
+    )
+    return Accepted(accepted, {"adminPass": password})
+
+
+def _changes(api: Acceptor, ctx: RequestContext, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What the row gets beside the image; raises what Nova answers, in its order."""
+    values = {field: asked[key] for key, field in _PLAIN.items() if key in asked}
+    for field in ("access_ip_v4", "access_ip_v6"):
+        if field in values:
+            values[field] = values[field] or None
+    if "name" in asked:
+        values["name"] = str(asked["name"]).strip()
+    if "user_data" in asked:
+        checks.check_user_data(asked["user_data"])
+        values["user_data"] = asked["user_data"]
+    if "key_name" in asked:
+        keypair = checks.asked_keypair(ctx, asked["key_name"], api.conductor)
+        values["key_name"] = keypair.name if keypair else None
+        values["key_data"] = keypair.embedded() if keypair else None
+    if asked.get("metadata") is not None:
+        checks.check_metadata_quota(asked["metadata"], api.catalogue.limits(ctx.project_id or ""))
+        values["metadata"] = dict(asked["metadata"])
+    return values
+
+
+def _image(api: Acceptor, ctx: RequestContext, asked: Mapping[str, Any]) -> Image:
+    image_ref = asked.get("imageRef")
+    if not image_ref:
+        raise Invalid("Could not parse imageRef from request.")
+    try:
+        return checks.asked_image(ctx, str(image_ref), api.catalogue)
+    except ImageNotFoundAsked as error:
+        raise RebuildImageNotFound() from error
+
+
+def _of_image(image: Image) -> dict[str, Any]:
+    return {
+        "image_ref": image.id,
+        "image": image_copy(image),
+        "kernel_id": image.properties.get("kernel_id"),
+        "ramdisk_id": image.properties.get("ramdisk_id"),
+    }
+
+
+def _flavor(instance: Instance) -> Flavor:
+    """The server's own copy as far as images must fit it."""
+    own = instance.flavor
+    return Flavor(own["id"], own["name"], int(own["memory_mb"]), int(own["vcpus"]), int(own.get("root_gb") or 0))
+
+
+def _true(value: Any) -> bool:
+    return value is True or str(value).strip().lower() in ("true", "1", "on", "yes")
+
+
+HANDLERS: Mapping[str, Handler] = {"rebuild": _rebuild}

@@ -1,0 +1,48 @@
+"""Rebuild a server on its host (nova/compute/manager.py rebuild_instance, _rebuild_default_impl)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tuinova.core.compute_manager.context import Compute
+from tuinova.core.compute_manager.power import shut_down
+from tuinova.core.compute_manager.work import Outcome, Work, to_error
+from tuinova.core.drafts import OrderDraft
+from tuinova.core.errors import PreserveEphemeralNotSupported
+from tuinova.core.records import Instance, WorkOrder
+from tuinova.core.states import REBUILD_TASKS, TaskState, VmState
+
+
+def rebuild(compute: Compute, order: WorkOrder, instance: Instance) -> Outcome:
+    """Off gracefully, away with the guest and its disks, and a new one from the image that the row names now.
+
+    A server that was stopped is stopped again at once, by an order of its own.
+    """
+    uuid = instance.uuid
+    if order.args.get("preserve_ephemeral"):
+        raise PreserveEphemeralNotSupported()
+    # First of all: an image that went meanwhile must not cost the guest.
+    guest = compute.specs.make(instance, admin_password=order.args.get("admin_password"), must_have_image=True)
+    shut_down(compute, order, instance, missing_ok=True)  # a server in ERROR may have no guest
+    compute.driver.destroy(guest)
+    for before, task in (
+        (TaskState.REBUILDING, TaskState.REBUILD_BLOCK_DEVICE_MAPPING),
+        (TaskState.REBUILD_BLOCK_DEVICE_MAPPING, TaskState.REBUILD_SPAWNING),
+    ):
+        compute.conductor.step(uuid, updates={"task_state": task}, expect_task=before)
+    compute.driver.spawn(guest)
+    updates = {
+        "vm_state": VmState.ACTIVE,
+        "power_state": compute.power_state(uuid),
+        "launched_at": compute.now(),
+        "progress": 0,
+    }
+    if instance.vm_state != VmState.STOPPED:
+        return Outcome(updates)
+    stop = OrderDraft("stop_instance", compute.host, {"clean_shutdown": False})
+    return Outcome({**updates, "task_state": TaskState.POWERING_OFF}, order=stop)
+
+
+WORKS: Mapping[str, Work] = {
+    "rebuild_instance": Work("compute_rebuild_instance", REBUILD_TASKS, rebuild, to_error),
+}
