@@ -13,11 +13,10 @@ from tuinova.client import Client
 from tuinova.core.conductor import moves
 from tuinova.core.context import new_request_id
 from tuinova.core.drafts import MigrationDraft
-from tuinova.core.states import ACTION_BY_NAME, ACTIONS
+from tuinova.core.states import ACTIONS
 from tuinova.virt.fake.faults import order_faults
 
 Type = Callable[..., Typed]
-REQUEST = r"\(Request-ID: req-[0-9a-f-]{36}\)"
 
 
 @pytest.fixture(scope="module")
@@ -37,34 +36,6 @@ def _record(running: Any, ident: str, kind: str, status: str, **values: Any) -> 
 
 
 # what is refused -----------------------------------------------------------------------------------------------------
-_LATER = {
-    "resize": ["resize", "--flavor", "m1.tiny", "vm1"],
-    "confirmResize": ["resize", "confirm", "vm1"],
-    "revertResize": ["resize", "revert", "vm1"],
-    "migrate": ["migrate", "vm1"],
-    "os-migrateLive": ["migrate", "--live-migration", "vm1"],
-    "evacuate": ["evacuate", "vm1"],
-    "rebuild": ["rebuild", "vm1"],
-    "rescue": ["rescue", "vm1"],
-    "unrescue": ["unrescue", "vm1"],
-    "shelve": ["shelve", "vm1"],
-    "createImage": ["image", "create", "vm1"],
-    "createBackup": ["backup", "create", "vm1"],
-    "trigger_crash_dump": ["dump", "create", "vm1"],
-    "changePassword": ["set", "--password", "secret", "vm1"],
-    "get_diagnostics": ["show", "--diagnostics", "vm1"],
-    "force_complete": ["migration", "force", "complete", "vm1", "1"],
-    "abort live migration": ["migration", "abort", "vm1", "1"],
-}
-
-
-@pytest.mark.parametrize("name", [name for name in _LATER if not ACTION_BY_NAME[name].served])
-def test_what_comes_later_says_so(typed: Type, server: dict[str, Any], name: str) -> None:
-    done = typed("server", *_LATER[name])
-    assert (done.code, done.out) == (1, "")
-    assert f"{ACTION_BY_NAME[name].unserved} (HTTP 501) (Request-ID: req-" in done.err
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [

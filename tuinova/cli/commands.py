@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from tuinova.cli.diagnostics import CommandError
 from tuinova.cli.output import LIST_FORMATS, SHOW_FORMATS, Listing, Options, OutputError, Record, render, write
@@ -57,12 +57,27 @@ class Session:
 session = Session()
 
 
+HELP_OPTIONS = ["-h", "--help"]
+
+
 class Command(TyperCommand):
     """A command whose usage line reads as `openstack`'s: `<server>`, not `{<server>}`."""
+
+    def get_help_option_names(self, ctx: Any) -> list[str]:
+        """As `openstack`'s."""
+        return HELP_OPTIONS
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The parts of the usage line."""
         return [piece.replace("{", "").replace("}", "") for piece in super().collect_usage_pieces(ctx)]
+
+
+class Group(TyperGroup):
+    """A noun, or its first words."""
+
+    def get_help_option_names(self, ctx: Any) -> list[str]:
+        """As `openstack`'s."""
+        return HELP_OPTIONS
 
 
 class App(typer.Typer):
@@ -77,6 +92,7 @@ class App(typer.Typer):
 def new_app(help_text: str) -> App:
     """A noun's application."""
     return App(
+        cls=Group,
         help=help_text,
         no_args_is_help=True,
         add_completion=False,

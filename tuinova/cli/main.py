@@ -131,12 +131,7 @@ def invoke(noun: str, arguments: list[str]) -> int:
     command = command_of(noun)
     try:
         _suggest_long_options(command, arguments)
-        result = command.main(
-            args=arguments,
-            prog_name=f"tuinova {noun}",
-            standalone_mode=False,
-            help_option_names=["-h", "--help"],
-        )
+        result = command.main(args=arguments, prog_name=f"tuinova {noun}", standalone_mode=False)
     except NoArgsIsHelpError as error:
         print(error.format_message())
         return USAGE

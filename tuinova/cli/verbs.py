@@ -9,8 +9,7 @@ import importlib
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, cast
 
-from typer.core import TyperGroup
-
+from tuinova.cli.commands import Group
 from tuinova.i18n import _
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class LazyCommands(MutableMapping[str, Any]):
         del self._commands[name]
 
 
-class VerbGroup(TyperGroup):
+class VerbGroup(Group):
     """The group of a noun with many verbs."""
 
     def __init__(self, help_text: str, modules: Mapping[str, str]) -> None:
