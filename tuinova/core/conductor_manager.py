@@ -99,6 +99,10 @@ class ConductorManager:
             return
         try:
             spec = self._hosts.request_spec(instances, order.args, ())
+            for instance in instances:
+                if instance.host is not None:
+                    # Claimed before a crash, and placed anew: the table has read the claim that is given up now.
+                    self._hosts.released(instance.uuid)
             if len(instances) == 1:
                 self._place_one(instances[0], spec, order)
             else:

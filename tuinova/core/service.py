@@ -80,21 +80,30 @@ class LazyHosts:
         """The availability zone of a host."""
         return self.feed().zone_of(host)
 
-    # What nobody has asked about yet needs no telling: the table is read when it is made.
+    def _made(self) -> HostFeed | None:
+        """The table if there is one: what nobody has asked about yet needs no telling, it is read when it is made.
+
+        While somebody makes it this waits: it may have been read before what is to be told.
+        """
+        if self._feed is None:
+            with self._lock:
+                return self._feed
+        return self._feed
+
     def released(self, uuid: str) -> None:
         """A server holds nothing any more."""
-        if self._feed is not None:
-            self._feed.released(uuid)
+        if (feed := self._made()) is not None:
+            feed.released(uuid)
 
     def build_ended(self, host: str, node: str, uuid: str, succeeded: bool) -> None:
         """A build ended on a host."""
-        if self._feed is not None:
-            self._feed.build_ended(host, node, uuid, succeeded)
+        if (feed := self._made()) is not None:
+            feed.build_ended(host, node, uuid, succeeded)
 
     def heartbeat(self, host: str) -> None:
         """A host was heard of."""
-        if self._feed is not None:
-            self._feed.heartbeat(host)
+        if (feed := self._made()) is not None:
+            feed.heartbeat(host)
 
 
 class Engine:

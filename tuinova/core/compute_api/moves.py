@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from tuinova.core import policy
@@ -14,7 +15,7 @@ from tuinova.core.conductor.actions import also_event, also_record
 from tuinova.core.conductor.orders import also_order
 from tuinova.core.conductor.quota_counts import also_growth
 from tuinova.core.conductor.transaction import Part, Tx
-from tuinova.core.context import RequestContext
+from tuinova.core.context import RequestContext, new_request_id
 from tuinova.core.drafts import EventStart, MigrationDraft, MigrationFilter, OrderDraft
 from tuinova.core.errors import (
     CannotMigrateToSameHost,
@@ -31,7 +32,7 @@ from tuinova.core.errors import (
     UnableToMigrateToSelf,
 )
 from tuinova.core.records import Flavor, Instance, Migration
-from tuinova.core.states import REBUILD_TASKS, RESIZE_TASKS, Action, TaskState, VmState
+from tuinova.core.states import Action, TaskState
 
 OLD_VM_STATE = "old_vm_state"
 _MIGRATE_HOST = "os_compute_api:os-migrate-server:migrate:host"
@@ -258,9 +259,6 @@ def _evacuate(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: 
 
 
 # delete --------------------------------------------------------------------------------------------------------------
-_MOVING_TASKS = RESIZE_TASKS | REBUILD_TASKS | {TaskState.RESIZE_REVERTING, TaskState.MIGRATING}
-
-
 def end_moves(ctx: RequestContext, uuid: str) -> Part:
     """What a delete does to the moves of its server: nothing is held for them, and their other hosts clean up.
 
@@ -268,9 +266,7 @@ def end_moves(ctx: RequestContext, uuid: str) -> Part:
     """
 
     def part(tx: Tx, instance: Instance) -> None:
-        moving = instance.task_state in _MOVING_TASKS or instance.vm_state in (VmState.RESIZED, VmState.ERROR)
-        if not moving:
-            return
+        # Whatever its state is: one whose move failed may have been brought back to life with a copy left elsewhere.
         found = [one for one in moves.of_server(tx.connection, uuid) if one.in_progress or one.status == "error"]
         for migration in found:
             if migration.in_progress:
@@ -288,7 +284,8 @@ def _end_move(ctx: RequestContext, migration: Migration) -> Part:
         moves.note(migration.uuid, status="confirmed" if finished else "error")(tx, instance)
         moves.keep_destination(migration.uuid)(tx, instance)
         if finished:
-            also_record(ctx, "confirmResize")(tx, instance)
+            # Under an id of its own: by the request's are found the delete and its events.
+            also_record(replace(ctx, request_id=new_request_id()), "confirmResize")(tx, instance)
 
     return part
 

@@ -65,10 +65,10 @@ def _come_here(compute: Compute, order: WorkOrder) -> list[Part]:
 
 
 def evacuate_failed(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> Failure:
-    """A claim that failed leaves it as it was, on its old host; anything else is ERROR here."""
+    """A claim that failed, or no address here, leaves it as it was on its old host; anything else is ERROR here."""
     migration = migration_of(compute, order)
     note = moves.note(migration.uuid, status="failed")
-    if isinstance(error, ComputeResourcesUnavailable):
+    if isinstance(error, ComputeResourcesUnavailable) or instance.host != compute.host:
         updates = {
             "vm_state": old_vm_state(instance),
             "task_state": None,

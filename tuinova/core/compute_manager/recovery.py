@@ -132,11 +132,9 @@ RULES: Sequence[Rule] = (
     Rule("reboot, else", reboot_again, tasks=SOFT_REBOOT_TASKS | HARD_REBOOT_TASKS),
     Rule("powering off", redo("stop_instance"), tasks=_tasks(_T.POWERING_OFF)),
     Rule("powering on", redo("start_instance"), tasks=_tasks(_T.POWERING_ON)),
-    Rule(
-        "pause or unpause of a running guest", task_over(_V.ACTIVE), tasks=_tasks(_T.PAUSING, _T.UNPAUSING), power=_RUNS
-    ),
+    Rule("unpaused", task_over(_V.ACTIVE), tasks=_tasks(_T.UNPAUSING), power=_RUNS),
     Rule("paused", task_over(_V.PAUSED), tasks=_tasks(_T.PAUSING), power=frozenset({_P.PAUSED})),
-    Rule("pausing a guest that is off", rolled_back, tasks=_tasks(_T.PAUSING)),
+    Rule("a pause that the guest has not heard of", rolled_back, tasks=_tasks(_T.PAUSING)),
     Rule("unpausing", redo("unpause_instance"), tasks=_tasks(_T.UNPAUSING), power=frozenset({_P.PAUSED})),
     Rule("unpausing a guest that is off", rolled_back, tasks=_tasks(_T.UNPAUSING)),
     # The hypervisor may be saving still: an undo would be overtaken by its end.
@@ -235,17 +233,17 @@ def look(compute: Compute, uuid: str) -> Scene | None:
     instance = compute.conductor.instance(uuid)
     orders = compute.conductor.open_orders(uuid=uuid)
     interrupted = [order for order in orders if order.host == compute.host and is_repeated(order)]
-    asides = [order for order in interrupted if order.method in ASIDES]
-    if asides:
-        compute.bus.ring(asides)
-        orders = [order for order in orders if order not in asides]
-        interrupted = [order for order in interrupted if order not in asides]
+    compute.bus.ring([order for order in interrupted if order.method in ASIDES])
+    # What goes on beside the server, on this host or another, says nothing of what was accepted for it.
+    orders = [order for order in orders if order.method not in ASIDES]
+    interrupted = [order for order in interrupted if order.method not in ASIDES]
     if instance.host != compute.host:
         # What this host does for a server of another one may be done twice, whatever became of it.
         compute.bus.ring(interrupted)
         return None
     scene = Scene(instance, compute.power_state(uuid), interrupted[-1] if interrupted else None)
-    if len(orders) > len(interrupted):
+    # An older one is that of the whole request, which names the first of its servers.
+    if any(order.id > interrupted[-1].id for order in orders) if interrupted else orders:
         if scene.order is not None:
             close_order(compute, scene.order)
         return None

@@ -17,8 +17,8 @@ from tuinova.core.compute_manager.work import Failure, Outcome, Updates, Work, m
 from tuinova.core.conductor import moves
 from tuinova.core.conductor.orders import also_order
 from tuinova.core.conductor.transaction import Part
-from tuinova.core.drafts import OrderDraft
-from tuinova.core.errors import ResizeError
+from tuinova.core.drafts import HostNetworkLike, OrderDraft
+from tuinova.core.errors import HypervisorUnavailable, ResizeError
 from tuinova.core.records import Instance, Migration, WorkOrder
 from tuinova.core.states import PowerState, TaskState, VmState
 
@@ -49,8 +49,13 @@ def with_flavor(instance: Instance, flavor: Mapping[str, Any] | None) -> Instanc
 
 
 def bind_here(compute: Compute, order: WorkOrder) -> Sequence[Part]:
-    """The ports come to this host."""
-    return [compute.conductor.bind_ports(compute.host, compute.driver.list_networks())]
+    """The ports come to this host; while its hypervisor is away, to the networks that it had last."""
+    networks: Sequence[HostNetworkLike]
+    try:
+        networks = compute.driver.list_networks()
+    except HypervisorUnavailable:
+        networks = compute.conductor.networks(compute.host)
+    return [compute.conductor.bind_ports(compute.host, networks)]
 
 
 # the way there -------------------------------------------------------------------------------------------------------
