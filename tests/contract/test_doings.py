@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -72,3 +73,22 @@ def test_what_is_off_or_unknown_says_so(env: Any) -> None:
 def test_without_an_agent_no_password_is_set(env: Any, booted: GuestSpec) -> None:
     with pytest.raises(QemuGuestAgentNotEnabled):
         env.driver.set_admin_password(booted, WORD.decode())
+
+
+@pytest.mark.calls("set_admin_password")
+def test_the_agent_sets_the_password_with_which_root_logs_in(env: Any) -> None:
+    image = replace(env.images["disk"], properties={"hw_qemu_guest_agent": "yes"})
+    guest = env.boot(image=image)
+
+    def is_set() -> bool:
+        try:
+            env.driver.set_admin_password(guest, WORD.decode())
+        except QemuGuestAgentNotEnabled:
+            return False  # the agent comes up beside the prompt
+        return True
+
+    env.wait_for(is_set, "the agent's answer", 3 * env.grace)
+    env.driver.set_admin_password(guest, WORD.decode())
+    console = env.console(guest)
+    console.login(b"root", WORD, b"# ")
+    console.close()
