@@ -78,7 +78,8 @@ class HostNetwork:
     """A network of the hypervisor that guests can join.
 
     `mode`: "nat", "user" (user-mode: every guest has the same address) or "fake". `first`..`last` is the range that
-    tuinova hands out; `reserved` are addresses in it that others hold (static hosts, foreign leases).
+    tuinova hands out; `reserved` are addresses in it that others hold (static hosts, foreign leases), `holders` the MAC
+    that holds each, where one is known: a port that comes back may have the address whose lease is its own still.
     """
 
     name: str
@@ -90,6 +91,7 @@ class HostNetwork:
     dns: tuple[str, ...] = ()
     mtu: int = 1500
     reserved: frozenset[str] = frozenset()
+    holders: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,7 @@ class Net:
     dns: tuple[str, ...] = ()
     mtu: int = 1500
     reserved: frozenset[str] = frozenset({"192.0.2.2"})
+    holders: dict[str, str] = field(default_factory=dict)
 
 
 @pytest.fixture

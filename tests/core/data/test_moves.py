@@ -101,3 +101,15 @@ def test_a_port_keeps_its_address_where_it_is_free_and_gets_another_where_it_is_
     again = conductor.step(first.uuid, updates={"host": "h2"}, also=[conductor.bind_ports("h2", [net()])])
     assert again.addresses[0]["address"] not in {None, "192.0.2.3"}
     assert conductor.ports(first.uuid)[0].mac == mac
+
+
+def test_a_lease_of_its_own_does_not_take_a_port_s_address(conductor, make, net):
+    server = make()
+    conductor.step(server.uuid, updates={"host": "h1"})
+    (port,) = conductor.allocate_ports(server.uuid, [net()])
+    conductor.step(server.uuid, updates={"host": None}, also=[unbind()])
+    for mac, same in ((port.mac, True), ("52:54:00:00:00:01", False)):
+        held = net(reserved=frozenset({port.address}), holders={port.address: mac})
+        back = conductor.step(server.uuid, updates={"host": "h2"}, also=[conductor.bind_ports("h2", [held])])
+        assert (back.addresses[0]["address"] == port.address) is same
+        conductor.step(server.uuid, updates={"host": None}, also=[unbind()])

@@ -81,9 +81,13 @@ def _new_mac(tx: Tx) -> str:
             return mac
 
 
-def _is_free(tx: Tx, host: str, network: HostNetworkLike, address: str | None) -> bool:
+def _is_free(tx: Tx, host: str, network: HostNetworkLike, port: Port) -> bool:
     """Whether a port that comes to a host may keep its address there."""
-    if address is None or address in network.reserved or address == network.gateway:
+    address = port.address
+    if address is None or address == network.gateway:
+        return False
+    # A lease outlives the guest: the port's own is no obstacle.
+    if address in network.reserved and network.holders.get(address) != port.mac:
         return False
     wanted, first, last = (ipaddress.ip_address(one) for one in (address, network.first, network.last))
     if wanted.version != first.version or not int(first) <= int(wanted) <= int(last):
@@ -204,7 +208,7 @@ class Addresses(Base):
     def _bound(self, tx: Tx, port: Port, host: str, network: HostNetworkLike, keep: bool) -> Port:
         shared = network.mode == _SHARED_ADDRESS
         address = network.first if shared else port.address
-        if not shared and not _is_free(tx, host, network, address):
+        if not shared and not _is_free(tx, host, network, port):
             if keep:
                 raise FixedIpInUse(address=port.address, host=host)
             address = self._pool.take(tx, host, network)

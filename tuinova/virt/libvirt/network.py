@@ -253,8 +253,8 @@ def parse_network(xml: str, mine: set[str], leases: list[dict[str, Any]]) -> Hos
             continue
         hosts = ((host.get("mac", "").lower(), host.get("ip")) for host in ip.findall("./dhcp/host"))
         held = ((str(lease.get("mac", "")).lower(), lease.get("ipaddr")) for lease in leases)
-        reserved = {str(address) for mac, address in (*hosts, *held) if address and mac not in mine}
-        reserved.add(str(interface.ip))
+        holders = {str(address): mac for mac, address in (*hosts, *held) if address and mac not in mine}
+        reserved = {*holders, str(interface.ip)}
         mtu = root.find("mtu")
         gateway = str(interface.ip)
         return HostNetwork(
@@ -267,6 +267,7 @@ def parse_network(xml: str, mine: set[str], leases: list[dict[str, Any]]) -> Hos
             dns=(gateway,),
             mtu=int(mtu.get("size", "1500")) if mtu is not None else 1500,
             reserved=frozenset(reserved),
+            holders=holders,
         )
     return None
 
