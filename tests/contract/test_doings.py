@@ -75,7 +75,7 @@ def test_without_an_agent_no_password_is_set(env: Any, booted: GuestSpec) -> Non
         env.driver.set_admin_password(booted, WORD.decode())
 
 
-@pytest.mark.calls("set_admin_password")
+@pytest.mark.calls("agent", "set_admin_password")
 def test_the_agent_sets_the_password_with_which_root_logs_in(env: Any) -> None:
     image = replace(env.images["disk"], properties={"hw_qemu_guest_agent": "yes"})
     guest = env.boot(image=image)
