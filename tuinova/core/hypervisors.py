@@ -110,7 +110,7 @@ def _libvirt_options(config: Config) -> Any:
     for item in fields(LibvirtOptions):
         if item.name in given:
             continue
-        for group in (config.libvirt, config.DEFAULT):
+        for group in (config.libvirt, config.image_cache, config.DEFAULT):
             value = getattr(group, item.name, None)
             if value is not None:
                 given[item.name] = value

@@ -231,7 +231,9 @@ class GuestDisks:
         """A raw base that a tool formats, shared by all guests that want the same."""
         target = self._cache.directory / name
         with self._cache.locked(name):
-            if not target.exists():
+            if target.exists():
+                os.utime(target)  # somebody builds on it now: it is no longer old
+            else:
                 part = target.with_name(f"{name}.part")
                 part.unlink(missing_ok=True)
                 try:

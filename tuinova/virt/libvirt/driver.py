@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,6 +35,7 @@ from tuinova.virt.libvirt.errors import translated
 from tuinova.virt.libvirt.events import LifecycleEvents
 from tuinova.virt.libvirt.guests import Guests
 from tuinova.virt.libvirt.host import Host
+from tuinova.virt.libvirt.image_cache import CacheAging
 from tuinova.virt.libvirt.images import ImageCache
 from tuinova.virt.libvirt.keys import key_codes
 from tuinova.virt.libvirt.live_checks import LiveChecks
@@ -342,6 +343,10 @@ class LibvirtDriver(ComputeDriver):
         """See the contract."""
         files = self._guests.files(guest.uuid)
         return self._lasting(guest.uuid, lambda: diagnostics.read(self._host, guest, files.started))
+
+    def age_image_cache(self, image_ids: Collection[str]) -> Sequence[str]:
+        """See the contract; nothing is asked of libvirt."""
+        return CacheAging(self._cache, self.instances, self.options).age(image_ids)
 
     # console ---------------------------------------------------------------------------------------------------------
     def console_output(self, uuid: str, all_boots: bool = False) -> bytes:

@@ -45,6 +45,9 @@ class LibvirtOptions:
     vnc_server_listen: str = "127.0.0.1"
     # [image_cache]
     image_cache_subdirectory_name: str = "_base"
+    remove_unused_base_images: bool = True
+    remove_unused_original_minimum_age_seconds: int = 86400
+    remove_unused_resized_minimum_age_seconds: int = 3600
     # ours
     network: str = "default"  # libvirt's network that guests join
     create_network: bool = True  # define and start it when it is missing or off
