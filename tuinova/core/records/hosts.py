@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -147,6 +148,11 @@ class Network:
     dns: tuple[str, ...] = ()
     mtu: int = 1500
     reserved: frozenset[str] = frozenset()
+
+    @property
+    def holders(self) -> Mapping[str, str]:
+        """Whose the reserved addresses are: only the driver knows, so here they are nobody's."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
