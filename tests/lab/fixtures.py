@@ -16,6 +16,11 @@ from tests.lab import LabError, LibvirtHosts, PrivateLibvirt
 from tuinova.virt.libvirt.driver import LibvirtDriver
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What `./dev test --all` asks for."""
+    parser.addoption("--all", action="store_true", help="walk long matrices whole, not a sample of them")
+
+
 @pytest.fixture(scope="session")
 def private_libvirt() -> Iterator[PrivateLibvirt]:
     """A libvirt of this run's own: `.uri`, `.instances`, `.virsh()`, `.restart()`, `.kill()`."""

@@ -1,0 +1,309 @@
+"""What must hold whenever nothing is under way: nothing stuck, nothing leaked, one truth in every room."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+
+from tests.faults.house import IMAGE, House
+from tuinova.core.conductor import ImageFilter
+from tuinova.core.drafts import MigrationFilter
+from tuinova.core.records import Instance, Migration
+from tuinova.core.states import PowerState, VmState
+
+_P, _V = PowerState, VmState
+STABLE = frozenset(
+    {
+        *(_V.ACTIVE, _V.PAUSED, _V.SUSPENDED, _V.STOPPED, _V.RESCUED, _V.RESIZED, _V.SOFT_DELETED, _V.ERROR),
+        *(_V.SHELVED, _V.SHELVED_OFFLOADED),
+    }
+)
+# What the guest of a server in this state does; a state that is not here says nothing of it.
+POWER = {
+    _V.ACTIVE: {_P.RUNNING},
+    _V.PAUSED: {_P.PAUSED},
+    _V.SUSPENDED: {_P.SHUTDOWN},
+    _V.STOPPED: {_P.SHUTDOWN},
+    _V.RESCUED: {_P.RUNNING},
+    _V.RESIZED: {_P.RUNNING, _P.SHUTDOWN},
+    _V.SOFT_DELETED: {_P.SHUTDOWN},
+    _V.SHELVED: {_P.SHUTDOWN},
+}
+_COLD = ("resize", "migration")
+STUCK, LEAKED = "stuck", "leaked"
+# (stuck or leaked, what is wrong)
+Violation = tuple[str, str]
+
+
+def violations(house: House, *, lenient: bool = False) -> list[Violation]:
+    """All that is wrong in a house that is at rest.
+
+    `lenient`: a vm_state may differ from what the guest does, as where an action's end was not seen (Nova only warns).
+    """
+    servers = house.servers()
+    living = [server for server in servers if not server.deleted]
+    moves = house.conductor.migrations(MigrationFilter())
+    found: list[Violation] = []
+    for server in living:
+        found += [(STUCK, f"{_name(server)}: {text}") for text in _states(house, server, lenient)]
+    for server in servers:
+        found += [(STUCK, f"{_name(server)}: {text}") for text in _log(house, server)]
+    found += [(STUCK, f"order {order.id} {order.method} is open") for order in house.conductor.open_orders()]
+    found += [(STUCK, text) for text in _moves(living, moves)]
+    found += [(STUCK, text) for text in _services(house)]
+    waiting, kept = _waiting(living, moves), _kept(living, moves)
+    found += [(LEAKED, text) for text in _allocations(house, living, waiting)]
+    found += [(LEAKED, text) for text in _guests(house, living, kept)]
+    found += [(LEAKED, text) for text in _files(house, living, kept)]
+    found += [(LEAKED, text) for text in _ports(house, living)]
+    found += [(LEAKED, text) for text in _images(house, living)]
+    found += [(STUCK, text) for text in _database(house)]
+    return found
+
+
+def _name(server: Instance) -> str:
+    return f"{server.name} ({server.vm_state}/{server.task_state or '-'} on {server.host or 'no host'})"
+
+
+def _states(house: House, server: Instance, lenient: bool) -> Iterator[str]:
+    if server.task_state is not None:
+        yield "its task did not end"
+    if server.vm_state not in STABLE:
+        yield "its vm_state is none to stay in"
+    if server.task_progress is not None:
+        yield f"it still shows progress {server.task_progress}"
+    if server.vm_state == _V.ERROR and server.fault is None and not _was_reset(house, server):
+        yield "it is in ERROR without a fault"
+    if server.host is None:
+        if server.power_state not in (_P.NOSTATE, _P.SHUTDOWN):
+            yield f"it is on no host with power state {server.power_state}"
+        if server.vm_state not in (_V.ERROR, _V.SHELVED_OFFLOADED):
+            yield "it is on no host"
+        return
+    power = _power(house, server.host, server.uuid)
+    if server.power_state != power:
+        yield f"power state {server.power_state}, but its guest's is {power}"
+    if not lenient and power not in POWER.get(_V(server.vm_state), {power}):
+        yield f"its guest's power state is {power}"
+
+
+def _was_reset(house: House, server: Instance) -> bool:
+    return any(action.action == "resetState" for action in house.conductor.actions(server.uuid))
+
+
+def _power(house: House, host: str, uuid: str) -> PowerState:
+    states = {guest.uuid: guest.state for guest in house.drivers[host].list_guests()}
+    return states.get(uuid, _P.NOSTATE)
+
+
+def _log(house: House, server: Instance) -> Iterator[str]:
+    """Every event closed, the action's message "Error" exactly where an event failed, nothing done twice."""
+    for action in house.log(server.uuid):
+        failed = False
+        for event in action.events:
+            failed = failed or event.result == "Error"
+            if event.finish_time is None:
+                yield f"event {event.event} of {action.action} is open"
+            elif event.result not in ("Success", "Error"):
+                yield f"event {event.event} of {action.action} has the result {event.result}"
+        if (action.message == "Error") != failed:
+            events = [(event.event, event.result) for event in action.events]
+            yield f"the message of {action.action} is {action.message}, its events are {events}"
+        for name, count in Counter(event.event for event in action.events).items():
+            if count > 1 and name not in _REPEATABLE:
+                yield f"event {name} of {action.action} is there {count} times"
+
+
+# One for each host that was tried.
+_REPEATABLE = frozenset(
+    {
+        "compute__do_build_and_run_instance",
+        "conductor_migrate_server",
+        "cold_migrate",
+        "compute_prep_resize",
+        "compute_check_can_live_migrate_destination",
+        "compute_check_can_live_migrate_source",
+    }
+)
+
+
+def _moves(living: list[Instance], moves: list[Migration]) -> Iterator[str]:
+    waiting = {move.uuid for move in _waiting(living, moves)}
+    for move in moves:
+        if move.in_progress and move.uuid not in waiting:
+            yield f"the {move.migration_type} of {move.instance_uuid} is {move.status}"
+    resized = [server for server in living if server.vm_state == _V.RESIZED]
+    found = Counter(move.instance_uuid for move in moves if move.uuid in waiting)
+    for server in resized:
+        if found[server.uuid] != 1:
+            yield f"{_name(server)} has {found[server.uuid]} moves that wait to be confirmed"
+
+
+def _waiting(living: list[Instance], moves: list[Migration]) -> list[Migration]:
+    resized = {server.uuid for server in living if server.vm_state == _V.RESIZED}
+    return [move for move in moves if move.status == "finished" and move.instance_uuid in resized]
+
+
+def _services(house: House) -> Iterator[str]:
+    for service in house.conductor.services():
+        if service.disabled:
+            yield f"{service.binary} of {service.host} is disabled: {service.disabled_reason}"
+
+
+# what is held --------------------------------------------------------------------------------------------------------
+def _amounts(flavor: dict[str, int]) -> tuple[int, int, int]:
+    swap_gb = -(-int(flavor.get("swap") or 0) // 1024)
+    disk = int(flavor.get("root_gb") or 0) + int(flavor.get("ephemeral_gb") or 0) + swap_gb
+    return int(flavor["vcpus"]), int(flavor["memory_mb"]), disk
+
+
+def _allocations(house: House, living: list[Instance], waiting: list[Migration]) -> Iterator[str]:
+    wanted = {
+        server.uuid: (server.host, server.node, *_amounts(server.flavor))
+        for server in living
+        if server.host is not None
+    }
+    for move in waiting:
+        assert move.old_flavor is not None
+        wanted[move.uuid] = (move.source_compute, move.source_node, *_amounts(move.old_flavor))
+    held = {
+        one.consumer: (one.host, one.node, one.vcpus, one.memory_mb, one.disk_gb)
+        for one in house.conductor.allocations()
+    }
+    for consumer in sorted(wanted.keys() | held.keys()):
+        if wanted.get(consumer) != held.get(consumer):
+            yield f"{consumer} holds {held.get(consumer)} and should hold {wanted.get(consumer)}"
+    yield from _sums(house, held)
+    yield from _scheduler(house, held)
+
+
+Held = dict[str, tuple[str, str, int, int, int]]
+
+
+def _sums(house: House, held: Held) -> Iterator[str]:
+    for node in house.conductor.nodes():
+        here = [one[2:] for one in held.values() if one[:2] == (node.host, node.hypervisor_hostname)]
+        sums = tuple(sum(column) for column in zip(*here, strict=True)) if here else (0, 0, 0)
+        counted = (node.vcpus_allocated, node.memory_mb_allocated, node.local_gb_allocated)
+        if counted != sums:
+            yield f"the node of {node.host} counts {counted}, its allocations are {sums}"
+
+
+def _scheduler(house: House, held: Held) -> Iterator[str]:
+    house.engine.hosts.scheduler()  # catches up with the change feed
+    table = house.engine.hosts.feed().table.snapshot()
+    for row, place in enumerate(table.names):
+        wanted = {consumer: one[2:] for consumer, one in held.items() if one[:2] == place}
+        counted = {
+            consumer: (holding.amounts.vcpus, holding.amounts.memory_mb, holding.amounts.disk_gb)
+            for consumer, holding in table.held[row].items()
+        }
+        if wanted != counted:
+            yield f"the scheduler counts {counted} on {place[0]}, the allocations are {wanted}"
+        used = tuple(int(table.columns[f"used_{name}"][row]) for name in ("vcpu", "mem", "disk"))
+        sums = tuple(sum(column) for column in zip(*wanted.values(), strict=True)) if wanted else (0, 0, 0)
+        if used != sums:
+            yield f"the scheduler's row of {place[0]} says {used}, the allocations are {sums}"
+
+
+# what is there -------------------------------------------------------------------------------------------------------
+def _kept(living: list[Instance], moves: list[Migration]) -> dict[str, set[str]]:
+    """By host the servers whose old copy it keeps: until the move is confirmed, or as long as a failed one's lives."""
+    waiting = _waiting(living, moves)
+    kept: dict[str, set[str]] = {}
+    places = {server.uuid: server.host for server in living}
+    for move in moves:
+        failed = move.migration_type in _COLD and move.status == "error" and move.instance_uuid in places
+        if move in waiting or (failed and move.source_compute != places[move.instance_uuid]):
+            kept.setdefault(move.source_compute or "", set()).add(move.instance_uuid)
+    return kept
+
+
+def _broken(living: list[Instance], host: str) -> set[str]:
+    """The servers in ERROR of a host: what there is of them waits for whoever looks after them."""
+    return {server.uuid for server in living if server.host == host and server.vm_state == _V.ERROR}
+
+
+def _guests(house: House, living: list[Instance], kept: dict[str, set[str]]) -> Iterator[str]:
+    for host, driver in house.drivers.items():
+        may_be = {server.uuid for server in living if server.host == host}
+        wanted = may_be - _broken(living, host)
+        found = {guest.uuid: guest.state for guest in driver.list_guests()}
+        for uuid in sorted(wanted - found.keys()):
+            yield f"{host} has no guest of {uuid}"
+        for uuid in sorted(found.keys() - may_be):
+            # A definition that is off stays at the source until the move is confirmed.
+            if uuid not in kept.get(host, ()) or found[uuid] != _P.SHUTDOWN:
+                yield f"{host} has a guest of {uuid}, power state {found[uuid]}"
+
+
+def _files(house: House, living: list[Instance], kept: dict[str, set[str]]) -> Iterator[str]:
+    for host, driver in house.drivers.items():
+        here = kept.get(host, set())
+        guests = {guest.uuid for guest in driver.list_guests()}
+        broken = _broken(living, host)
+        wanted = guests | broken | {f"{uuid}_resize" for uuid in here | broken}
+        for name in sorted(set(os.listdir(driver.store.guests)) - wanted):
+            yield f"{host} has the directory {name}"
+        for uuid, what in driver.leftovers().items():
+            if uuid not in here | broken:
+                yield f"{host} has {', '.join(what)} of {uuid} left over"
+        for directory, _, names in os.walk(driver.directory):
+            for name in names:
+                if os.path.basename(directory) in broken:
+                    continue
+                if name.endswith((".new", ".part", "brought.json")) or os.path.basename(directory) == "snapshots":
+                    yield f"{host} has the file {os.path.relpath(os.path.join(directory, name), driver.directory)}"
+
+
+def _ports(house: House, living: list[Instance]) -> Iterator[str]:
+    by_server = {server.uuid: server for server in living}
+    ports = house.conductor.ports()
+    for port in ports:
+        server = by_server.get(port.instance_uuid)
+        if server is None:
+            yield f"port {port.address} belongs to {port.instance_uuid}, which is gone"
+        elif server.host is not None and port.host != server.host:
+            yield f"port {port.address} of {_name(server)} is bound to {port.host}"
+    for server in living:
+        mine = [port.as_address() for port in ports if port.instance_uuid == server.uuid]
+        if mine != server.addresses:
+            yield f"{_name(server)} shows {server.addresses}, its ports are {mine}"
+        if server.host is not None and len(mine) != 1:
+            yield f"{_name(server)} has {len(mine)} ports"
+    for address, count in Counter((port.host, port.address) for port in ports).items():
+        if count > 1:
+            yield f"address {address} is given {count} times"
+
+
+def _images(house: House, living: list[Instance]) -> Iterator[str]:
+    images = house.conductor.images(ImageFilter(os_hidden=None))
+    files = set(os.listdir(house.directory / "images"))
+    for image in images:
+        if image.status != "active":
+            yield f"image {image.name} is {image.status}"
+        elif image.id not in files:
+            yield f"image {image.name} has no data"
+    for name in sorted(files - {image.id for image in images}):
+        yield f"image data {name} belongs to no image"
+    for name, count in Counter(image.name for image in images).items():
+        if count > 1:
+            yield f"image {name} is there {count} times"
+    shelved = [server for server in living if server.vm_state in (_V.SHELVED, _V.SHELVED_OFFLOADED)]
+    of_shelved = [image for image in images if str(image.name).endswith("-shelved")]
+    if len(of_shelved) != len(shelved):
+        yield f"{len(shelved)} servers are shelved and {len(of_shelved)} images are theirs"
+    if IMAGE not in {image.id for image in images}:
+        yield "the image of all servers is gone"
+
+
+def _database(house: House) -> Iterator[str]:
+    with contextlib.closing(sqlite3.connect(house.directory / "tuinova.sqlite")) as connection:
+        for (said,) in connection.execute("PRAGMA integrity_check"):
+            if said != "ok":
+                yield f"the database: {said}"
+        for row in connection.execute("PRAGMA foreign_key_check"):
+            yield f"the database: a row without its parent: {row}"

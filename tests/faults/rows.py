@@ -1,0 +1,268 @@
+"""The matrix: each action of the table from each state that it may begin from, and where it may end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.faults.house import HOSTS, IMAGE, House
+from tests.faults.scenes import BIGGER, SCENES, Facts, Scene
+from tuinova.core.records import Instance
+from tuinova.core.states import ACTIONS
+
+CREATE = "create"  # no row of the action table, and one of this
+
+
+def shows(server: Instance) -> str:
+    """How a server stands, in a word."""
+    return "gone" if server.deleted else server.vm_state
+
+
+def shows_place(server: Instance) -> str:
+    """The same with its host."""
+    return "gone" if server.deleted else f"{server.vm_state}@{server.host or '-'}"
+
+
+def shows_lock(server: Instance) -> str:
+    return f"{shows(server)}{' locked' if server.locked else ''}"
+
+
+def shows_metadata(server: Instance) -> str:
+    return f"{shows(server)} {','.join(f'{key}={value}' for key, value in sorted(server.metadata.items()))}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the matrix.
+
+    `goal` is how the server stands after a success, `ends` how else it may stand after a crash once the request was
+    accepted: then the action says "Error". `may_fail`: it may also say so where it ends at its goal (nothing differs
+    before and after). `passes_on`: its own event says only that the word was passed on. `before` is what goes on when
+    it is asked for, and `otherwise` how the server may stand when that ends without the request. `records`: whether
+    the action log has it.
+    """
+
+    name: str
+    action: str
+    scene: Scene
+    ask: Callable[[House, Facts], object]
+    goal: str
+    ends: frozenset[str] = frozenset()
+    shows: Callable[[Instance], str] = shows
+    may_fail: bool = False
+    passes_on: bool = False
+    before: Callable[[House, Facts], object] | None = None
+    otherwise: frozenset[str] = frozenset()
+    records: bool = True
+    count: int = 1  # servers that are asked for by a create
+    also_records: frozenset[str] = frozenset()
+
+    @property
+    def creates(self) -> bool:
+        """Whether there is no server before."""
+        return self.action == CREATE
+
+
+def _act(name: str, body: Any = None) -> Callable[[House, Facts], object]:
+    return lambda house, facts: house.ask(facts["uuid"], name, body)
+
+
+def _row(action: str, scene: str, goal: str, *ends: str, body: Any = None, **more: Any) -> Row:
+    where = more.pop("named", scene)
+    return Row(
+        more.pop("name", f"{action}: {where}"),
+        action,
+        SCENES[scene],
+        more.pop("ask", _act(action, body)),
+        goal,
+        frozenset(ends),
+        **more,
+    )
+
+
+def _create(scene: str, name: str, goal: str, *ends: str, count: int = 1, may_fail: bool = False, **fields: Any) -> Row:
+    return Row(
+        f"create: {name}",
+        CREATE,
+        SCENES[scene],
+        lambda house, facts: house.ask_create(min_count=count, **fields),
+        goal,
+        frozenset(ends),
+        count=count,
+        may_fail=may_fail,
+    )
+
+
+def _live(house: House, facts: Facts) -> None:
+    """A live migration that will take its time."""
+    house.ask(facts["uuid"], "os-migrateLive", {"host": None, "block_migration": "auto"})
+    store = house.drivers[HOSTS[0]].store
+    # The second half of the condition: the progress of its beginning is written, the next one is a second away.
+    house.until(
+        lambda: (
+            store.peek(facts["uuid"]).migrating is not None and house.server(facts["uuid"]).task_progress is not None
+        ),
+        "the live migration began",
+    )
+
+
+_BACKUP = {"name": "backup", "backup_type": "daily", "rotation": 1}
+_LIVE_BODY = {"host": None, "block_migration": "auto"}
+_DELETED_FROM = (
+    *("active", "paused", "stopped", "suspended", "error", "locked", "error on no host", "resized", "resized away"),
+    *("stopped and resized away", "migrated", "active, host down", "resized away, source down"),
+    "resized away, destination down",
+)
+_HARD_FROM = ("active", "stopped", "paused", "suspended", "error")
+A1, A2 = (f"active@{host}" for host in HOSTS)
+S1, S2 = (f"stopped@{host}" for host in HOSTS)
+P1, P2 = (f"paused@{host}" for host in HOSTS)
+E1, E2 = (f"error@{host}" for host in HOSTS)
+R2 = f"resized@{HOSTS[1]}"
+
+
+def _placed(action: str, scene: str, goal: str, *ends: str, **more: Any) -> Row:
+    return _row(action, scene, goal, *ends, shows=shows_place, **more)
+
+
+ALL_ROWS: Sequence[Row] = (
+    # A build that had begun is not begun again: decided, since nobody knows what the image's copy has become.
+    _create("nothing", "one", "active", "error"),
+    _create("nothing", "one with config drive", "active", "error", config_drive=True),
+    _create("nothing, two hosts", "three on two hosts", "active", "error", count=3),
+    _create("nothing, first host broken", "one whose first host fails", "active", "error", may_fail=True),
+    _create("nothing, little room", "one for which there is no room", "error", may_fail=True),
+    *(
+        _row(
+            "delete",
+            scene,
+            "gone",
+            also_records=frozenset({"confirmResize"}) if "resized" in scene or scene == "migrated" else frozenset(),
+        )
+        for scene in _DELETED_FROM
+    ),
+    _row("forceDelete", "active", "gone"),
+    _row("start", "stopped", "active"),
+    _row("stop", "active", "stopped"),
+    _row("stop", "error", "stopped"),
+    _row("reboot", "active", "active", body={"type": "SOFT"}),
+    *(_row("reboot-hard", scene, "active", ask=_act("reboot", {"type": "HARD"}), named=scene) for scene in _HARD_FROM),
+    _row("pause", "active", "paused", "active"),
+    _row("unpause", "paused", "active"),
+    _row("suspend", "active", "suspended", "active"),
+    _row("resume", "suspended", "active"),
+    _row("lock", "active", "active locked", shows=shows_lock, body={"locked_reason": "why not"}),
+    _row("unlock", "locked", "active", shows=shows_lock),
+    # moves
+    _row("resize", "active", "resized", "active", body={"flavorRef": BIGGER}, named="active, to the same host"),
+    _row("resize", "stopped", "resized", "stopped", body={"flavorRef": BIGGER}, named="stopped, to the same host"),
+    _placed("resize", "active, two hosts", R2, A1, body={"flavorRef": BIGGER}, named="active, to another host"),
+    _placed("resize", "stopped, two hosts", R2, S1, body={"flavorRef": BIGGER}, named="stopped, to another host"),
+    _placed(
+        "resize", "active, two hosts, big disk", "", A1, body={"flavorRef": "1"}, named="to a smaller disk: refused"
+    ),
+    _row("confirmResize", "resized", "active"),
+    _row("confirmResize", "stopped and resized", "stopped"),
+    _placed("confirmResize", "resized away", A2),
+    _placed("confirmResize", "stopped and resized away", S2),
+    _row("revertResize", "resized", "active"),
+    _row("revertResize", "stopped and resized", "stopped"),
+    _placed("revertResize", "resized away", A1),
+    _placed("revertResize", "stopped and resized away", S1),
+    _placed("migrate", "active, two hosts", R2, A1),
+    _placed("migrate", "stopped, two hosts", R2, S1),
+    _placed("migrate", "active, broken destination", "", A1),
+    _placed("migrate", "active, destination breaks in the end", "", A1, E2),
+    _placed("os-migrateLive", "active, two hosts", A2, A1, body=_LIVE_BODY),
+    _placed("os-migrateLive", "paused, two hosts", P2, P1, body=_LIVE_BODY),
+    _placed(
+        "abort live migration",
+        "active, slow lines",
+        A1,
+        A2,
+        otherwise=frozenset({A2}),
+        before=_live,
+        passes_on=True,
+        ask=_act("abort live migration"),
+        also_records=frozenset({"live-migration"}),
+    ),
+    _placed(
+        "force_complete",
+        "active, slow lines",
+        A2,
+        A1,
+        otherwise=frozenset({A2}),
+        passes_on=True,
+        before=_live,
+        also_records=frozenset({"live-migration"}),
+    ),
+    _placed("evacuate", "active, host down", S2, body={"host": None}),
+    _placed("evacuate", "stopped, host down", S2, body={"host": None}),
+    _placed("evacuate", "error, host down", A2, body={"host": None}),
+    # images, rescue, rebuild, shelving, deletes that are put off
+    *(
+        _row("createImage", scene, scene, may_fail=True, body={"name": "snap"})
+        for scene in ("active", "stopped", "paused", "suspended")
+    ),
+    _row("createBackup", "active", "active", may_fail=True, body=_BACKUP),
+    _row("rescue", "active", "rescued", "active", "stopped", body={}),
+    _row("rescue", "stopped", "rescued", "stopped", body={}),
+    _row("rescue", "error", "rescued", "error", body={}),
+    _row("unrescue", "rescued", "active"),
+    *(
+        _row("rebuild", scene, goal, "error", body={"imageRef": IMAGE}, may_fail=scene == "error")
+        for scene, goal in (("active", "active"), ("stopped", "stopped"), ("error", "active"))
+    ),
+    *(
+        _row("shelve", scene, "shelved_offloaded", "shelved", scene, "stopped")
+        for scene in ("active", "stopped", "paused", "suspended")
+    ),
+    _row("shelve", "active, shelved on its host", "shelved", "active", "stopped"),
+    _row("shelveOffload", "shelved", "shelved_offloaded"),
+    _row("unshelve", "shelved", "active", "shelved"),
+    _row("unshelve", "shelved and offloaded", "active", "shelved_offloaded"),
+    _row("delete", "active, deletes are put off", "soft-delete"),
+    _row("delete", "rescued", "gone"),
+    _row("delete", "shelved", "gone"),
+    _row("delete", "shelved and offloaded", "gone"),
+    _row("forceDelete", "soft-deleted", "gone"),
+    _row("restore", "soft-deleted", "active"),
+    _row("trigger_crash_dump", "active", "active", may_fail=True),
+    _row("changePassword", "active", "active", may_fail=True, body={"adminPass": "secret"}),
+    _row(
+        "get_diagnostics",
+        "active",
+        "active",
+        records=False,
+        ask=lambda house, facts: house.engine.compute_api.act(house.ctx(), facts["uuid"], "get_diagnostics"),
+    ),
+    # what is written and nothing else
+    _row("resetState", "active", "error", body={"state": "error"}),
+    _row("resetState", "error", "active", body={"state": "active"}),
+    _row(
+        "update metadata",
+        "with metadata",
+        "active one=1,three=3,two=2",
+        shows=shows_metadata,
+        records=False,
+        ask=lambda house, facts: house.engine.compute_api.set_metadata(house.ctx(), facts["uuid"], {"three": "3"}),
+    ),
+    _row(
+        "delete metadata",
+        "with metadata",
+        "active two=2",
+        shows=shows_metadata,
+        records=False,
+        ask=lambda house, facts: house.engine.compute_api.delete_metadata(house.ctx(), facts["uuid"], "one"),
+    ),
+    _row(
+        "get_console_output",
+        "active",
+        "active",
+        records=False,
+        ask=lambda house, facts: house.engine.compute_api.raw_console_log(house.ctx(), facts["uuid"]),
+    ),
+)
+_SERVED = {CREATE, *(action.name for action in ACTIONS if action.served)}
+ROWS: Mapping[str, Row] = {row.name: row for row in ALL_ROWS if row.action in _SERVED}
