@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ from tuinova.core.compute_manager.powersync import SYNC_TABLE, Sync
 from tuinova.core.states import PowerState, VmState
 from tuinova.virt.driver import LifecycleEvent
 from tuinova.virt.fake import FakeOptions
+from tuinova.virt.fake.ticker import TICKER
 
 from .conftest import House, quick_options
 
@@ -98,6 +100,10 @@ def test_the_table_names_only_known_states() -> None:
 
 # events --------------------------------------------------------------------------------------------------------------
 def tell(house: House, uuid: str, event: LifecycleEvent) -> None:
+    # Behind what the hypervisor itself has to tell (of the build), or that would count as the newer event.
+    told = threading.Event()
+    TICKER.soon(told.set)
+    assert told.wait(10)
     house.engine.managers["node1"].heard("node1", uuid, event)
     house.settle()
 
