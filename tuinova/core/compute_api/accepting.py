@@ -116,11 +116,15 @@ class Acceptor:
             **more,
         )
 
+    def authorize(self, ctx: RequestContext, row: Action, uuid: str, *rules: str) -> None:
+        """The row's policy and further ones; what the caller does not see is 404 before it is 403."""
+        check_visible(ctx, self.conductor.instance(uuid))
+        for rule in (row.policy, *rules):
+            policy.authorize(ctx, rule)
+
     def refuse(self, ctx: RequestContext, row: Action, uuid: str) -> Accepted:
         """A row of the table that this version does not serve: still 404 and 403 before 501."""
-        instance = self.conductor.instance(uuid)
-        check_visible(ctx, instance)
-        policy.authorize(ctx, row.policy)
+        self.authorize(ctx, row, uuid)
         raise NotSupported(f"{NotSupported.msg_fmt} {row.unserved}".rstrip())
 
 

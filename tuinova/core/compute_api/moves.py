@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from tuinova.core import policy
 from tuinova.core.compute_api.accepting import Accepted, Acceptor, Handler
 from tuinova.core.compute_api.checks import asked_flavor
 from tuinova.core.compute_api.naming import generate_password
@@ -105,7 +104,7 @@ def _check_new_flavor(instance: Instance, flavor: Flavor) -> None:
 def _migrate(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: Any) -> Accepted:
     host = _field(body, "host")
     if host is not None:
-        policy.authorize(ctx, _MIGRATE_HOST)
+        api.authorize(ctx, row, uuid, _MIGRATE_HOST)
     instance = api.look(ctx, row, uuid)
     if host is not None:
         if host == instance.host:
@@ -173,7 +172,7 @@ def _revert(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: An
 def _migrate_live(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: Any) -> Accepted:
     host, block = _field(body, "host"), _field(body, "block_migration")
     if host is not None:
-        policy.authorize(ctx, _LIVE_HOST)
+        api.authorize(ctx, row, uuid, _LIVE_HOST)
     instance = api.look(ctx, row, uuid)
     if host is not None:
         if not _is_host(api, host):

@@ -124,7 +124,8 @@ def run(work: Work, compute: Compute, order: WorkOrder) -> None:
             compute,
             order,
             event=None if work.opened else work.event,
-            tasks=work.tasks,
+            # A delete that was accepted is carried out, also when the state was reset before it began.
+            tasks=ANY if work.delete_row else work.tasks,
             updates=work.first(order) if work.first else {},
             also=work.first_also(compute, order) if work.first_also else (),
         )

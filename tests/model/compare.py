@@ -1,0 +1,250 @@
+"""Everything that can be seen of the servers, beside what the model believes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from tuinova.core.drafts import MigrationFilter
+from tuinova.virt.driver import GuestNotFound
+
+from .records import WHATEVER, Log, Move, Server
+from .rules import Cloud
+from .tables import FLAVORS, WITH_FAULT
+from .world import World
+
+_FAULT_BYTES = 255
+
+
+def differences(world: World, cloud: Cloud, held: set[str]) -> Iterator[str]:
+    """What is not as the model has it; servers in `held` are in the middle of something."""
+    for server in cloud.servers:
+        if server.deleted:
+            yield from _gone(world, server)
+        else:
+            yield from _server(world, cloud, server, server.uuid in held)
+        yield from _logs(world, server, server.uuid in held)
+        yield from _moves(world, server, server.uuid in held)
+    yield from _allocations(world, cloud, held)
+    yield from _quota(world, cloud)
+
+
+def _show(world: World, server: Server) -> Any:
+    return world.face.ask("admin", "GET", f"/v2.1/servers/{server.uuid}")
+
+
+def _server(world: World, cloud: Cloud, server: Server, held: bool) -> Iterator[str]:
+    reply = _show(world, server)
+    if reply.code != 200:
+        yield f"{server.label}: {reply.code} {reply.text}, should be {server.status}"
+        return
+    body = reply.body["server"]
+    row = world.face.ask("admin", "GET", f"/tuinova/v1/servers/{server.uuid}").body
+    yield from _place(cloud, server, body["OS-EXT-SRV-ATTR:host"])
+    seen = {
+        "status": body["status"],
+        "vm_state": body["OS-EXT-STS:vm_state"],
+        "task_state": body["OS-EXT-STS:task_state"],
+        "name": body["name"],
+        "locked": body["locked"],
+        "locked_by": row["locked_by"],
+        "locked_reason": body["locked_reason"],
+        "metadata": body["metadata"],
+        "has progress": "progress" in body,
+        "launched": body["OS-SRV-USG:launched_at"] is not None,
+    }
+    want = {
+        "status": server.status,
+        "vm_state": server.vm,
+        "task_state": server.task,
+        "name": server.name,
+        "locked": server.locked_by is not None,
+        "locked_by": server.locked_by,
+        "locked_reason": server.locked_reason,
+        "metadata": server.metadata,
+        "has progress": server.has_progress,
+        "launched": server.launched,
+    }
+    if not held:
+        seen["flavor"], want["flavor"] = body["flavor"]["original_name"], FLAVORS[server.flavor][0]
+    for name, value in want.items():
+        if seen[name] != value:
+            yield f"{server.label}: {name} is {seen[name]!r}, should be {value!r}"
+    yield from _power(world, server, body["OS-EXT-STS:power_state"], held)
+    yield from _fault(world, server, body)
+
+
+def _place(cloud: Cloud, server: Server, host: str | None) -> Iterator[str]:
+    """What the scheduler chose is taken over, if it is one of those that it may choose."""
+    if server.places is not None:
+        if host not in server.places:
+            yield f"{server.label}: host is {host!r}, should be one of {sorted(server.places)}"
+        server.host, server.places = host, None
+    elif host != server.host:
+        yield f"{server.label}: host is {host!r}, should be {server.host!r}"
+
+
+def _power(world: World, server: Server, seen: int, held: bool) -> Iterator[str]:
+    if seen != server.power and seen not in server.may_show:
+        yield f"{server.label}: power_state is {seen}, should be {server.power}"
+    server.power = seen
+    if held:
+        return
+    for name, driver in world.drivers.items():
+        try:
+            state = int(driver.guest_info(server.uuid).state)
+        except GuestNotFound:
+            state = None
+        if name == server.host:
+            want = server.guest.power if server.guest else None
+            if state != want:
+                yield f"{server.label}: its guest on {name} is {state}, should be {want}"
+        elif state in (1, 3) and name not in server.ghosts:
+            yield f"{server.label}: a second guest runs on {name}"
+
+
+def _fault(world: World, server: Server, body: Any) -> Iterator[str]:
+    fault = world.conductor.newest_fault(server.uuid)
+    seen = (fault.code, fault.message) if fault else None
+    if not _same_fault(server.fault, seen):
+        yield f"{server.label}: fault is {seen}, should be {server.fault}"
+    shown = body.get("fault")
+    if (shown is not None) != (server.status in WITH_FAULT and fault is not None):
+        yield f"{server.label}: fault shown is {shown} with status {server.status}"
+    elif shown is not None and fault is not None and (shown["code"], shown["message"]) != seen:
+        yield f"{server.label}: fault shown is {shown}, the newest is {seen}"
+
+
+def _same_fault(want: tuple[int, str | None] | None, seen: tuple[int, str] | None) -> bool:
+    if want is None or seen is None:
+        return want is seen
+    code, text = want
+    if text is None:
+        return True
+    cut = text.encode()[:_FAULT_BYTES].decode(errors="ignore")
+    # Nova's words for "no host" go on with a reason of the scheduler's.
+    return code == seen[0] and (seen[1] == cut or (cut == "No valid host was found." and seen[1].startswith(cut)))
+
+
+def _gone(world: World, server: Server) -> Iterator[str]:
+    reply = _show(world, server)
+    if (reply.code, reply.text) != (404, f"Instance {server.uuid} could not be found."):
+        yield f"{server.label}: {reply.code} {reply.text or reply.body['server']['status']}, should be deleted"
+        return
+    for name, driver in world.drivers.items():
+        if name in server.ghosts:
+            continue
+        if server.uuid in {guest.uuid for guest in driver.list_guests()}:
+            yield f"{server.label}: deleted, and {name} still has a guest of it"
+        if server.uuid in driver.leftovers():
+            yield f"{server.label}: deleted, and {name} still has {driver.leftovers()[server.uuid]} of it"
+    if world.conductor.ports(server.uuid):
+        yield f"{server.label}: deleted, and its ports are held"
+
+
+# the action log ------------------------------------------------------------------------------------------------------
+def _logs(world: World, server: Server, held: bool) -> Iterator[str]:
+    path = f"/v2.1/servers/{server.uuid}/os-instance-actions"
+    reply = world.face.ask("admin", "GET", path)
+    if reply.code != 200:
+        yield f"{server.label}: no action log: {reply.code} {reply.text}"
+        return
+    seen = reply.body["instanceActions"][::-1]
+    names = [row["action"] for row in _in_one_order(seen)]
+    logs = sorted_logs(server.logs)
+    if names != [log.action for log in logs]:
+        yield f"{server.label}: actions are {names}, should be {[log.action for log in logs]}"
+        return
+    for row, log in zip(_in_one_order(seen), logs, strict=True):
+        yield from _log(world, server, row, log, held)
+
+
+def _in_one_order(rows: list[Any]) -> list[Any]:
+    """Two actions of one request have no order."""
+    return [
+        row
+        for _, group in groupby(rows, key=lambda row: row["request_id"])
+        for row in sorted(group, key=lambda row: str(row["action"]))
+    ]
+
+
+def sorted_logs(logs: list[Log]) -> list[Log]:
+    """The model's lines in the same order."""
+    return [
+        log
+        for _, group in groupby(logs, key=lambda log: log.request_id or id(log))
+        for log in sorted(group, key=lambda log: log.action)
+    ]
+
+
+def _log(world: World, server: Server, row: Any, log: Log, held: bool) -> Iterator[str]:
+    what = f"{server.label}: {log.action}"
+    if log.request_id is not None and row["request_id"] != log.request_id:
+        yield f"{what}: request is {row['request_id']}, should be {log.request_id}"
+    if (row["user_id"] is None) != (log.actor is None):
+        yield f"{what}: user is {row['user_id']}"
+    if log.message != WHATEVER and row["message"] != log.message:
+        yield f"{what}: message is {row['message']!r}, should be {log.message!r}"
+    if log.request_id is None or row["action"] == "confirmResize":
+        return
+    path = f"/v2.1/servers/{server.uuid}/os-instance-actions/{row['request_id']}"
+    events = world.face.ask("admin", "GET", path).body["instanceAction"]["events"]
+    if not held:
+        unfinished = [event["event"] for event in events if event["finish_time"] is None]
+        if unfinished:
+            yield f"{what}: {unfinished} never ended"
+    if log.loose or held:
+        return
+    seen = [(event["event"], event["result"]) for event in events]
+    want = [(event.name, event.result) for event in log.events]
+    if len(seen) != len(want) or not all(
+        name == wanted and result in ((result,) if outcome == WHATEVER else (outcome,))
+        for (name, result), (wanted, outcome) in zip(seen, want, strict=True)
+    ):
+        yield f"{what}: events are {seen}, should be {want}"
+
+
+# moves ---------------------------------------------------------------------------------------------------------------
+def _moves(world: World, server: Server, held: bool) -> Iterator[str]:
+    rows = world.face.ask("admin", "GET", f"/v2.1/os-migrations?instance_uuid={server.uuid}").body["migrations"][::-1]
+    if [row["migration_type"] for row in rows] != [move.kind for move in server.moves]:
+        yield f"{server.label}: moves are {[row['migration_type'] for row in rows]}, should be {server.moves}"
+        return
+    for row, move in zip(rows, server.moves, strict=True):
+        if not held and row["status"] not in move.status.split("|"):
+            yield f"{server.label}: {move.kind} is {row['status']}, should be {move.status}"
+        if row["source_compute"] != move.source:
+            yield f"{server.label}: {move.kind} came from {row['source_compute']}, should be {move.source}"
+
+
+# what is held --------------------------------------------------------------------------------------------------------
+def _allocations(world: World, cloud: Cloud, held: set[str]) -> Iterator[str]:
+    found = {one.consumer: (one.host, one.vcpus, one.memory_mb) for one in world.conductor.allocations()}
+    for server in cloud.servers:
+        own = found.pop(server.uuid, None)
+        records = world.conductor.migrations(MigrationFilter(instance_uuid=server.uuid)) if server.moves else []
+        moves = {record.uuid: found.pop(record.uuid) for record in records if record.uuid in found}
+        if server.uuid in held or server.odd:
+            continue
+        want = None if server.deleted or server.host is None else (server.host, *server.size[:2])
+        if own != want:
+            yield f"{server.label}: holds {own}, should hold {want}"
+        waiting = [move for move in server.moves if _holds(server, move)]
+        if len(moves) > len(waiting):
+            yield f"{server.label}: {len(moves)} of its moves hold something: {moves}"
+    if found:
+        yield f"nobody's allocations: {found}"
+
+
+def _holds(server: Server, move: Move) -> bool:
+    """Whether a move may hold something at its source."""
+    return not server.deleted and move.status in ("finished", "done", "accepted", "pre-migrating")
+
+
+def _quota(world: World, cloud: Cloud) -> Iterator[str]:
+    for name, ident in cloud.projects.items():
+        body = world.face.ask("admin", "GET", f"/v2.1/os-quota-sets/{ident}/detail").body["quota_set"]
+        seen = {key: body[key]["in_use"] for key in ("cores", "instances", "ram")}
+        if seen != cloud.used(name):
+            yield f"project {name}: uses {seen}, should use {cloud.used(name)}"
