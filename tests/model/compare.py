@@ -11,67 +11,116 @@ from tuinova.virt.driver import GuestNotFound
 
 from .records import WHATEVER, Log, Move, Server
 from .rules import Cloud
-from .tables import FLAVORS, WITH_FAULT
-from .world import World
+from .tables import FLAVORS, SOFT_DELETED, WITH_FAULT
+from .world import BASE_IMAGE, World
 
 _FAULT_BYTES = 255
 
 
-def differences(world: World, cloud: Cloud, held: set[str]) -> Iterator[str]:
-    """What is not as the model has it; servers in `held` are in the middle of something."""
-    for server in cloud.servers:
-        if server.deleted:
+class Comparison:
+    """Compares everything of what has changed since the last time, and one row of what has not."""
+
+    def __init__(self, world: World, cloud: Cloud) -> None:
+        self._world = world
+        self._cloud = cloud
+        self._change = 0
+
+    def differences(self, held: set[str]) -> Iterator[str]:
+        """What is not as the model has it; servers in `held` are in the middle of something."""
+        world, cloud = self._world, self._cloud
+        changed = self._changed() | held
+        rows = world.face.ask("admin", "GET", "/tuinova/v1/servers?all_projects=1").body["servers"]
+        listed = {row["id"]: row for row in rows}
+        for server in cloud.servers:
+            row = listed.pop(server.uuid, None)
+            if row is None and server.vm == SOFT_DELETED and not server.deleted:
+                row = world.face.ask("admin", "GET", f"/tuinova/v1/servers/{server.uuid}").body
+            if (row is None) != server.deleted:
+                yield f"{server.label}: is{'' if row else ' not'} listed, should be {server.status}"
+                continue
+            if row is not None:
+                yield from _row(cloud, server, row, server.uuid in held)
+            if server.uuid in changed:
+                yield from self._deep(server, row, server.uuid in held)
+        if listed:
+            yield f"servers that nobody made: {listed}"
+        yield from _allocations(world, cloud, held)
+        yield from _quota(world, cloud)
+        yield from _images(world, cloud)
+
+    def _changed(self) -> set[str]:
+        found = set()
+        while changes := self._world.conductor.changes(self._change):
+            self._change = changes[-1].id
+            found |= {change.key for change in changes if change.kind == "server"}
+        return found
+
+    def _deep(self, server: Server, row: Any, held: bool) -> Iterator[str]:
+        world = self._world
+        if row is None:
             yield from _gone(world, server)
         else:
-            yield from _server(world, cloud, server, server.uuid in held)
-        yield from _logs(world, server, server.uuid in held)
-        yield from _moves(world, server, server.uuid in held)
-    yield from _allocations(world, cloud, held)
-    yield from _quota(world, cloud)
+            yield from _whole(world, server, row)
+            if not held:
+                yield from _guests(world, server)
+        yield from _logs(world, server, held)
+        yield from _moves(world, server, held)
 
 
 def _show(world: World, server: Server) -> Any:
     return world.face.ask("admin", "GET", f"/v2.1/servers/{server.uuid}")
 
 
-def _server(world: World, cloud: Cloud, server: Server, held: bool) -> Iterator[str]:
-    reply = _show(world, server)
-    if reply.code != 200:
-        yield f"{server.label}: {reply.code} {reply.text}, should be {server.status}"
-        return
-    body = reply.body["server"]
-    row = world.face.ask("admin", "GET", f"/tuinova/v1/servers/{server.uuid}").body
-    yield from _place(cloud, server, body["OS-EXT-SRV-ATTR:host"])
-    seen = {
-        "status": body["status"],
-        "vm_state": body["OS-EXT-STS:vm_state"],
-        "task_state": body["OS-EXT-STS:task_state"],
-        "name": body["name"],
-        "locked": body["locked"],
-        "locked_by": row["locked_by"],
-        "locked_reason": body["locked_reason"],
-        "metadata": body["metadata"],
-        "has progress": "progress" in body,
-        "launched": body["OS-SRV-USG:launched_at"] is not None,
-    }
+def _row(cloud: Cloud, server: Server, row: Any, held: bool) -> Iterator[str]:
+    """The row of the list."""
+    yield from _place(cloud, server, row["host"])
     want = {
         "status": server.status,
         "vm_state": server.vm,
         "task_state": server.task,
         "name": server.name,
-        "locked": server.locked_by is not None,
         "locked_by": server.locked_by,
         "locked_reason": server.locked_reason,
         "metadata": server.metadata,
-        "has progress": server.has_progress,
-        "launched": server.launched,
     }
-    if not held:
-        seen["flavor"], want["flavor"] = body["flavor"]["original_name"], FLAVORS[server.flavor][0]
     for name, value in want.items():
-        if seen[name] != value:
-            yield f"{server.label}: {name} is {seen[name]!r}, should be {value!r}"
-    yield from _power(world, server, body["OS-EXT-STS:power_state"], held)
+        if row[name] != value:
+            yield f"{server.label}: {name} is {row[name]!r}, should be {value!r}"
+    flavor = FLAVORS[server.flavor][0]
+    if not held and row["flavor"]["name"] != flavor:
+        yield f"{server.label}: flavor is {row['flavor']['name']}, should be {flavor}"
+    if row["power_state"] != server.power and row["power_state"] not in server.may_show:
+        yield f"{server.label}: power_state is {row['power_state']}, should be {server.power}"
+    server.power = row["power_state"]
+    if (row["launched"] is not None) != server.launched:
+        yield f"{server.label}: launched is {row['launched']}, should be {server.launched}"
+
+
+def _whole(world: World, server: Server, row: Any) -> Iterator[str]:
+    """What Nova's own API says is the same, and what only it says."""
+    reply = _show(world, server)
+    if reply.code != 200:
+        yield f"{server.label}: {reply.code} {reply.text}, should be {server.status}"
+        return
+    body = reply.body["server"]
+    pairs = {
+        "status": "status",
+        "OS-EXT-STS:vm_state": "vm_state",
+        "OS-EXT-STS:task_state": "task_state",
+        "OS-EXT-STS:power_state": "power_state",
+        "OS-EXT-SRV-ATTR:host": "host",
+        "name": "name",
+        "locked": "locked",
+        "locked_reason": "locked_reason",
+        "metadata": "metadata",
+    }
+    for name, own in pairs.items():
+        if body[name] != row[own]:
+            yield f"{server.label}: {name} is {body[name]!r} in one view and {row[own]!r} in the other"
+    if body["flavor"]["original_name"] != row["flavor"]["name"]:
+        yield f"{server.label}: two views show two flavors"
+    if ("progress" in body) != server.has_progress:
+        yield f"{server.label}: progress is {body.get('progress', 'not there')} with status {server.status}"
     yield from _fault(world, server, body)
 
 
@@ -85,12 +134,8 @@ def _place(cloud: Cloud, server: Server, host: str | None) -> Iterator[str]:
         yield f"{server.label}: host is {host!r}, should be {server.host!r}"
 
 
-def _power(world: World, server: Server, seen: int, held: bool) -> Iterator[str]:
-    if seen != server.power and seen not in server.may_show:
-        yield f"{server.label}: power_state is {seen}, should be {server.power}"
-    server.power = seen
-    if held:
-        return
+def _guests(world: World, server: Server) -> Iterator[str]:
+    """What the hypervisors have of it."""
     for name, driver in world.drivers.items():
         try:
             state = int(driver.guest_info(server.uuid).state)
@@ -248,3 +293,17 @@ def _quota(world: World, cloud: Cloud) -> Iterator[str]:
         seen = {key: body[key]["in_use"] for key in ("cores", "instances", "ram")}
         if seen != cloud.used(name):
             yield f"project {name}: uses {seen}, should use {cloud.used(name)}"
+
+
+def _images(world: World, cloud: Cloud) -> Iterator[str]:
+    rows = world.face.ask("admin", "GET", "/image/v2/images?limit=1000").body["images"]
+    seen = [(row["name"], row["status"]) for row in rows if row["name"] != BASE_IMAGE]
+    for image in cloud.images:
+        options = image.status.split("|")
+        found = next((one for one in seen if one[0] == image.name and one[1] in options), None)
+        if found is not None:
+            seen.remove(found)
+        elif "gone" not in options:
+            yield f"image {image.name} should be {image.status}; there are {seen}"
+    if seen:
+        yield f"images that should not be there: {seen}"

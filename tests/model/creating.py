@@ -79,14 +79,14 @@ def _may(duel: Duel, wish: Wish) -> tuple[int, Refusal | None]:
     if wish.flavor not in FLAVORS:
         return 0, Refusal(400, f"Flavor {wish.flavor} could not be found.")
     cpus, ram, _ = holds(wish.flavor)
-    refusal = None
+    refusals = []
     for count in range(wish.most, wish.least - 1, -1):
         asked = str(count) if wish.least == wish.most else f"{wish.least}-{wish.most}"
         wanted = {"instances": count, "cores": cpus * count, "ram": ram * count}
-        refusal = cloud.over_quota(project, wanted, asked)
-        if refusal is None:
+        refusals.append(cloud.over_quota(project, wanted, asked))
+        if refusals[-1] is None:
             return count, None
-    return 0, refusal
+    return 0, refusals[0]
 
 
 def _rows(duel: Duel) -> list[Any]:

@@ -9,13 +9,25 @@ from typing import Any
 from tuinova.core.drafts import MigrationFilter
 from tuinova.core.states import ACTION_BY_NAME
 
-from . import creating, moves
+from . import creating, images, moves
 from .asking import body_is_right, request
-from .compare import differences
+from .compare import Comparison
 from .records import Failure, Log, Server
 from .rules import Cloud, Host, Refusal, ignored
-from .tables import ACTORS, RECORDED, ROWS, SYNC, WALKS
-from .walks import AT_ONCE, Run, Steps, accepted_at_once, create, delete, end_moves, one_call, reboot, rescue
+from .tables import ACTORS, RECORDED, ROWS, SOFT_DELETED, SYNC, WALKS
+from .walks import (
+    AT_ONCE,
+    Run,
+    Steps,
+    accepted_at_once,
+    create,
+    delete,
+    delete_softly,
+    end_moves,
+    one_call,
+    reboot,
+    rescue,
+)
 from .world import World
 
 # Name in the table under test, where it is another one than in Nova's texts.
@@ -35,6 +47,10 @@ _STEPS: Mapping[str, Callable[[Run], Steps]] = {
     "live migrate": moves.live,
     "evacuate": moves.evacuate,
     "rebuild": moves.rebuild,
+    **dict.fromkeys(("create image", "create backup"), images.snapshot),
+    "shelve": images.shelve,
+    "shelve offload": images.offload,
+    "unshelve": images.unshelve,
 }
 # What a task is called as soon as the action is accepted.
 _FIRST_TASK = {
@@ -44,6 +60,11 @@ _FIRST_TASK = {
     **dict.fromkeys(("evacuate", "rebuild"), "rebuilding"),
     "revert": "resize_reverting",
     "live migrate": "migrating",
+    "create image": "image_snapshot_pending",
+    "create backup": "image_backup",
+    "shelve": "shelving",
+    "shelve offload": "shelving_offloading",
+    "unshelve": "unshelving",
 }
 _MOVES = {
     "resize": ("resize", "pre-migrating"),
@@ -75,16 +96,17 @@ class Held:
 class Duel:
     """One engine, one model, one story."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, **policy: bool) -> None:
         self.world = world
         projects = {name: world.conductor.project(name).id for name in ("admin", "demo", "other")}
         quota = {name: self._limits(ident) for name, ident in projects.items()}
-        self.cloud = Cloud({host: Host() for host in world.drivers}, unserved(), projects, quota)
-        self.image = world.conductor.images()[0].id
+        self.cloud = Cloud({host: Host() for host in world.drivers}, unserved(), projects, quota, **policy)
+        self.image = next(image.id for image in world.conductor.images())
         self.story: list[str] = []
         self.held: dict[str, Held] = {}
         self.disagreed = False
         self._names = 0
+        self._comparison = Comparison(world, self.cloud)
 
     def _limits(self, ident: str) -> dict[str, int]:
         limits = self.world.conductor.quota_limits(ident)
@@ -141,7 +163,8 @@ class Duel:
         if refusal is None:
             if not body_is_right(action, reply, server, args):
                 self.disagree([f"the answer's body is {reply.body!r}"])
-            run = self._accept(actor, server, action, dict(args), reply.request_id)
+            given_image = reply.body["image_id"] if action in ("create image", "create backup") else None
+            run = self._accept(actor, server, action, {**args, "image_id": given_image}, reply.request_id)
             if run is not None:
                 self._carry_out(run, hold, gate)
         self.check()
@@ -175,7 +198,8 @@ class Duel:
         if is_seen and ("OS-EXT-SRV-ATTR:host" in reply.body["server"]) != self.cloud.may(actor, "admin"):
             self.disagree([f"{actor} sees {sorted(reply.body['server'])}"])
         seen = sorted(row["name"] for row in listed.body["servers"])
-        want = sorted(server.name for server in self.live if server.project == ACTORS[actor][1])
+        shown = [one for one in self.live if one.vm != SOFT_DELETED and one.project == ACTORS[actor][1]]
+        want = sorted(one.name for one in shown)
         self.disagree([f"the list has {seen}, should have {want}"] if seen != want else [])
 
     # what follows ----------------------------------------------------------------------------------------------------
@@ -194,8 +218,16 @@ class Duel:
         if action in ("delete", "force delete"):
             args["local"] = not self.cloud.up(server.host)
             end_moves(run)
+            images.forget_shelved_image(run)
+            if self.cloud.softly and action == "delete" and server.launched and not args["local"]:
+                run.steps, server.task = delete_softly(run), "soft-deleting"
+                return run
         if action in _MOVES:
             moves.begin_move(run, *_MOVES[action], args.get("flavor"))
+        if action in ("create image", "create backup"):
+            images.new_image(run, args["name"], args["image_id"], args.get("backup_type"))
+        if action == "shelve":
+            images.new_image(run, f"{server.name}-shelved", None).is_shelved = True
         server.task = _FIRST_TASK.get(action, server.task)
         return run
 
@@ -308,7 +340,7 @@ class Duel:
     # comparing -------------------------------------------------------------------------------------------------------
     def check(self) -> None:
         """Everything that can be seen is as the model has it."""
-        self.disagree(differences(self.world, self.cloud, set(self.held)))
+        self.disagree(self._comparison.differences(set(self.held)))
 
     def end(self) -> None:
         """Let all go on, delete everything: nothing may be left."""
@@ -322,7 +354,7 @@ class Duel:
         for server in self.live:
             server.failures.clear()
             self.world.director.failures.clear()
-            self.act("admin", server, "delete")
+            self.act("admin", server, "force delete")
         self.pass_time()
 
 

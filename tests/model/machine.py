@@ -26,9 +26,13 @@ CALLS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("evacuate", "rebuild"), ("spawn",)),
     "confirm": ("confirm_migration",),
     "revert": ("discard_migrated", "finish_revert_migration"),
+    **dict.fromkeys(("create image", "create backup"), ("snapshot",)),
+    "shelve": ("power_off", "snapshot"),
+    "shelve offload": ("destroy",),
+    "unshelve": ("spawn",),
     "live migrate": ("check_can_live_migrate_destination", "pre_live_migration", "live_migration"),
 }
-MOVES = ("resize", "migrate", "live migrate", "evacuate", "revert", "confirm", "rebuild")
+MOVES = ("resize", "migrate", "live migrate", "evacuate", "revert", "confirm", "rebuild", "shelve", "unshelve")
 # What may be accepted of a server whose action is held; two moves at once on several hosts have no order.
 MEANWHILE = frozenset(ROWS) - frozenset(MOVES)
 
@@ -48,12 +52,13 @@ class Machine(RuleBasedStateMachine):
     template: Path
     hosts: tuple[str, ...] = HOSTS
     options: ClassVar[dict[str, Any]] = {}
+    policy: ClassVar[dict[str, bool]] = {}
     made = itertools.count()
 
     def __init__(self) -> None:
         super().__init__()
         world = World(self.base / f"e{next(self.made)}", self.hosts, template=self.template, **self.options)
-        self.duel = Duel(world)
+        self.duel = Duel(world, **self.policy)
 
     def teardown(self) -> None:
         """Everything is deleted at the end, and nothing may be left; not after a disagreement."""

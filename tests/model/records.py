@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .tables import NOSTATE, POWER_PAUSED, RUNNING, SHUTDOWN, STATUS, WITH_PROGRESS, holds
+from .tables import NOSTATE, OFFLOADED, POWER_PAUSED, RUNNING, SHUTDOWN, STATUS, WITH_PROGRESS, holds
 
 SUCCESS, FAILED = "Success", "Error"
 WHATEVER = "*"  # Nova's pages do not say, so neither does the model
@@ -20,6 +20,7 @@ class Failure(Exception):
 
     def __init__(self, text: str | None = None, *, kind: str = "error", code: int = 500) -> None:
         self.text, self.kind, self.code = text, kind, code
+        self.call = ""
         super().__init__(text)
 
 
@@ -69,6 +70,18 @@ class Move:
         """Whether it goes on, or waits."""
         ended = ("confirmed", "reverted", "error", "failed", "completed", "cancelled", "done")
         return not set(self.status.split("|")) & set(ended)
+
+
+@dataclass
+class Image:
+    """An image that an action makes; `status` "gone" when there is none (any more)."""
+
+    name: str
+    server: str
+    id: str | None = None
+    backup_type: str | None = None
+    status: str = "queued|saving"
+    is_shelved: bool = False
 
 
 @dataclass
@@ -132,7 +145,9 @@ class Server:
         """Raise what was ordered for this call."""
         planned = self.failures.get(call)
         if planned:
-            raise planned.pop(0)
+            failure = planned.pop(0)
+            failure.call = call
+            raise failure
 
     def calls(self, call: str) -> Iterator[tuple[str, str]]:
         """One call to the hypervisor; what is yielded are the moments in which it may be held."""
@@ -143,7 +158,7 @@ class Server:
 
     def see_power(self) -> None:
         """The record is what the hypervisor says."""
-        self.power = self.guest.power if self.guest else NOSTATE
+        self.power = self.guest.power if self.guest else SHUTDOWN if self.vm == OFFLOADED else NOSTATE
         self.may_show.clear()
 
 

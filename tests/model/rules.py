@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .records import Move, Server
+from .records import Image, Move, Server
 from .tables import (
     ACTORS,
     DELETE_TASKS,
@@ -65,6 +65,9 @@ class Cloud:
     projects: dict[str, str]  # name to id
     quota: dict[str, dict[str, int]]
     servers: list[Server] = field(default_factory=list)
+    images: list[Image] = field(default_factory=list)
+    keeps_shelved: bool = False  # a shelved server stays on its host until it is offloaded
+    softly: bool = False  # a delete can be taken back for a while
 
     # who may what ----------------------------------------------------------------------------------------------------
     def sees(self, actor: str, server: Server) -> bool:

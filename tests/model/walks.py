@@ -17,6 +17,7 @@ from .tables import (
     NOSTATE,
     RESIZED,
     RUNNING,
+    SOFT_DELETED,
     SOFT_TASKS,
     STOPPED,
     SUSPENDED,
@@ -66,14 +67,17 @@ class Run:
     def order(
         self,
         event: str,
-        tasks: Iterable[str | None],
+        tasks: Iterable[str | None] | None,
         calls: Iterable[str],
         good: Callable[[], None],
         bad: Callable[[Event, Failure], None],
         now: str | None = None,
     ) -> Steps:
-        """One order to a host: it begins in one of its tasks, and ends only if nobody has taken the server since."""
-        server, tasks = self.server, tuple(tasks)
+        """One order to a host: it begins in one of its tasks, and ends only if nobody has taken the server since.
+
+        `tasks` None: it says nothing of the server's state, and asks for none.
+        """
+        server, tasks = self.server, None if tasks is None else tuple(tasks)
         if server.deleted:
             raise Overtaken
         happening = self.log.begin(event)
@@ -91,13 +95,13 @@ class Run:
         server.see_power()
         happening.result = SUCCESS
 
-    def check(self, happening: Event, tasks: tuple[str | None, ...]) -> None:
+    def check(self, happening: Event, tasks: tuple[str | None, ...] | None) -> None:
         """Nobody else has the server."""
         server = self.server
         if server.deleted:
             happening.result, self.log.message = WHATEVER, WHATEVER
             raise Overtaken
-        if server.task not in tasks:
+        if tasks is not None and server.task not in tasks:
             self.log.fail(happening)
             server.may_show.add(server.guest.power if server.guest else NOSTATE)
             raise Overtaken
@@ -109,15 +113,19 @@ def one_call(run: Run, walk: Walk) -> Steps:
     server = run.server
 
     def good() -> None:
-        old, server.task = server.vm, None
+        old = server.vm
+        if walk.tasks:
+            server.task = None
         if walk.good == SUSPENDED:
             server.old_vm = old
         server.vm = (server.old_vm or ACTIVE) if walk.good == "old" else walk.good or server.vm
 
     def bad(event: Event, failure: Failure) -> None:
+        task = server.task
         run.fail(event, failure, walk.bad)
+        server.task = None if walk.tasks else task
 
-    yield from run.order(walk.event, walk.tasks or (None,), (walk.call,), good, bad, _last(walk))
+    yield from run.order(walk.event, walk.tasks or None, (walk.call,), good, bad, _last(walk))
 
 
 def _last(walk: Walk) -> str | None:
@@ -245,6 +253,16 @@ def delete(run: Run) -> Steps:
         return
     _delete_row(server)
     event.result = SUCCESS
+
+
+def delete_softly(run: Run) -> Steps:
+    """Off at once, and gone for everybody who lists; it can be restored."""
+    server = run.server
+
+    def good() -> None:
+        server.vm, server.task = SOFT_DELETED, None
+
+    yield from run.order("compute_soft_delete_instance", ("soft-deleting",), ("power_off",), good, run.fail)
 
 
 def _delete_row(server: Server) -> None:

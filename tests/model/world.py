@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tuinova.api.app import create_app
+from tuinova.core.compute_api import ApiOptions
 from tuinova.core.compute_manager import ComputeOptions, Duties
 from tuinova.core.conductor import Conductor
 from tuinova.core.config import load
@@ -31,6 +32,7 @@ from .records import EFFECTS
 from .tables import ACTORS
 
 PATIENCE = 20.0
+BASE_IMAGE = "tuinova-demo"
 
 
 @dataclass
@@ -141,7 +143,8 @@ class World:
         staged: list[Any] = [Staged(driver, self.director) for driver in self.drivers.values()]
         places = Paths(base, base / "run", base / "tuinova.toml")
         engine_options = EngineOptions(
-            compute=ComputeOptions(shutdown_timeout=1, shutdown_retry_interval=1, **options), report_interval=10.0
+            compute=_options(ComputeOptions, shutdown_timeout=1, shutdown_retry_interval=1, **options),
+            api=_options(ApiOptions, **options),
         )
         conductor = Conductor(f"sqlite:///{places.database}", clock=self.now)
         self.engine = Engine(
@@ -195,7 +198,7 @@ class World:
         conductor.create_image(
             Image(
                 id=new_uuid(),
-                name="tuinova-demo",
+                name=BASE_IMAGE,
                 status="active",
                 owner=conductor.project("admin").id,
                 disk_format="qcow2",
@@ -237,6 +240,11 @@ class World:
         self.seconds += seconds
         self.engine.duties.run_due()
         self.settle()
+
+
+def _options(kind: Any, **values: Any) -> Any:
+    """Those of the options that this kind has."""
+    return kind(**{name: value for name, value in values.items() if name in kind.__dataclass_fields__})
 
 
 def _fields(record: Any) -> dict[str, Any]:
