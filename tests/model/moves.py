@@ -57,6 +57,7 @@ def cold(run: Run) -> Steps:
         server.task, move.status = "resize_migrated", "post-migrating"
         server.host, server.places = None, choices
 
+    power = server.power
     yield from run.order(
         "compute_resize_instance",
         ("resize_prep", "resize_migrating"),
@@ -65,7 +66,14 @@ def cold(run: Run) -> Steps:
         away_failed,
         "resize_migrating",
     )
+    _not_written_yet(run, power)
     yield from _there(run, move)
+
+
+def _not_written_yet(run: Run, power: int) -> None:
+    """In the middle of a move the record may still show the power from before."""
+    run.server.may_show = {run.server.power}
+    run.server.power = power
 
 
 def _disk(flavor: str) -> int:
@@ -127,7 +135,9 @@ def revert(run: Run) -> Steps:
         run.fail(event, failure, ERROR)
         move.status = "error"
 
+    power = server.power
     yield from run.order("compute_revert_resize", tasks, ("discard_migrated",), lambda: None, failed)
+    _not_written_yet(run, power)
     server.host, server.places, server.flavor = move.source, None, move.old_flavor
 
     def back() -> None:

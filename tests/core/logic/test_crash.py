@@ -72,6 +72,20 @@ def test_an_action_that_had_begun_is_settled(
 
 
 @pytest.mark.parametrize("when", ["before", "middle", "after"])
+def test_a_delete_is_carried_out_although_the_state_was_reset(house: House, when: str) -> None:
+    server = house.create()
+    hangs = house.hang("destroy", when, server.uuid)
+    house.act(server.uuid, "delete", settle=False)
+    assert hangs.wait(10)
+    house.act(server.uuid, "resetState", {"state": "active"}, settle=False)
+    house.crash()
+    house.restart()
+    assert house.server(server.uuid).deleted
+    assert house.nothing_left(server.uuid)
+    assert not house.conductor.open_orders()
+
+
+@pytest.mark.parametrize("when", ["before", "middle", "after"])
 def test_a_half_built_server_is_an_error_that_says_so_and_holds_nothing(house: House, when: str) -> None:
     hangs = house.hang("spawn", when)
     server = house.create(settle=False)

@@ -110,6 +110,7 @@ RULES: Sequence[Rule] = (
     Rule("half deleted", finish_delete, vm_states=frozenset({_V.DELETED})),
     Rule("soft-deleting", redo("soft_delete_instance"), tasks=_tasks(_T.SOFT_DELETING)),
     Rule("deleting", redo("terminate_instance"), tasks=DELETE_TASKS),
+    Rule("deleting, and reset meanwhile", redo("terminate_instance"), methods=frozenset({"terminate_instance"})),
     Rule("half confirmed", ring_again, methods=frozenset({"confirm_resize"})),
     Rule("half evacuated", ring_again, tasks=REBUILD_TASKS, methods=frozenset({"evacuate_instance"})),
     Rule("disks on their way", undo_resize, tasks=_tasks(_T.RESIZE_MIGRATING)),

@@ -1,0 +1,39 @@
+"""Stories that once had another end: each is told again, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .duel import Duel
+from .machine import HOSTS
+from .rules import NO_SUCH_HOST
+from .world import World
+
+
+@pytest.fixture
+def duel(tmp_path: Path, template: Path) -> Iterator[Duel]:
+    world = World(tmp_path / "world", HOSTS, template=template)
+    duel = Duel(world)
+    yield duel
+    if not duel.disagreed:
+        duel.end()
+    world.close()
+
+
+def test_a_delete_that_was_accepted_is_carried_out_whatever_the_state_is_set_to(duel: Duel) -> None:
+    [server] = duel.create("member", "84")
+    duel.act("member", server, "stop", hold=("power_off", "before"))
+    duel.act("member", server, "delete")
+    duel.act("admin", server, "reset state", state="active")
+    duel.release(server)
+    assert server.deleted
+
+
+@pytest.mark.parametrize("action", ["migrate", "live migrate"])
+def test_a_target_host_does_not_tell_that_a_server_exists(duel: Duel, action: str) -> None:
+    [server] = duel.create("member", "84")
+    for actor in ("stranger", "reader", "member", "manager"):
+        duel.act(actor, server, action, host=NO_SUCH_HOST)
