@@ -61,7 +61,7 @@ class Comparison:
             yield from _gone(world, server)
         else:
             yield from _whole(world, server, row)
-            if not held:
+            if not held and not server.odd:
                 yield from _guests(world, server)
         yield from _logs(world, server, held)
         yield from _moves(world, server, held)
@@ -73,6 +73,8 @@ def _show(world: World, server: Server) -> Any:
 
 def _row(cloud: Cloud, server: Server, row: Any, held: bool) -> Iterator[str]:
     """The row of the list."""
+    if row["task_state"] in server.may_do:
+        server.task = row["task_state"]
     yield from _place(cloud, server, row["host"])
     want = {
         "status": server.status,
@@ -89,7 +91,7 @@ def _row(cloud: Cloud, server: Server, row: Any, held: bool) -> Iterator[str]:
     flavor = FLAVORS[server.flavor][0]
     if not held and row["flavor"]["name"] != flavor:
         yield f"{server.label}: flavor is {row['flavor']['name']}, should be {flavor}"
-    if row["power_state"] != server.power and row["power_state"] not in server.may_show:
+    if row["power_state"] not in (server.power, *server.may_show) and not server.odd:
         yield f"{server.label}: power_state is {row['power_state']}, should be {server.power}"
     server.power = row["power_state"]
     if (row["launched"] is not None) != server.launched:

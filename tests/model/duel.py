@@ -329,7 +329,7 @@ class Duel:
         for move in server.moves:
             if move.status == "done" and self.cloud.up(move.source):
                 move.status = "completed"
-        if server.task is not None or server.host is None:
+        if server.task is not None or server.host is None or server.odd:
             return
         server.see_power()
         if SYNC.get((server.vm, server.power)) is not None:

@@ -105,7 +105,9 @@ class Machine(RuleBasedStateMachine):
         args = self.args(server, action, number)
         held = self.duel.held.get(server.uuid)
         accepted = self.duel.cloud.refusal(actor, server, action, args) is None
-        if held is not None and accepted:
+        if accepted and server.odd and action in CALLS and action not in ("delete", "force delete"):
+            return
+        if accepted and held is not None:
             if action not in MEANWHILE or (held.run.action in MOVES and action == "reset state"):
                 return
             more = {}

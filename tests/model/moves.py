@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .records import FAILED, SUCCESS, Event, Failure, Guest, Move
+from .records import FAILED, SUCCESS, Event, Failure, Move
 from .rules import finished_move
 from .tables import ACTIVE, ERROR, REBUILD_TASKS, RESIZED, SHUTDOWN, STOPPED
 from .walks import NO_HOST, Ended, Run, Steps
@@ -87,7 +87,7 @@ def _there(run: Run, move: Move) -> Steps:
 
     def failed(event: Event, failure: Failure) -> None:
         run.fail(event, failure, ERROR)
-        move.status = "error"
+        move.status, server.odd = "error", True  # what its new host has of it is not said
 
     def good() -> None:
         server.vm, server.task, server.flavor = RESIZED, None, move.new_flavor
@@ -260,7 +260,6 @@ def rebuild(run: Run) -> Steps:
     server, log = run.server, run.log
     was_stopped = server.vm == STOPPED
     log.begin("rebuild_server").result = SUCCESS
-    server.guest = server.guest or Guest()
 
     def good() -> None:
         server.vm, server.task = ACTIVE, "powering-off" if was_stopped else None
@@ -268,6 +267,8 @@ def rebuild(run: Run) -> Steps:
     def failed(event: Event, failure: Failure) -> None:
         run.fail(event, failure, ERROR)
 
-    yield from run.order("compute_rebuild_instance", REBUILD_TASKS, ("spawn",), good, failed, "rebuild_spawning")
+    yield from run.order(
+        "compute_rebuild_instance", REBUILD_TASKS, ("destroy", "spawn"), good, failed, "rebuild_spawning"
+    )
     if server.task == "powering-off":
         yield from stop_again(run)

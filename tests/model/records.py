@@ -119,6 +119,8 @@ class Server:
     failures: dict[str, list[Failure]] = field(default_factory=dict)
     # Power states that may be seen besides `power`: the record is older than the guest until the next power sync.
     may_show: set[int] = field(default_factory=set)
+    # Task states that may be seen besides `task`: the action is in one of several steps.
+    may_do: tuple[str | None, ...] = ()
     # Hosts that have something of it and were down when it went.
     ghosts: set[str] = field(default_factory=set)
     # Something happened to it of which no page says what it holds then.

@@ -37,3 +37,12 @@ def test_a_target_host_does_not_tell_that_a_server_exists(duel: Duel, action: st
     [server] = duel.create("member", "84")
     for actor in ("stranger", "reader", "member", "manager"):
         duel.act(actor, server, action, host=NO_SUCH_HOST)
+
+
+def test_metadata_that_is_not_there_is_told_before_the_states(duel: Duel) -> None:
+    [never] = duel.create("member", "84", fails=("abort",))
+    [server] = duel.create("member", "84")
+    duel.act("admin", server, "lock")
+    for actor in ("stranger", "reader", "member", "admin"):
+        duel.act(actor, never, "delete metadata", key="none")
+        duel.act(actor, server, "delete metadata", key="none")

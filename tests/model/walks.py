@@ -82,14 +82,16 @@ class Run:
             raise Overtaken
         happening = self.log.begin(event)
         self.check(happening, tasks)
-        server.task = now or server.task
+        server.task, server.may_do = now or server.task, () if now else tasks or ()
         try:
             for call in calls:
                 yield from server.calls(call)
         except Failure as failure:
+            server.may_do = ()
             self.check(happening, tasks)
             bad(happening, failure)
             raise Ended from failure
+        server.may_do = ()
         self.check(happening, tasks)
         good()
         server.see_power()
