@@ -25,10 +25,12 @@ class Comparison:
         self._cloud = cloud
         self._change = 0
 
-    def differences(self, held: set[str]) -> Iterator[str]:
+    def differences(self, held: set[str], *, everything: bool = False) -> Iterator[str]:
         """What is not as the model has it; servers in `held` are in the middle of something."""
         world, cloud = self._world, self._cloud
         changed = self._changed() | held
+        if everything:
+            changed |= {server.uuid for server in cloud.servers}
         rows = world.face.ask("admin", "GET", "/tuinova/v1/servers?all_projects=1").body["servers"]
         listed = {row["id"]: row for row in rows}
         for server in cloud.servers:
@@ -286,7 +288,7 @@ def _allocations(world: World, cloud: Cloud, held: set[str]) -> Iterator[str]:
 
 def _holds(server: Server, move: Move) -> bool:
     """Whether a move may hold something at its source."""
-    return not server.deleted and move.status in ("finished", "done", "accepted", "pre-migrating")
+    return move.status == "done" or (move.status == "finished" and not server.deleted)
 
 
 def _quota(world: World, cloud: Cloud) -> Iterator[str]:

@@ -20,6 +20,7 @@ from .walks import (
     Run,
     Steps,
     accepted_at_once,
+    change_password,
     create,
     delete,
     delete_softly,
@@ -40,6 +41,7 @@ _STEPS: Mapping[str, Callable[[Run], Steps]] = {
     "reboot": reboot,
     "hard reboot": reboot,
     "rescue": rescue,
+    "change password": change_password,
     "resize": moves.cold,
     "migrate": moves.cold,
     "confirm": moves.confirm,
@@ -218,7 +220,7 @@ class Duel:
         if action in ("delete", "force delete"):
             args["local"] = not self.cloud.up(server.host)
             end_moves(run)
-            images.forget_shelved_image(run)
+            images.forget_shelved_image(run, at_last=False)
             if self.cloud.softly and action == "delete" and server.launched and not args["local"]:
                 run.steps, server.task = delete_softly(run), "soft-deleting"
                 return run
@@ -235,6 +237,7 @@ class Duel:
         """The model's run of an accepted action."""
         run = Run(self.cloud, server, action, actor, log, args)
         run.steps = _STEPS[action](run)
+        run.at_last = lambda: images.forget_shelved_image(run)
         return run
 
     def _carry_out(self, run: Run, hold: tuple[str, str] | None, gate: Any) -> None:
@@ -318,9 +321,9 @@ class Duel:
         assert not self.held
         for _ in range(2):
             self.world.pass_time(seconds)
-        for server in self.live:
+        for server in self.cloud.servers:
             self._sync(server)
-        self.check()
+        self.check(everything=True)
 
     def _sync(self, server: Server) -> None:
         for host in list(server.ghosts):
@@ -329,7 +332,7 @@ class Duel:
         for move in server.moves:
             if move.status == "done" and self.cloud.up(move.source):
                 move.status = "completed"
-        if server.task is not None or server.host is None or server.odd:
+        if server.deleted or server.task is not None or server.host is None or server.odd:
             return
         server.see_power()
         if SYNC.get((server.vm, server.power)) is not None:
@@ -338,9 +341,9 @@ class Duel:
             run.go()
 
     # comparing -------------------------------------------------------------------------------------------------------
-    def check(self) -> None:
-        """Everything that can be seen is as the model has it."""
-        self.disagree(self._comparison.differences(set(self.held)))
+    def check(self, *, everything: bool = False) -> None:
+        """What has changed, or everything that can be seen, is as the model has it."""
+        self.disagree(self._comparison.differences(set(self.held), everything=everything))
 
     def end(self) -> None:
         """Let all go on, delete everything: nothing may be left."""

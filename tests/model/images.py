@@ -61,16 +61,14 @@ def _rotate(run: Run, image: Image) -> None:
 
 
 # shelving ------------------------------------------------------------------------------------------------------------
-def _shelved_image(run: Run) -> Image | None:
-    found = [one for one in run.cloud.images if one.server == run.server.uuid and one.is_shelved and one.status == DONE]
-    return found[-1] if found else None
+def _shelved_images(run: Run) -> list[Image]:
+    return [one for one in run.cloud.images if one.server == run.server.uuid and one.is_shelved and DONE in one.status]
 
 
-def forget_shelved_image(run: Run) -> None:
-    """A delete takes it along."""
-    image = _shelved_image(run)
-    if image is not None:
-        image.status = GONE
+def forget_shelved_image(run: Run, *, at_last: bool = True) -> None:
+    """It goes with an unshelve, or a delete; when the delete only began (not `at_last`) it may have gone already."""
+    for image in _shelved_images(run):
+        image.status = GONE if at_last else f"{DONE}|{GONE}"
 
 
 def shelve(run: Run) -> Steps:

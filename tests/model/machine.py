@@ -103,6 +103,8 @@ class Machine(RuleBasedStateMachine):
     def ask(self, actor: str, server: Server, action: str, number: int, **more: Any) -> None:
         """Ask, unless the model could not say what comes of it."""
         args = self.args(server, action, number)
+        if action == "reset state" and not self.duel.cloud.may(actor, "admin"):
+            args = {"state": "active"}  # whether a wrong body or a wrong role is told first is Nova's own affair
         held = self.duel.held.get(server.uuid)
         accepted = self.duel.cloud.refusal(actor, server, action, args) is None
         if accepted and server.odd and action in CALLS and action not in ("delete", "force delete"):

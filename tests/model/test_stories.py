@@ -46,3 +46,11 @@ def test_metadata_that_is_not_there_is_told_before_the_states(duel: Duel) -> Non
     for actor in ("stranger", "reader", "member", "admin"):
         duel.act(actor, never, "delete metadata", key="none")
         duel.act(actor, server, "delete metadata", key="none")
+
+
+@pytest.mark.parametrize("action", ["rename", "set metadata", "delete metadata", "delete", "console log", "lock"])
+def test_another_projects_server_is_not_there_for_those_who_may_not_act_either(duel: Duel, action: str) -> None:
+    [server] = duel.create("stranger", "84")
+    args = {"rename": {"name": "x"}, "set metadata": {"items": {"a": "b"}}, "delete metadata": {"key": "a"}}
+    for actor in ("reader", "member"):
+        duel.act(actor, server, action, **args.get(action, {}))

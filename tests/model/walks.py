@@ -45,6 +45,8 @@ class Run:
     log: Log
     args: dict[str, Any] = field(default_factory=dict)
     steps: Steps = field(default_factory=lambda: iter(()))
+    # What goes along when the server is deleted.
+    at_last: Callable[[], None] = lambda: None
 
     def go(self, until: tuple[str, str] | None = None) -> bool:
         """Go on to the end; True when it stands at the moment asked for."""
@@ -150,6 +152,20 @@ def reboot(run: Run) -> Steps:
     yield from run.order(walk.event, SOFT_TASKS + HARD_TASKS, (walk.call,), good, bad, walk.tasks[-1])
 
 
+def change_password(run: Run) -> Steps:
+    """Its failures do not repeat the hypervisor's words: a password might be in them."""
+    server, walk = run.server, WALKS["change password"]
+
+    def good() -> None:
+        server.task = None
+
+    def bad(event: Event, failure: Failure) -> None:
+        why = f"Failed to set admin password on {server.uuid} because error setting admin password"
+        run.fail(event, Failure(None if failure.text is None else why))
+
+    yield from run.order(walk.event, walk.tasks, (walk.call,), good, bad)
+
+
 def rescue(run: Run) -> Steps:
     """Off, then on from another disk; its failure speaks of a rescue."""
     server, walk = run.server, WALKS["rescue"]
@@ -239,10 +255,12 @@ def _no_server(server: Server, code: int, text: str | None) -> None:
 def delete(run: Run) -> Steps:
     """Through the host, or here where it has none or it is down; whatever the task becomes meanwhile."""
     server, log = run.server, run.log
+    if server.deleted:
+        return
     if run.args["local"]:
         if server.host is not None:
             server.ghosts.add(server.host)
-        _delete_row(server)
+        _delete_row(run)
         return
     event = log.begin("compute_terminate_instance")
     try:
@@ -253,21 +271,24 @@ def delete(run: Run) -> Steps:
         else:
             log.fail(event)
         return
-    _delete_row(server)
+    _delete_row(run)
     event.result = SUCCESS
 
 
 def delete_softly(run: Run) -> Steps:
-    """Off at once, and gone for everybody who lists; it can be restored."""
+    """Off at once, and gone for everybody who lists; it can be restored. One without a guest is off."""
     server = run.server
+    calls = ("power_off",) if server.guest is not None else ()
 
     def good() -> None:
         server.vm, server.task = SOFT_DELETED, None
 
-    yield from run.order("compute_soft_delete_instance", ("soft-deleting",), ("power_off",), good, run.fail)
+    yield from run.order("compute_soft_delete_instance", ("soft-deleting",), calls, good, run.fail)
 
 
-def _delete_row(server: Server) -> None:
+def _delete_row(run: Run) -> None:
+    server = run.server
+    run.at_last()
     server.deleted, server.task, server.guest = True, None, None
     server.places = None
 

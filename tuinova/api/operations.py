@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 from tuinova.api.errors import MethodNotAllowed, RequestTooLarge, UnsupportedMediaType, error_response
 from tuinova.api.validation import Schema, parse_json, validate
 from tuinova.core.context import RequestContext, new_request_id
-from tuinova.core.errors import Invalid
+from tuinova.core.errors import Invalid, PolicyNotAuthorized
 from tuinova.core.policy import authorize
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ _SAME_HEADERS = (
     (b"x-openstack-nova-api-version", _VERSION.encode()),
     (b"vary", b"OpenStack-API-Version, X-OpenStack-Nova-API-Version"),
 )
+_OF_A_SERVER = ("/v2.1/servers/", "/tuinova/v1/servers/")
 _READS = frozenset({"GET", "HEAD"})
 
 
@@ -180,7 +181,7 @@ def _carry_out(state: ApiState, operation: Operation, request: Request, raw: byt
     ctx = state.identity.context(request.headers, request_id)
     state.check_project_in_path(request, ctx)
     if operation.rule is not None:
-        authorize(ctx, operation.rule)
+        _authorize(state, operation.rule, request, ctx)
     body = None
     if operation.schema is not None or operation.json_body:
         body = _parse_body(request, raw)
@@ -191,6 +192,16 @@ def _carry_out(state: ApiState, operation: Operation, request: Request, raw: byt
         check_query(operation.query, query)
     reply = operation.handler(Call(state, ctx, request, query, body))
     return to_response(reply, operation.status)
+
+
+def _authorize(state: ApiState, rule: str, request: Request, ctx: RequestContext) -> None:
+    """Whether the caller may; of a server that he does not see he is told that it is not there, as Nova does."""
+    try:
+        authorize(ctx, rule)
+    except PolicyNotAuthorized:
+        if request.url.path.startswith(_OF_A_SERVER) and "id" in request.path_params:
+            state.instance(ctx, str(request.path_params["id"]))
+        raise
 
 
 def _parse_body(request: Request, raw: bytes) -> Any:
