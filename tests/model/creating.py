@@ -108,6 +108,7 @@ def _build(duel: Duel, wish: Wish, made: list[Server], gate: Any) -> None:
     if gate is not None:
         duel.stand(runs[0], ("spawn", wish.hold or ""), gate)
     duel.world.settle()
+    duel.world.director.failures.pop((duel.world.director.NEW, "spawn"), None)
     for run in runs:
         if run.server.uuid not in duel.held:
             run.go()

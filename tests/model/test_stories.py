@@ -54,3 +54,12 @@ def test_another_projects_server_is_not_there_for_those_who_may_not_act_either(d
     args = {"rename": {"name": "x"}, "set metadata": {"items": {"a": "b"}}, "delete metadata": {"key": "a"}}
     for actor in ("reader", "member"):
         duel.act(actor, server, action, **args.get(action, {}))
+
+
+def test_a_delete_that_confirms_a_resize_has_its_own_events(duel: Duel) -> None:
+    [server] = duel.create("member", "84")
+    duel.act("member", server, "resize", flavor="c1")
+    duel.act("member", server, "delete", fails=("destroy",))
+    newest, before = duel.world.conductor.actions(server.uuid)[:2]
+    assert (newest.action, newest.message, before.action, before.message) == ("delete", "Error", "confirmResize", None)
+    duel.act("member", server, "delete")

@@ -130,7 +130,8 @@ def _delete(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: An
             updates=updates,
             record=row.recorded_as,
             order=order,
-            also=[end_moves(ctx, uuid), lambda tx, instance: {"deleted_at": tx.now} if keep[0] else None],
+            first=[end_moves(ctx, uuid)],
+            also=[lambda tx, instance: {"deleted_at": tx.now} if keep[0] else None],
         )
     except Ignored as ignored:
         accepted = ignored.instance

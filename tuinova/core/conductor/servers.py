@@ -154,14 +154,16 @@ class Servers(Base):
         system_metadata: Mapping[str, Any] | None = None,
         event: EventFinish | str | None = None,
         finished: bool = False,
+        first: Sequence[Part] = (),
         also: Sequence[Part] = (),
     ) -> Instance:
         """Accept a request on a server in one transaction; a refused one leaves no trace.
 
         `check` gets the row as it is now and raises the refusal. `updates` may be a function of that row: None from it
         means that there is nothing to do, and nothing is recorded. In `system_metadata` None removes a key. `event` is
-        one that began and ended here (api_lock); `finished` closes the action (Nova: resetState only). `also`: parts
-        of the same transaction (`conductor.moves`, `conductor.images`).
+        one that began and ended here (api_lock); `finished` closes the action (Nova: resetState only). `first` and
+        `also`: parts of the same transaction (`conductor.moves`, `conductor.images`), before and after the action is
+        recorded: events belong to the newest action of their request.
         """
 
         def job(tx: Tx) -> Instance:
@@ -173,6 +175,8 @@ class Servers(Base):
                 return old
             if system_metadata:
                 values = {**values, "system_metadata": instance_rows.merged(old.system_metadata, system_metadata)}
+            for part in first:
+                values = {**values, **(part(tx, old) or {})}
             if record is not None:
                 action_id = actions.record_action(tx, ctx, uuid, record)
                 if event is not None:
