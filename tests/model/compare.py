@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
 from typing import Any
 
 from tuinova.core.drafts import MigrationFilter
@@ -200,31 +199,12 @@ def _logs(world: World, server: Server, held: bool) -> Iterator[str]:
         yield f"{server.label}: no action log: {reply.code} {reply.text}"
         return
     seen = reply.body["instanceActions"][::-1]
-    names = [row["action"] for row in _in_one_order(seen)]
-    logs = sorted_logs(server.logs)
-    if names != [log.action for log in logs]:
-        yield f"{server.label}: actions are {names}, should be {[log.action for log in logs]}"
+    names = [row["action"] for row in seen]
+    if names != [log.action for log in server.logs]:
+        yield f"{server.label}: actions are {names}, should be {[log.action for log in server.logs]}"
         return
-    for row, log in zip(_in_one_order(seen), logs, strict=True):
+    for row, log in zip(seen, server.logs, strict=True):
         yield from _log(world, server, row, log, held)
-
-
-def _in_one_order(rows: list[Any]) -> list[Any]:
-    """Two actions of one request have no order."""
-    return [
-        row
-        for _, group in groupby(rows, key=lambda row: row["request_id"])
-        for row in sorted(group, key=lambda row: str(row["action"]))
-    ]
-
-
-def sorted_logs(logs: list[Log]) -> list[Log]:
-    """The model's lines in the same order."""
-    return [
-        log
-        for _, group in groupby(logs, key=lambda log: log.request_id or id(log))
-        for log in sorted(group, key=lambda log: log.action)
-    ]
 
 
 def _log(world: World, server: Server, row: Any, log: Log, held: bool) -> Iterator[str]:
@@ -235,8 +215,6 @@ def _log(world: World, server: Server, row: Any, log: Log, held: bool) -> Iterat
         yield f"{what}: user is {row['user_id']}"
     if log.message != WHATEVER and row["message"] != log.message:
         yield f"{what}: message is {row['message']!r}, should be {log.message!r}"
-    if log.request_id is None or row["action"] == "confirmResize":
-        return
     path = f"/v2.1/servers/{server.uuid}/os-instance-actions/{row['request_id']}"
     events = world.face.ask("admin", "GET", path).body["instanceAction"]["events"]
     if not held:

@@ -58,7 +58,14 @@ _OF_ACTIVE = [
     )
     if name not in unserved()
 ]
-_ARGS: dict[str, Any] = {"resize": {"flavor": "c1"}}
+_ARGS: dict[str, Any] = {
+    "resize": {"flavor": "c1"},
+    "rename": {"name": "other"},
+    "set metadata": {"items": {"key": "value"}},
+    "delete metadata": {"key": "key"},
+    "create image": {"name": "image"},
+    "create backup": {"name": "backup", "backup_type": "daily", "rotation": 1},
+}
 
 
 def args_of(world: World, action: str) -> dict[str, Any]:
@@ -247,9 +254,7 @@ def test_a_storm_of_requests_leaves_nothing_half_done(world: World, number: int)
                 world.director.plan(
                     uuid, chance.choice(sorted({call for calls in CALLS.values() for call in calls})), "no"
                 )
-            reply = ask(
-                world, chance.choice(("member", "admin", "demo admin")), uuid, action, **_any_args(world, action)
-            )
+            reply = ask(world, chance.choice(("member", "admin", "demo admin")), uuid, action, **args_of(world, action))
             codes[reply.code] += 1
         return codes
 
@@ -264,14 +269,3 @@ def test_a_storm_of_requests_leaves_nothing_half_done(world: World, number: int)
         ask(world, "admin", uuid, "delete")
     assert not wrongs(world)
     assert not world.conductor.allocations()
-
-
-def _any_args(world: World, action: str) -> dict[str, Any]:
-    known = {
-        "rename": {"name": "other"},
-        "set metadata": {"items": {"key": "value"}},
-        "delete metadata": {"key": "key"},
-        "create image": {"name": "image"},
-        "create backup": {"name": "backup", "backup_type": "daily", "rotation": 1},
-    }
-    return known.get(action) or args_of(world, action)

@@ -299,8 +299,8 @@ def end_moves(run: Run) -> None:
     for move in server.moves:
         if move.status == "finished" and server.vm == RESIZED:
             move.status = "confirmed"
-            log = Log("confirmResize", run.log.request_id, run.actor, loose=True)
-            server.logs.append(log)
+            # Under an id of its own, before the delete: by the request's are found the delete's events.
+            server.logs.insert(-1, Log("confirmResize", None, run.actor, loose=True))
         elif move.open:
             move.status = "error|failed|cancelled|confirmed"
 
