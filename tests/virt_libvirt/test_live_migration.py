@@ -171,9 +171,12 @@ def test_a_guest_moves_with_all_that_it_has_and_back_while_paused(pair: Pair, co
     here.live_migration(guest, data, lambda step: seen.append(dict(step)))
     assert seen[-1]["memory_total_bytes"] > 128 << 20
     assert pair.where(guest) == ["", "RUNNING"]
+    here.live_migration(guest, data, pass_by)
     for _ in range(2):
         pair.finish(guest, data)
     pair.assert_nothing_at(0, guest)
+    with pytest.raises(GuestNotFound):
+        here.live_migration(guest, data, pass_by)
     assert pair.where(guest) == ["", "RUNNING"]
     last = numbers(there, guest)[-1]
     wait_until(lambda: numbers(there, guest)[-1] > last + 5)
@@ -350,6 +353,14 @@ def test_what_speaks_against_a_move_is_said_before_anything_is_touched(pair: Pai
     assert pair.where(guest) == ["RUNNING", ""]
     there.rollback_live_migration_at_destination(guest, data)
     pair.assert_nothing_at(1, guest)
+    here.power_off(guest.uuid, 0, 1)
+    # It went off before it could move, or somebody took its domain away: the only disk that it has stays.
+    for _ in range(2):
+        with pytest.raises(DriverError, match=r"still on host|on neither host"):
+            here.post_live_migration(guest, data)
+        assert (here.instances / guest.uuid / "disk").exists()
+        pair.hosts[0].virsh("undefine", guest.uuid, check=False)
+    here.power_on(guest)
     here.power_off(guest.uuid, 0, 1)
     with pytest.raises(MigrationPreCheckError, match="not running"):
         here.check_can_live_migrate_source(guest, free)

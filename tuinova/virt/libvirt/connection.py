@@ -163,10 +163,7 @@ class Connection:
         self._breakable.add(item)
 
     def _open_one(self) -> libvirt.virConnect:
-        # No credentials: a remote that wants a password must fail, not ask on somebody's terminal.
-        conn = libvirt.openAuth(self.uri, [[], lambda *_: -1, None], 0)
-        conn.setKeepAlive(KEEPALIVE_INTERVAL, KEEPALIVE_COUNT)
-        return conn
+        return open_connection(self.uri)
 
     def _connect(self) -> None:
         conn = self._open_one()
@@ -246,6 +243,14 @@ class Connection:
         if self._keeper is not None and self._keeper is not threading.current_thread():
             self._keeper.join(timeout=RECONNECT_LONGEST + 1)
         _leave(conn, self.uri)
+
+
+def open_connection(uri: str) -> libvirt.virConnect:
+    """A connection that nobody watches; raises libvirtError."""
+    # No credentials: a remote that wants a password must fail, not ask on somebody's terminal.
+    conn = libvirt.openAuth(uri, [[], lambda *_: -1, None], 0)
+    conn.setKeepAlive(KEEPALIVE_INTERVAL, KEEPALIVE_COUNT)
+    return conn
 
 
 def _leave(conn: libvirt.virConnect | None, uri: str) -> None:

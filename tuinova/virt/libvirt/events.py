@@ -17,20 +17,15 @@ _TRANSLATED = {
     libvirt.VIR_DOMAIN_EVENT_RESUMED: LifecycleEvent.RESUMED,
     libvirt.VIR_DOMAIN_EVENT_SUSPENDED: LifecycleEvent.PAUSED,
 }
-# What belongs to a live migration: neither a pause nor a stop at the source, nor a start at the destination.
-_MIGRATION = frozenset(
-    {
-        (libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED),
-        (libvirt.VIR_DOMAIN_EVENT_SUSPENDED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_POSTCOPY),
-        (libvirt.VIR_DOMAIN_EVENT_STOPPED, libvirt.VIR_DOMAIN_EVENT_STOPPED_MIGRATED),
-        (libvirt.VIR_DOMAIN_EVENT_STARTED, libvirt.VIR_DOMAIN_EVENT_STARTED_MIGRATED),
-    }
+# Details of SUSPENDED that belong to a live migration, which is not a pause.
+_MIGRATION_DETAILS = frozenset(
+    {libvirt.VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED, libvirt.VIR_DOMAIN_EVENT_SUSPENDED_POSTCOPY}
 )
 
 
 def translate_event(event: int, detail: int) -> LifecycleEvent | None:
     """Nova's event, None for those that Nova does not translate."""
-    if (event, detail) in _MIGRATION:
+    if event == libvirt.VIR_DOMAIN_EVENT_SUSPENDED and detail in _MIGRATION_DETAILS:
         return None
     return _TRANSLATED.get(event)
 

@@ -18,22 +18,23 @@ import libvirt
 
 from tuinova.core.errors import HypervisorUnavailable
 from tuinova.core.states import PowerState
-from tuinova.virt.driver import DriverError, GuestSpec, LiveProgress, MigrationAborted
+from tuinova.virt.driver import DriverError, GuestNotFound, GuestSpec, LiveProgress, MigrationAborted
 from tuinova.virt.libvirt import move_notes, power
-from tuinova.virt.libvirt.errors import connection_broken, translate
+from tuinova.virt.libvirt.connection import open_connection
+from tuinova.virt.libvirt.errors import connection_broken, translate, words
 from tuinova.virt.libvirt.guests import Guests
 from tuinova.virt.libvirt.layout import InstanceFiles
 from tuinova.virt.libvirt.live_checks import LiveChecks
 from tuinova.virt.libvirt.live_files import LiveFiles, carry_log, is_arriving, moved_definition
-from tuinova.virt.libvirt.move_notes import FROM
+from tuinova.virt.libvirt.move_notes import FROM, TO, MoveNote
 from tuinova.virt.libvirt.options import LibvirtOptions
 
 LOG = logging.getLogger(__name__)
 
 POLL = 0.5  # seconds, Nova's
+FIRST_POLL = 0.05  # until it has begun
 ABORT_PATIENCE = 60.0  # seconds until a move that was told to end must have ended
 GIB = 1 << 30
-_ACTIVE = (PowerState.RUNNING, PowerState.PAUSED)
 _XML = libvirt.VIR_DOMAIN_XML_MIGRATABLE | libvirt.VIR_DOMAIN_XML_SECURE
 
 
@@ -46,6 +47,7 @@ class LiveMigrations:
         self._checks = checks
         self._files = files
         self._options = options
+        self._under_way: dict[str, Future[None]] = {}
 
     # at the destination ----------------------------------------------------------------------------------------------
     def prepare(self, guest: GuestSpec, data: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -84,17 +86,36 @@ class LiveMigrations:
 
     # at the source ---------------------------------------------------------------------------------------------------
     def leave(self, guest: GuestSpec, data: Mapping[str, Any]) -> None:
-        """What the guest left behind goes; never under a guest that is still here."""
+        """What the guest left behind goes, once it is sure that it has left."""
         domain = self._host.find_or_none(guest.uuid)
-        if domain is not None and power.state_of(domain) in _ACTIVE:
-            raise DriverError(reason=f"guest {guest.uuid} is still on host {self._host.name}")
-        self._carry_log(guest, data)
-        if data["block_migration"]:
-            self._guests.remove(guest.uuid)
-            return
         if domain is not None:
+            if not power.has_migrated(domain):
+                raise DriverError(reason=f"guest {guest.uuid} is still on host {self._host.name}")
             power.undefine(domain)
-        self._guests.networks.unplug_all(guest.uuid)
+        files = self._guests.files(guest.uuid)
+        if not data["block_migration"]:
+            self._guests.networks.unplug_all(guest.uuid)
+            return
+        if files.directory.exists() and not self._has_left(files, data):
+            raise DriverError(reason=f"guest {guest.uuid} is on neither host: its files are kept")
+        self._carry_log(guest, data)
+        self._guests.remove(guest.uuid)
+
+    def _has_left(self, files: InstanceFiles, data: Mapping[str, Any]) -> bool:
+        """For a domain that is undefined here: noted when its move was over, or seen at the destination."""
+        if move_notes.read(files.directory, TO) is not None:
+            return True
+        conn = None
+        try:
+            conn = open_connection(data["destination"]["uri"])
+            return not power.is_incoming(conn.lookupByUUIDString(files.uuid))
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                return False
+            raise DriverError(reason=f"the destination of {files.uuid} can't be asked: {words(error)}") from error
+        finally:
+            if conn is not None:
+                conn.close()
 
     def _carry_log(self, guest: GuestSpec, data: Mapping[str, Any]) -> None:
         if data["block_migration"]:
@@ -103,13 +124,26 @@ class LiveMigrations:
 
     def move(self, guest: GuestSpec, data: Mapping[str, Any], progress: LiveProgress) -> None:
         """Return when the guest is at the destination."""
-        domain = self._host.find(guest.uuid)
+        files = self._guests.files(guest.uuid)
+        domain = self._host.find_or_none(guest.uuid)
+        if domain is None:
+            if files.directory.exists() and self._has_left(files, data):
+                return
+            raise GuestNotFound(uuid=guest.uuid)
         if migration_stats(domain) is not None:
             LOG.info("the live migration of %s is under way already", guest.uuid)
-            self._follow_to_its_end(guest, progress)
-            return
+            self._follow_to_its_end(guest, data, progress)
+        else:
+            self._carry_out(guest, domain, data, progress)
+        if files.directory.exists() and data["block_migration"]:
+            move_notes.write(files.directory, TO, MoveNote(data["destination"]["instances"]))
+
+    def _carry_out(
+        self, guest: GuestSpec, domain: libvirt.virDomain, data: Mapping[str, Any], progress: LiveProgress
+    ) -> None:
+        move_notes.forget(self._guests.files(guest.uuid).directory, TO, FROM)
         with ThreadPoolExecutor(1, "live-migration") as pool:
-            under_way = pool.submit(self._migrate, guest.uuid, data)
+            under_way = self._under_way[guest.uuid] = pool.submit(self._migrate, guest.uuid, data)
             try:
                 self._follow(under_way, domain, progress)
             except BaseException:
@@ -117,11 +151,12 @@ class LiveMigrations:
                 if under_way.exception() is not None:
                     raise
                 LOG.info("%s had arrived before its live migration could be ended", guest.uuid)
-                return
+            finally:
+                del self._under_way[guest.uuid]
         error = under_way.exception()
         if isinstance(error, libvirt.libvirtError) and connection_broken(error):
             # libvirtd may have gone on with it, or come back without it.
-            self._follow_to_its_end(guest, progress)
+            self._follow_to_its_end(guest, data, progress)
         elif error is not None:
             raise _translated(error, self._host.name, guest.uuid)
 
@@ -153,10 +188,12 @@ class LiveMigrations:
         """Tell how far it is, and keep Nova's times, until libvirt's call is over."""
         began = time.monotonic()
         clock: _Clock | None = None
-        while not wait([under_way], POLL).done:
+        pause = FIRST_POLL
+        while not wait([under_way], pause).done:
             stats = _quietly_stats(domain)
             if stats is None:
                 continue
+            pause = POLL
             told = progress_of(stats)
             progress(told)
             total = told["memory_total_bytes"] + told["disk_total_bytes"]
@@ -177,7 +214,7 @@ class LiveMigrations:
             else:
                 raise DriverError(reason=f"the live migration did not end within {clock.timeout:.0f} s")
 
-    def _follow_to_its_end(self, guest: GuestSpec, progress: LiveProgress) -> None:
+    def _follow_to_its_end(self, guest: GuestSpec, data: Mapping[str, Any], progress: LiveProgress) -> None:
         """A move that somebody else began: what becomes of it is seen from the domain."""
         connection = self._host.connection
         while True:
@@ -192,6 +229,8 @@ class LiveMigrations:
             time.sleep(POLL)
         if connection.lasting(lambda: self._host.find_or_none(guest.uuid)) is not None:
             raise DriverError(reason=f"the live migration of {guest.uuid} ended, and the guest is still here")
+        if not self._has_left(self._guests.files(guest.uuid), data):
+            raise GuestNotFound(uuid=guest.uuid)
 
     def _stats_of(self, uuid: str) -> dict[str, Any] | None:
         domain = self._host.find_or_none(uuid)
@@ -234,8 +273,11 @@ class LiveMigrations:
 
     def _moving(self, uuid: str) -> libvirt.virDomain:
         domain = self._host.find(uuid)
-        if migration_stats(domain) is None:
-            raise DriverError(reason=f"no live migration of {uuid} is under way")
+        while migration_stats(domain) is None:
+            ours = self._under_way.get(uuid)
+            if ours is None or ours.done():
+                raise DriverError(reason=f"no live migration of {uuid} is under way")
+            time.sleep(FIRST_POLL)  # it is just beginning
         return domain
 
 

@@ -48,6 +48,12 @@ def is_incoming(domain: libvirt.virDomain) -> bool:
     return bool(state == libvirt.VIR_DOMAIN_PAUSED and reason in _INCOMING_REASONS and not domain.isPersistent())
 
 
+def has_migrated(domain: libvirt.virDomain) -> bool:
+    """Whether this is only the definition of a guest that runs on another host."""
+    state, reason = domain.state()
+    return bool(state == libvirt.VIR_DOMAIN_SHUTOFF and reason == libvirt.VIR_DOMAIN_SHUTOFF_MIGRATED)
+
+
 def may_be_incoming(stats: Mapping[str, Any], domain: libvirt.virDomain) -> bool:
     """The same from statistics: for hundreds of guests nobody wants to ask each."""
     state, reason = stats.get("state.state"), stats.get("state.reason")
