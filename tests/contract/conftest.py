@@ -335,7 +335,7 @@ def _fake(path: Path) -> Env:
     )
 
 
-def _libvirt(lab: Any) -> Env:
+def _libvirt(lab: Any, second: Any = None) -> Env:
     from tests.lab.guests import demo_image
     from tuinova.virt.libvirt.driver import LibvirtDriver
     from tuinova.virt.libvirt.options import LibvirtOptions
@@ -354,8 +354,12 @@ def _libvirt(lab: Any) -> Env:
         lab.virsh("define", str(definition))
         return identity
 
+    other = None
+    if second is not None:
+        other = LibvirtDriver(host="cmp2", uri=second.uri, instances_path=second.instances)
     return Env(
         make(),
+        other=other,
         real=True,
         grace=60.0,
         make_driver=make,
@@ -367,7 +371,10 @@ def _libvirt(lab: Any) -> Env:
 
 @pytest.fixture(scope="session")
 def libvirt_session(request: pytest.FixtureRequest) -> Iterator[Env]:
-    yield from _opened(_libvirt(request.getfixturevalue("private_libvirt")))
+    if "other" in NOT_YET:
+        yield from _opened(_libvirt(request.getfixturevalue("private_libvirt")))
+    else:
+        yield from _opened(_libvirt(*request.getfixturevalue("libvirt_hosts")))
 
 
 @pytest.fixture(scope="session")

@@ -179,3 +179,8 @@ def test_the_processors_flags_are_read(tmp_path: Path) -> None:
     if kvm.platform.machine() == "x86_64":
         cpuinfo.write_text("flags : fpu hypervisor\n")
         assert not kvm.cpu_has_virtualisation(cpuinfo)
+
+
+def test_an_operating_systems_error_is_the_contracts() -> None:
+    with pytest.raises(DriverError, match=r"^/i/disk: No space left on device$"), errors.translated("host1"):
+        raise OSError(28, "No space left on device", "/i/disk")

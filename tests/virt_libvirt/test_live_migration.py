@@ -51,7 +51,8 @@ def test_how_others_reach_a_host(uri: str, options: dict[str, str], expected: st
 
 
 def test_a_definition_moves_with_its_paths_and_its_mark() -> None:
-    data = {"source": {"instances": "/a"}, "destination": {"instances": "/b", "host": "host2"}}
+    ends = {"source": {"instances": "/a"}, "destination": {"instances": "/b", "host": "host2"}}
+    data: dict[str, Any] = {**ends, "block_migration": True}
     xml = """<domain><metadata><t:guest xmlns:t='urn:tuinova:libvirt:1' instances='/a' host='host1'/></metadata>
     <os><kernel>/a/u/kernel</kernel></os><devices>
     <disk><source file='/a/u/disk'/><backingStore><source file='/a/_base/x'/></backingStore></disk>
@@ -61,6 +62,8 @@ def test_a_definition_moves_with_its_paths_and_its_mark() -> None:
     for expected in ("/b/u/disk", "/b/u/kernel", "/b/u/console.log", "/iso/boot.iso", 'host="host2"', 'instances="/b"'):
         assert expected in moved
     assert "/a/" not in moved
+    assert "append" not in moved
+    assert 'append="on"' in moved_definition(xml, {**data, "block_migration": False}, uuid)
 
 
 def test_novas_times() -> None:

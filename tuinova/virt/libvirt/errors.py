@@ -72,3 +72,7 @@ def translated(host: str, uuid: str = "") -> Iterator[None]:
         yield
     except libvirt.libvirtError as error:
         raise translate(error, host=host, uuid=uuid) from error
+    except OSError as error:
+        # A file that can't be read or written: what it means for a guest was said where it is known.
+        what = f"{error.filename}: " if error.filename else ""
+        raise DriverError(reason=f"{what}{error.strerror or error}") from error

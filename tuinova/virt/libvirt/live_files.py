@@ -133,6 +133,8 @@ def moved_definition(xml: str, data: Mapping[str, Any], uuid: str) -> str:
     for element in root.iter():
         if "file" in element.attrib:
             element.set("file", _moved(element.get("file", ""), here, there))
+        if element.tag == "log" and not data["block_migration"]:
+            element.set("append", "on")  # both hosts write one file
         if element.tag in ("kernel", "initrd") and element.text:
             element.text = _moved(element.text, here, there)
         if element.tag == f"{{{MARK_NS}}}{MARK_TAG}":
