@@ -144,7 +144,9 @@ class ImageCache:
         if image is not None and image.path.exists() and source.name.split(".")[0] == self.base_name(image):
             return self.base(image)
         with self.locked(source.name.split(".")[0]):
-            if not target.exists():
+            if target.exists():
+                os.utime(target)  # somebody builds on it now: it is no longer old
+            else:
                 self._copy(source, target)
         return self.known(target)
 

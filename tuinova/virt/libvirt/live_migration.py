@@ -33,8 +33,13 @@ LOG = logging.getLogger(__name__)
 
 POLL = 0.5  # seconds, Nova's
 FIRST_POLL = 0.05  # until it has begun
+LEAVE_PATIENCE = 30.0  # seconds that libvirt gets to forget a guest that has gone
 ABORT_PATIENCE = 60.0  # seconds until a move that was told to end must have ended
 GIB = 1 << 30
+# Off, gone, or itself one that arrives.
+_NO_JOB = frozenset(
+    {libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_OPERATION_UNSUPPORTED, libvirt.VIR_ERR_NO_DOMAIN}
+)
 _XML = libvirt.VIR_DOMAIN_XML_MIGRATABLE | libvirt.VIR_DOMAIN_XML_SECURE
 
 
@@ -145,7 +150,11 @@ class LiveMigrations:
         with ThreadPoolExecutor(1, "live-migration") as pool:
             under_way = self._under_way[guest.uuid] = pool.submit(self._migrate, guest.uuid, data)
             try:
-                self._follow(under_way, domain, progress)
+                told = self._follow(under_way, domain, _writable(data), progress)
+                if under_way.exception() is None and told:
+                    # What libvirt told last was half a second before the end.
+                    rest = {f"{kind}_remaining_bytes": 0 for kind in ("memory", "disk")}
+                    progress({**told, **rest})
             except BaseException:
                 self._end(guest.uuid, under_way)
                 if under_way.exception() is not None:
@@ -170,8 +179,7 @@ class LiveMigrations:
             libvirt.VIR_MIGRATE_PARAM_PERSIST_XML: domain.XMLDesc(_XML | libvirt.VIR_DOMAIN_XML_INACTIVE),
         }
         parameters = {name: moved_definition(xml, data, uuid) for name, xml in parameters.items()}
-        writable = [disk["target"] for disk in data["disks"] if not disk["readonly"]]
-        if writable:
+        if writable := _writable(data):
             flags |= libvirt.VIR_MIGRATE_NON_SHARED_INC
             parameters[libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS] = writable
         if data["destination"].get("data_uri"):
@@ -184,13 +192,15 @@ class LiveMigrations:
             flags |= libvirt.VIR_MIGRATE_AUTO_CONVERGE
         domain.migrateToURI3(data["destination"]["migration_uri"], parameters, flags)
 
-    def _follow(self, under_way: Future[None], domain: libvirt.virDomain, progress: LiveProgress) -> None:
-        """Tell how far it is, and keep Nova's times, until libvirt's call is over."""
+    def _follow(
+        self, under_way: Future[None], domain: libvirt.virDomain, writable: list[str], progress: LiveProgress
+    ) -> dict[str, int]:
+        """Tell how far it is, and keep Nova's times, until libvirt's call is over; returns what was told last."""
         began = time.monotonic()
         clock: _Clock | None = None
-        pause = FIRST_POLL
+        pause, told = FIRST_POLL, {}
         while not wait([under_way], pause).done:
-            stats = _quietly_stats(domain)
+            stats = _quietly_stats(domain, writable)
             if stats is None:
                 continue
             pause = POLL
@@ -201,6 +211,7 @@ class LiveMigrations:
                 clock = _Clock(self._options, total)
             if clock is not None:
                 self._keep_time(domain, clock, time.monotonic() - began)
+        return told
 
     def _keep_time(self, domain: libvirt.virDomain, clock: _Clock, elapsed: float) -> None:
         for downtime in clock.due_downtimes(elapsed):
@@ -227,6 +238,11 @@ class LiveMigrations:
                 self.abort(guest.uuid)
                 raise
             time.sleep(POLL)
+        deadline = time.monotonic() + LEAVE_PATIENCE
+        while connection.lasting(lambda: self._is_leaving(guest.uuid)):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(power.POLL)
         if connection.lasting(lambda: self._host.find_or_none(guest.uuid)) is not None:
             raise DriverError(reason=f"the live migration of {guest.uuid} ended, and the guest is still here")
         if not self._has_left(self._guests.files(guest.uuid), data):
@@ -235,6 +251,11 @@ class LiveMigrations:
     def _stats_of(self, uuid: str) -> dict[str, Any] | None:
         domain = self._host.find_or_none(uuid)
         return None if domain is None else migration_stats(domain)
+
+    def _is_leaving(self, uuid: str) -> bool:
+        """Between the end of the job and that of the domain."""
+        domain = self._host.find_or_none(uuid)
+        return domain is not None and power.is_leaving(domain)
 
     def _end(self, uuid: str, under_way: Future[None]) -> None:
         """Make libvirt's call return."""
@@ -312,21 +333,35 @@ def migration_stats(domain: libvirt.virDomain) -> dict[str, Any] | None:
     try:
         stats: dict[str, Any] = domain.jobStats()
     except libvirt.libvirtError as error:
-        # Off, gone, or itself one that arrives.
-        if connection_broken(error):
-            raise
-        return None
+        if error.get_error_code() in _NO_JOB:
+            return None
+        raise
     if stats.get("type") == libvirt.VIR_DOMAIN_JOB_NONE:
         return None
     return stats if stats.get("operation") == libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT else None
 
 
-def _quietly_stats(domain: libvirt.virDomain) -> dict[str, Any] | None:
-    """The same, and nothing while libvirtd is away: the end of the move is told by the call that moves."""
+def _quietly_stats(domain: libvirt.virDomain, writable: list[str]) -> dict[str, Any] | None:
+    """The same, and nothing while libvirtd is away: the end of the move is told by the call that moves.
+
+    libvirt has no figures before the memory's turn; the disks, which come first, are asked one by one.
+    """
     try:
-        return migration_stats(domain)
+        stats = migration_stats(domain)
+        if stats is None or stats.get("memory_total"):
+            return stats
+        size = domain.maxMemory() * 1024
+        copies = [job for target in writable if (job := domain.blockJobInfo(target, 0))]
+        done, total = (sum(job[key] for job in copies) for key in ("cur", "end"))
     except libvirt.libvirtError:
         return None
+    memory = {"memory_total": size, "memory_remaining": size}
+    return {**stats, **memory, "disk_total": total, "disk_processed": done, "disk_remaining": total - done}
+
+
+def _writable(data: Mapping[str, Any]) -> list[str]:
+    """The disks that QEMU copies."""
+    return [disk["target"] for disk in data["disks"] if not disk["readonly"]]
 
 
 def progress_of(stats: Mapping[str, Any]) -> dict[str, int]:

@@ -54,6 +54,13 @@ def has_migrated(domain: libvirt.virDomain) -> bool:
     return bool(state == libvirt.VIR_DOMAIN_SHUTOFF and reason == libvirt.VIR_DOMAIN_SHUTOFF_MIGRATED)
 
 
+def is_leaving(domain: libvirt.virDomain) -> bool:
+    """Whether its memory is at another host and only libvirt's own affairs are open here."""
+    state, reason = domain.state()
+    moves = (libvirt.VIR_DOMAIN_PAUSED_MIGRATION, libvirt.VIR_DOMAIN_PAUSED_POSTCOPY)
+    return has_migrated(domain) or (state == libvirt.VIR_DOMAIN_PAUSED and reason in moves)
+
+
 def may_be_incoming(stats: Mapping[str, Any], domain: libvirt.virDomain) -> bool:
     """The same from statistics: for hundreds of guests nobody wants to ask each."""
     state, reason = stats.get("state.state"), stats.get("state.reason")
