@@ -172,7 +172,7 @@ def test_a_guest_moves_with_all_that_it_has_and_back_while_paused(pair: Pair, co
     assert data["block_migration"] is True
     assert pair.where(guest) == ["RUNNING", ""]
     here.live_migration(guest, data, lambda step: seen.append(dict(step)))
-    assert seen[-1]["memory_total_bytes"] > 128 << 20
+    assert seen[-1]["memory_total_bytes"] >= 128 << 20
     assert pair.where(guest) == ["", "RUNNING"]
     here.live_migration(guest, data, pass_by)
     for _ in range(2):
@@ -256,9 +256,9 @@ def test_a_move_is_ended_followed_and_hurried(pair: Pair, counting: GuestSpec) -
     assert pair.where(guest) == ["RUNNING", ""]
     with pytest.raises(DriverError, match="is still on host"):
         here.post_live_migration(guest, data)
-    here.live_migration_abort(guest.uuid)
+    slow.live_migration_abort(guest.uuid)
     thread.join(60)
-    assert [type(error) for error in ended] == [MigrationAborted]
+    assert [type(error) for error in ended] == [MigrationAborted], ended
     assert pair.where(guest) == ["RUNNING", ""]
     for act in (here.live_migration_abort, here.live_migration_force_complete):
         with pytest.raises(DriverError, match="no live migration"):

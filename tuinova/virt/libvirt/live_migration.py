@@ -53,6 +53,8 @@ class LiveMigrations:
         self._files = files
         self._options = options
         self._under_way: dict[str, Future[None]] = {}
+        # Told to end from here: what libvirt's call then says of it depends on what it was copying just then.
+        self._told_to_end: set[str] = set()
 
     # at the destination ----------------------------------------------------------------------------------------------
     def prepare(self, guest: GuestSpec, data: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -147,6 +149,7 @@ class LiveMigrations:
         self, guest: GuestSpec, domain: libvirt.virDomain, data: Mapping[str, Any], progress: LiveProgress
     ) -> None:
         move_notes.forget(self._guests.files(guest.uuid).directory, TO, FROM)
+        self._told_to_end.discard(guest.uuid)
         with ThreadPoolExecutor(1, "live-migration") as pool:
             under_way = self._under_way[guest.uuid] = pool.submit(self._migrate, guest.uuid, data)
             try:
@@ -167,6 +170,8 @@ class LiveMigrations:
             # libvirtd may have gone on with it, or come back without it.
             self._follow_to_its_end(guest, data, progress)
         elif error is not None:
+            if guest.uuid in self._told_to_end:
+                raise MigrationAborted(uuid=guest.uuid) from error
             raise _translated(error, self._host.name, guest.uuid)
 
     def _migrate(self, uuid: str, data: Mapping[str, Any]) -> None:
@@ -271,6 +276,7 @@ class LiveMigrations:
     def abort(self, uuid: str, patience: float = ABORT_PATIENCE) -> None:
         """End it; returns when it is known whether the guest stayed."""
         domain = self._moving(uuid)
+        self._told_to_end.add(uuid)
         domain.abortJob()
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
