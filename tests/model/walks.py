@@ -10,7 +10,6 @@ from .records import SUCCESS, WHATEVER, Event, Failure, Log, Overtaken, Server
 from .rules import Cloud, lock_owner
 from .tables import (
     ACTIVE,
-    ACTORS,
     DELETE_TASKS,
     ERROR,
     HARD_TASKS,
@@ -19,7 +18,6 @@ from .tables import (
     RUNNING,
     SOFT_DELETED,
     SOFT_TASKS,
-    STOPPED,
     SUSPENDED,
     WALKS,
     Walk,
@@ -329,12 +327,3 @@ def accepted_at_once(cloud: Cloud, actor: str, server: Server, action: str, args
 
 
 AT_ONCE = ("lock", "unlock", "reset state", "set metadata", "delete metadata", "rename", "console log", "diagnostics")
-
-
-# by themselves -------------------------------------------------------------------------------------------------------
-def is_of_the_project(actor: str | None, server: Server) -> bool:
-    """Whether the actor works in the server's project."""
-    return actor is not None and ACTORS[actor][1] == server.project
-
-
-__all__ = ["AT_ONCE", "STOPPED", "Run", "Steps", "accepted_at_once", "create", "delete", "end_moves", "one_call"]
