@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import select
 import socket
 import threading
 from pathlib import Path
@@ -133,12 +134,37 @@ def test_a_post_that_may_have_been_carried_out_is_not_sent_twice(tmp_path: Path)
     thread.join(5)
 
 
-def test_a_get_is_sent_once_more_after_the_service_closed(tmp_path: Path) -> None:
-    thread = _broken_server(tmp_path / "s", [True, True])
+def test_a_get_is_sent_a_few_times_to_a_service_that_closes(tmp_path: Path) -> None:
+    thread = _broken_server(tmp_path / "s", [True] * 4)
     with connect(url=f"unix://{tmp_path / 's'}") as client, pytest.raises(ServiceUnreachable):
         client.get("/x")
     thread.join(5)
-    assert not thread.is_alive()  # it was asked twice
+    assert not thread.is_alive()
+
+
+def test_a_request_outlives_the_death_of_a_service_socket_by_socket(
+    service: Any, socket_path: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "dying"
+    listener = listen_unix(path)
+
+    def die() -> None:
+        with listener:
+            kept, _ = listener.accept()
+            with kept:
+                select.select([kept], [], [])
+            # Closed with the request unread; whoever comes now is taken by nobody, until the listener closes too.
+            select.select([listener], [], [])
+            path.unlink()
+            path.symlink_to(socket_path)
+
+    thread = threading.Thread(target=die)
+    thread.start()
+    service.on("POST", "/x", lambda handler: (200, {"told": True}))
+    with connect(url=f"unix://{path}") as client:
+        assert client.post("/x", {"a": 1}) == {"told": True}
+    thread.join()
+    assert len(service.seen) == 1
 
 
 def test_no_service_is_a_sentence(tmp_path: Path) -> None:

@@ -16,6 +16,9 @@ from tuinova.client.errors import ApiError, ServiceUnreachable
 from tuinova.client.target import NOBODY_LISTENS, REQUEST_TIMEOUT, Target, TargetConnection, reason_of
 
 MICROVERSION = "2.96"
+# A service that dies lets go of its sockets one by one: the kept connection, then the listener that a new connection
+# still reached; with the next one a service that works is found, or started.
+_ATTEMPTS = 4
 # A request that may be sent again although the service may have seen it.
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 
@@ -95,12 +98,12 @@ class Connection:
     def _exchange(
         self, method: str, path: str, payload: Any, headers: dict[str, str], request_id: str, timeout: float
     ) -> http.client.HTTPResponse:
-        for attempt in (1, 2):
+        for left in reversed(range(_ATTEMPTS)):
             try:
                 return self._send(self._connection(timeout), method, path, payload, headers)
             except (http.client.HTTPException, OSError) as error:
                 self._forget()
-                if attempt == 2 or not _may_repeat(method, payload, error):
+                if not left or not _may_repeat(method, payload, error):
                     raise ServiceUnreachable(self._gone(error), request_id) from error
         raise AssertionError("unreachable")
 
