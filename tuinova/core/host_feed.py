@@ -28,7 +28,9 @@ LOG = logging.getLogger(__name__)
 
 COMPUTE = "nova-compute"
 _BATCH = 1000
-_ON_NO_HOST = '"vm_state":"error"'
+# A server in one of these that is on no host, and about to be on none, holds nothing (words of the feed's row views).
+_ON_NO_HOST, _NO_TASK = '"host":null', '"task_state":null'
+_HOSTLESS = ('"vm_state":"error"', '"vm_state":"shelved_offloaded"')
 
 
 class HostFeed:
@@ -248,8 +250,8 @@ def _seconds(moment: datetime | None) -> float | None:
 
 
 def _holds_nothing(change: Change) -> bool:
-    """A server that is deleted (not only put aside), or in ERROR on no host."""
-    if change.op == "delete":
-        return change.view_text is None
-    text = change.view_text or ""
-    return _ON_NO_HOST in text and '"host":null' in text
+    """A server that is deleted (not only put aside), or at rest on no host."""
+    text = change.view_text
+    if text is None:
+        return change.op == "delete"
+    return _ON_NO_HOST in text and _NO_TASK in text and any(state in text for state in _HOSTLESS)

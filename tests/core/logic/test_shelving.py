@@ -17,6 +17,7 @@ from tuinova.core.errors import (
     ZoneNotAvailable,
 )
 from tuinova.core.records import Image, Instance
+from tuinova.core.service import LazyHosts
 from tuinova.core.states import PowerState
 from tuinova.virt.fake import FakeOptions
 
@@ -460,6 +461,27 @@ def test_an_unshelving_whose_host_was_not_chosen_yet_is_carried_out(
     house.restart()
     assert house.server(server.uuid).vm_state == "active"
     assert house.events(server.uuid) == [*UNSHELVE_EVENTS, ("compute_unshelve_instance", "Success")]
+
+
+def test_the_scheduler_counts_nothing_of_an_unshelving_that_was_undone_whenever_its_table_was_read(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = shelved(house)
+
+    def die(*_: Any, **__: Any) -> None:
+        house.conductor.close()
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(house.driver, "spawn", die)
+    house.act(server.uuid, "unshelve", settle=False)
+    house.engine.bus.wait_idle(10)
+    house.crash()
+    # The table is read after it was to be told and before the row is written.
+    monkeypatch.setattr(LazyHosts, "released", lambda self, _uuid: self.feed())
+    house.restart()
+    assert house.server(server.uuid).vm_state == "shelved_offloaded"
+    house.engine.hosts.scheduler()
+    assert [*house.engine.hosts.feed().table.snapshot().held] == [{}]
 
 
 STRANGE = [
