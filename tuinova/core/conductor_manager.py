@@ -6,7 +6,6 @@ No database here: everything is read and written through the conductor's calls.
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,8 +14,9 @@ from tuinova.core.conductor import Conductor, ConductorClosed, DatabaseUnavailab
 from tuinova.core.conductor.images import drop_image
 from tuinova.core.conductor_moves import MoveScheduling
 from tuinova.core.conductor_respawn import RespawnScheduling
-from tuinova.core.drafts import ANY, EventFinish, EventStart, FaultDraft, OrderDraft
-from tuinova.core.errors import InstanceNotFound, MaxRetriesExceeded, NovaError, NoValidHost
+from tuinova.core.drafts import ANY, EventFinish, EventStart, OrderDraft
+from tuinova.core.errors import InstanceNotFound, MaxRetriesExceeded, NoValidHost
+from tuinova.core.faults import fault_of
 from tuinova.core.image_store import ImageStore
 from tuinova.core.records import Instance, WorkOrder
 from tuinova.core.shelved_image import discard_dropped, shelved_image
@@ -210,10 +210,8 @@ class ConductorManager:
     def _to_error(
         self, uuid: str, order: WorkOrder, error: Exception, *, event: str | None, done: int | None = None
     ) -> None:
-        message = error.message if isinstance(error, NovaError) else type(error).__name__
-        trace = "".join(traceback.format_exception(error))
-        code = error.code if isinstance(error, NovaError) else 500
-        finish = EventFinish(event, order.ctx.request_id, "Error", message, trace) if event else None
+        fault = fault_of(error)
+        finish = EventFinish(event, order.ctx.request_id, "Error", fault.message, fault.details) if event else None
         try:
             self._conductor.step(
                 uuid,
@@ -226,7 +224,7 @@ class ConductorManager:
                 },
                 expect_task=frozenset({None, *BUILD_TASKS}),
                 event_finish=finish,
-                fault=FaultDraft(code, message, trace),
+                fault=fault,
                 release_allocation=True,
                 release_ports=True,
                 order_done=done,
@@ -249,10 +247,7 @@ class ConductorManager:
         attempt = len(tried) + 1
         try:
             if attempt > self._max_attempts:
-                raise MaxRetriesExceeded(
-                    reason=f"Exceeded max scheduling attempts {self._max_attempts} for instance {instance.uuid}. "
-                    f"Last exception: {order.args.get('last_error', '')}"
-                )
+                raise MaxRetriesExceeded.after(self._max_attempts, instance.uuid, order.args.get("last_error", ""))
             self._place_again(instance, order, attempt)
         except (InstanceNotFound, UnexpectedTaskState) as error:
             LOG.info("%s is not built any more: %s", instance.uuid, error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from tuinova.core.conductor import Conductor, ConductorClosed, DatabaseUnavailable, UnexpectedTaskState, moves
 from tuinova.core.conductor.actions import also_event
 from tuinova.core.conductor.transaction import Part
-from tuinova.core.drafts import EventFinish, FaultDraft, OrderDraft
+from tuinova.core.drafts import TAKEN_AWAY, EventFinish, OrderDraft
 from tuinova.core.errors import (
     ComputeResourcesUnavailable,
     InstanceNotFound,
     MaxRetriesExceeded,
-    NovaError,
     NoValidHost,
 )
+from tuinova.core.faults import fault_of
 from tuinova.core.records import Instance, Migration, WorkOrder
 from tuinova.core.states import REBUILD_TASKS, TaskState, VmState
 
@@ -27,6 +26,13 @@ if TYPE_CHECKING:
     from tuinova.scheduler import Amounts, Trace
 
 LOG = logging.getLogger(__name__)
+
+# The conductor's events of each order; they begin when the request is accepted.
+EVENTS: Mapping[str, tuple[str, ...]] = {
+    "migrate_server": ("conductor_migrate_server", "cold_migrate"),
+    "live_migrate_instance": ("conductor_live_migrate_instance",),
+    "evacuate_server": ("rebuild_server",),
+}
 
 
 class MoveScheduling:
@@ -49,7 +55,7 @@ class MoveScheduling:
         migration = self._conductor.migration(order.args["migration"])
         is_resize = migration.migration_type == "resize"
         stay_away = [] if is_resize and self._resize_to_same_host else [migration.source_compute]
-        events = ("cold_migrate", "conductor_migrate_server")
+        events = EVENTS[order.method]
 
         def failed(instance: Instance, error: Exception) -> None:
             forced = order.args.get("host") is not None and bool(order.args.get("tried"))
@@ -69,7 +75,7 @@ class MoveScheduling:
     def live_migrate_instance(self, order: WorkOrder) -> None:
         """The next host that may take the guest; its checks follow there."""
         migration = self._conductor.migration(order.args["migration"])
-        events = ("conductor_live_migrate_instance",)
+        events = EVENTS[order.method]
         self._place(
             order,
             migration,
@@ -84,7 +90,7 @@ class MoveScheduling:
     def evacuate_server(self, order: WorkOrder) -> None:
         """Another host that builds the server anew."""
         migration = self._conductor.migration(order.args["migration"])
-        events = ("rebuild_server",)
+        events = EVENTS[order.method]
         self._place(
             order,
             migration,
@@ -110,26 +116,31 @@ class MoveScheduling:
         failed: Callable[[Instance, Exception], None],
     ) -> None:
         """Choose, claim and send the order to the destination, in one transaction; or `failed`."""
-        try:
-            instance = self._conductor.instance(order.instance_uuid)
-        except InstanceNotFound:
-            self._conductor.order_done(order.id)
-            return
+        instance = self._conductor.instance(order.instance_uuid, with_deleted=True)
         if instance.task_state != task:
-            LOG.info("%s is not moved any more: its task is %s", instance.uuid, instance.task_state)
-            self._conductor.order_done(order.id)
+            self._let_go(order, migration, f"its task is {instance.task_state}")
             return
         try:
             self._select(order, migration, instance, task, ignore_hosts, method, events)
         except (InstanceNotFound, UnexpectedTaskState) as error:
-            LOG.info("%s is not moved any more: %s", order.instance_uuid, error)
-            self._conductor.order_done(order.id)
+            self._let_go(order, migration, str(error))
         except (ConductorClosed, DatabaseUnavailable):
             raise
         except Exception as error:
             if not isinstance(error, NoValidHost):
                 LOG.exception("scheduling for %s failed", order.ctx.request_id)
             failed(instance, error)
+
+    def _let_go(self, order: WorkOrder, migration: Migration, why: str) -> None:
+        """The server is another request's now (a reset, a delete): its move is over, its events end."""
+        LOG.info("%s is not moved any more: %s", order.instance_uuid, why)
+        ends = [
+            also_event(EventFinish(name, order.ctx.request_id, "Error", TAKEN_AWAY), if_open=True)
+            for name in EVENTS[order.method]
+        ]
+        self._conductor.step(
+            order.instance_uuid, order_done=order.id, also=[moves.give_up(migration.uuid), *ends], with_deleted=True
+        )
 
     def _select(
         self,
@@ -185,10 +196,7 @@ class MoveScheduling:
         if host is not None:
             raise NoValidHost(last)
         if len(tried) >= self._max_attempts:
-            raise MaxRetriesExceeded(
-                reason=f"Exceeded max scheduling attempts {self._max_attempts} for instance {instance.uuid}. "
-                f"Last exception: {last}"
-            )
+            raise MaxRetriesExceeded.after(self._max_attempts, instance.uuid, last)
 
     def _give_up(
         self,
@@ -200,11 +208,10 @@ class MoveScheduling:
         vm_state: VmState | None = None,
     ) -> None:
         """Nobody takes it: the task ends with a fault, the move with an error, nothing is held for it."""
-        message = error.message if isinstance(error, NovaError) else type(error).__name__
-        code = error.code if isinstance(error, NovaError) else 500
-        trace = "".join(traceback.format_exception(error))
+        fault = fault_of(error)
         ends: list[Part] = [
-            also_event(EventFinish(name, order.ctx.request_id, "Error", message, trace)) for name in events
+            also_event(EventFinish(name, order.ctx.request_id, "Error", fault.message, fault.details))
+            for name in events
         ]
         updates: dict[str, Any] = {"task_state": None}
         if vm_state is not None:
@@ -215,7 +222,7 @@ class MoveScheduling:
                 instance.uuid,
                 updates=updates,
                 expect_task=tasks,
-                fault=FaultDraft(code, message, trace),
+                fault=fault,
                 order_done=order.id,
                 also=[moves.note(migration.uuid, status="error"), moves.return_to_source(migration.uuid), *ends],
             )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tuinova.core.conductor import Conductor, ConductorClosed, DatabaseUnavailable, UnexpectedTaskState
 from tuinova.core.drafts import EventFinish, EventStart, FaultDraft, InstanceFilter, OrderDraft
-from tuinova.core.errors import ImageNotFound, InstanceNotFound, NovaError, NoValidHost, UnsupportedPolicyException
+from tuinova.core.errors import ImageNotFound, InstanceNotFound, NoValidHost, UnsupportedPolicyException
+from tuinova.core.faults import fault_of, message_of, traceback_of
 from tuinova.core.records import Instance, WorkOrder
 from tuinova.core.states import TaskState, VmState
 
@@ -73,7 +73,7 @@ class RespawnScheduling:
                 error,
                 _REBUILD,
                 {"vm_state": VmState.ERROR, "task_state": None, **order.args["before"]},
-                fault=_fault(error),
+                fault=fault_of(error),
             )
 
     def _check_rebuild(self, instance: Instance, order: WorkOrder) -> None:
@@ -183,14 +183,13 @@ class RespawnScheduling:
         fault: FaultDraft | None = None,
     ) -> None:
         """The last step of a failure."""
-        trace = "".join(traceback.format_exception(error))
-        message = fault.message if fault else _message(error)
+        message = fault.message if fault else message_of(error)
         try:
             self._conductor.step(
                 order.instance_uuid,
                 updates=updates,
                 expect_task=task,
-                event_finish=EventFinish(event, order.ctx.request_id, "Error", message, trace),
+                event_finish=EventFinish(event, order.ctx.request_id, "Error", message, traceback_of(error)),
                 fault=fault,
                 order_done=order.id,
             )
@@ -208,12 +207,3 @@ class RespawnScheduling:
                 self._conductor.step(instance.uuid, updates={"task_state": None}, expect_task=_T.UNSHELVING)
                 ended += 1
         return ended
-
-
-def _message(error: Exception) -> str:
-    return error.message if isinstance(error, NovaError) else type(error).__name__
-
-
-def _fault(error: Exception) -> FaultDraft:
-    code = error.code if isinstance(error, NovaError) else 500
-    return FaultDraft(code, _message(error), "".join(traceback.format_exception(error)))

@@ -159,6 +159,10 @@ class EventFinish:
     host: str | None = None
 
 
+# What the log says of an event whose action another request (a reset, a delete) put an end to.
+TAKEN_AWAY: Final = "The server was taken away by another request"
+
+
 @dataclass(frozen=True, slots=True)
 class FaultDraft:
     """A fault to be recorded; the message is cut to 255 bytes, `details` is kept only with code 500."""

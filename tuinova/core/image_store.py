@@ -14,6 +14,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -89,19 +90,17 @@ class ImageStore:
             raise ImageDataConflict(image_id=image_id, status="saving") from None
         except OSError as error:
             raise _storage_error(error) from error
-        try:
+        with _or_nothing(part):
             with os.fdopen(descriptor, "wb", buffering=0) as file:
                 stored = _examine(image_id, chunks, disk_format, lambda chunk: _write_all(file, chunk))
                 os.fsync(file.fileno())
-            stored = _inspect_file(image_id, part, disk_format, stored)
-            os.rename(part, target)
-            self._sync_directory()
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise _storage_error(error) from error
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+            return self._put_in_place(image_id, part, disk_format, stored)
+
+    def _put_in_place(self, image_id: str, part: Path, disk_format: str, stored: StoredImage) -> StoredImage:
+        """The last look, and the name under which the data is found; whole on the disk when it returns."""
+        stored = _inspect_file(image_id, part, disk_format, stored)
+        os.rename(part, self.path(image_id))
+        self._sync_directory()
         return stored
 
     def snapshot_path(self, image_id: str) -> Path:
@@ -122,25 +121,16 @@ class ImageStore:
         """
         if disk_format not in DISK_FORMATS:
             raise InvalidDiskFormat(disk_format=disk_format)
-        target, part = self.path(image_id), self._snapshot(image_id)
-        try:
-            if target.exists():
+        part = self._snapshot(image_id)
+        with _or_nothing(part):
+            if self.exists(image_id):
                 raise ImageDataConflict(image_id=image_id, status="active")
             with _open_whole(image_id, part) as file:
                 chunks = _told(_chunks(file, _CHUNK), os.fstat(file.fileno()).st_size, progress)
                 stored = _examine(image_id, chunks, disk_format, lambda chunk: None)
                 os.fchmod(file.fileno(), 0o600)
                 os.fsync(file.fileno())
-            stored = _inspect_file(image_id, part, disk_format, stored)
-            os.rename(part, target)
-            self._sync_directory()
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise _storage_error(error) from error
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        return stored
+            return self._put_in_place(image_id, part, disk_format, stored)
 
     def discard(self, image_id: str) -> None:
         """Remove the data and what a driver wrote for it; what is gone already is fine."""
@@ -178,6 +168,19 @@ class ImageStore:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def _or_nothing(part: Path) -> Iterator[None]:
+    """Whatever goes wrong, no half-made file stays; errors of the disk become ours."""
+    try:
+        yield
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise _storage_error(error) from error
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _chunks(file: Any, chunk_size: int) -> Iterator[bytes]:

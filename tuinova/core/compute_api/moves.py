@@ -14,6 +14,7 @@ from tuinova.core.conductor.actions import also_event, also_record
 from tuinova.core.conductor.orders import also_order
 from tuinova.core.conductor.quota_counts import also_growth
 from tuinova.core.conductor.transaction import Part, Tx
+from tuinova.core.conductor_moves import EVENTS
 from tuinova.core.context import RequestContext, new_request_id
 from tuinova.core.drafts import EventStart, MigrationDraft, MigrationFilter, OrderDraft
 from tuinova.core.errors import (
@@ -30,10 +31,9 @@ from tuinova.core.errors import (
     ServiceUnavailable,
     UnableToMigrateToSelf,
 )
-from tuinova.core.records import Flavor, Instance, Migration
+from tuinova.core.records import OLD_VM_STATE, Flavor, Instance, Migration
 from tuinova.core.states import Action, TaskState
 
-OLD_VM_STATE = "old_vm_state"
 _MIGRATE_HOST = "os_compute_api:os-migrate-server:migrate:host"
 _LIVE_HOST = "os_compute_api:os-migrate-server:migrate_live:host"
 # A live migration in one of these can still be ended; only one that runs can be hurried.
@@ -53,13 +53,11 @@ def _begin(
     order: OrderDraft,
     *,
     also: tuple[Part, ...] = (),
-    events: tuple[str, ...] = (),
-    updates: Mapping[str, Any] | None = None,
 ) -> Instance:
     """A move begins: task, action with its first events, migration record and the conductor's order."""
 
     def changes(instance: Instance) -> Mapping[str, Any]:
-        return {"task_state": row.task, "progress": 0, **(updates or {}), "system_metadata": _remembering(instance)}
+        return {"task_state": row.task, "progress": 0, "system_metadata": _remembering(instance)}
 
     return api.accept(
         ctx,
@@ -68,7 +66,12 @@ def _begin(
         updates=changes,
         record=row.recorded_as,
         order=lambda instance: order,
-        also=[moves.begin(ctx, draft), *also, *(also_event(EventStart(name, ctx.request_id)) for name in events)],
+        also=[
+            forget_earlier(ctx, uuid),
+            moves.begin(ctx, draft),
+            *also,
+            *(also_event(EventStart(name, ctx.request_id)) for name in EVENTS[order.method]),
+        ],
     )
 
 
@@ -90,8 +93,7 @@ def _resize(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: An
     )
     draft = MigrationDraft("resize", "pre-migrating", new_flavor=flavor.embedded())
     order = OrderDraft("migrate_server", None, {"migration": draft.uuid, "zone": instance.pinned_availability_zone})
-    events = ("conductor_migrate_server", "cold_migrate")
-    return Accepted(_begin(api, ctx, row, uuid, draft, order, also=(growth,), events=events))
+    return Accepted(_begin(api, ctx, row, uuid, draft, order, also=(growth,)))
 
 
 def _check_new_flavor(instance: Instance, flavor: Flavor) -> None:
@@ -113,9 +115,7 @@ def _migrate(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: A
             raise ComputeHostNotFoundAsked(host=host)
     draft = MigrationDraft("migration", "pre-migrating")
     args = {"migration": draft.uuid, "zone": instance.pinned_availability_zone, "host": host}
-    events = ("conductor_migrate_server", "cold_migrate")
-    order = OrderDraft("migrate_server", None, args)
-    return Accepted(_begin(api, ctx, row, uuid, draft, order, events=events))
+    return Accepted(_begin(api, ctx, row, uuid, draft, OrderDraft("migrate_server", None, args)))
 
 
 def _is_host(api: Acceptor, host: str) -> bool:
@@ -187,7 +187,7 @@ def _migrate_live(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, bo
         "block_migration": None if block in (None, "auto") else block in (True, "true", "True"),
     }
     order = OrderDraft("live_migrate_instance", None, args)
-    return Accepted(_begin(api, ctx, row, uuid, draft, order, events=("conductor_live_migrate_instance",)))
+    return Accepted(_begin(api, ctx, row, uuid, draft, order))
 
 
 def _asked_live_migration(api: Acceptor, uuid: str, asked: Any) -> Migration:
@@ -252,9 +252,29 @@ def _evacuate(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: 
         },
         record=row.recorded_as,
         order=lambda current: OrderDraft("evacuate_server", None, args),
-        also=[moves.begin(ctx, draft), also_event(EventStart("rebuild_server", ctx.request_id))],
+        also=[
+            moves.begin(ctx, draft),
+            *(also_event(EventStart(name, ctx.request_id)) for name in EVENTS["evacuate_server"]),
+        ],
     )
     return Accepted(accepted, {"adminPass": password})
+
+
+# what earlier moves have left --------------------------------------------------------------------------------------
+def forget_earlier(ctx: RequestContext, uuid: str) -> Part:
+    """Before a server moves again: a finished move whose server was reset is confirmed, and what broken ones set aside
+    goes; else the new move would take it for its own.
+    """
+
+    def part(tx: Tx, instance: Instance) -> None:
+        found = [one for one in moves.of_server(tx.connection, uuid) if one.status in ("finished", "error")]
+        for migration in found:
+            moves.note(migration.uuid, status="confirmed" if migration.status == "finished" else "failed")(tx, instance)
+            moves.keep_destination(migration.uuid)(tx, instance)
+        for host in sorted({place for one in found for place in (one.source_compute, one.dest_compute) if place}):
+            also_order(ctx, OrderDraft("cleanup_instance", host, {}))(tx, instance)
+
+    return part
 
 
 # delete --------------------------------------------------------------------------------------------------------------

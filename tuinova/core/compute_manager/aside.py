@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tuinova.core.compute_manager.context import Compute
-from tuinova.core.compute_manager.work import ERROR, LEFT_OPEN, SUCCESS, is_repeated, message_of, traceback_of
+from tuinova.core.compute_manager.work import ERROR, LEFT_OPEN, SUCCESS, is_repeated
 from tuinova.core.drafts import EventFinish, EventStart
 from tuinova.core.errors import HypervisorUnavailable, InstanceNotFound
+from tuinova.core.faults import message_of, traceback_of
 from tuinova.core.records import Instance, WorkOrder
 
 LOG = logging.getLogger(__name__)

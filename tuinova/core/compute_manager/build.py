@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuinova.core.compute_manager.context import Compute
-from tuinova.core.compute_manager.work import LEFT_OPEN, close_event, fault_of, message_of, traceback_of
+from tuinova.core.compute_manager.work import LEFT_OPEN, close_event
 from tuinova.core.conductor.errors import UnexpectedTaskState
 from tuinova.core.drafts import EventFinish, OrderDraft
 from tuinova.core.errors import (
@@ -19,6 +19,7 @@ from tuinova.core.errors import (
     NoMoreFixedIps,
     NovaError,
 )
+from tuinova.core.faults import fault_of, message_of, traceback_of
 from tuinova.core.records import Instance, WorkOrder
 from tuinova.core.states import BUILD_TASKS, DELETE_TASKS, PowerState, TaskState, VmState
 from tuinova.virt.driver import HostNetwork

@@ -10,17 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tuinova.core.compute_manager import pause
 from tuinova.core.compute_manager.build import EVENT as BUILD_EVENT
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.methods import BUILD_METHOD, WORKS
 from tuinova.core.compute_manager.rescue import rescue_again
 from tuinova.core.compute_manager.shelve import ON_NO_HOST, left_host
-from tuinova.core.compute_manager.work import RESUMED, fault_of, message_of, undone
+from tuinova.core.compute_manager.work import RESUMED, taken_away, undone
 from tuinova.core.conductor.transaction import Part
 from tuinova.core.context import service_context
 from tuinova.core.drafts import EventFinish, FaultDraft, OrderDraft
 from tuinova.core.errors import BuildAbortException, HypervisorUnavailable, NovaError
+from tuinova.core.faults import fault_of, message_of
 from tuinova.core.records import Instance, WorkOrder
 from tuinova.core.states import SOFT_REBOOT_TASKS, PowerState, TaskState, VmState
 from tuinova.virt.driver import RebootType
@@ -147,7 +147,7 @@ def rolled_back(compute: Compute, scene: Scene) -> None:
 
 def resumed(compute: Compute, scene: Scene) -> None:
     """The guest runs again: back to the state before the suspend."""
-    updates = {"vm_state": pause.before_suspend(scene.instance), "task_state": None, "power_state": scene.power}
+    updates = {"vm_state": scene.instance.old_vm_state, "task_state": None, "power_state": scene.power}
     settle(compute, scene, updates)
 
 
@@ -247,7 +247,7 @@ def close_order(compute: Compute, order: WorkOrder) -> None:
         order.instance_uuid,
         event_finish=finish,
         order_done=order.id,
-        also=half_made(compute, order),
+        also=taken_away(WORKS.get(order.method), compute, order),
         with_deleted=True,
     )
 

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 
 from tuinova.core.compute_manager.build import check_group
 from tuinova.core.compute_manager.context import Compute
-from tuinova.core.compute_manager.resize import bind_here, migration_of, old_vm_state
+from tuinova.core.compute_manager.resize import bind_here, migration_of
 from tuinova.core.compute_manager.work import Failure, Outcome, Work
 from tuinova.core.conductor import moves
+from tuinova.core.conductor.orders import also_order
 from tuinova.core.conductor.transaction import Part
 from tuinova.core.drafts import MigrationFilter, OrderDraft
 from tuinova.core.errors import ComputeResourcesUnavailable, InstanceNotFound, NovaError
-from tuinova.core.records import Instance, WorkOrder
+from tuinova.core.records import OLD_VM_STATE, Instance, WorkOrder
 from tuinova.core.states import REBUILD_TASKS, TaskState, VmState
 
 LOG = logging.getLogger(__name__)
@@ -38,16 +39,18 @@ def evacuate(compute: Compute, order: WorkOrder, instance: Instance) -> Outcome:
     compute.driver.destroy(guest)  # what a first try before a crash has made
     compute.driver.spawn(guest)
     compute.moved(instance.uuid)
-    runs_on = old_vm_state(instance) == VmState.ERROR
+    runs_on = instance.old_vm_state == VmState.ERROR
     stop = None if runs_on else OrderDraft("stop_instance", compute.host, {"clean_shutdown": False})
     return Outcome(
         {
             "vm_state": VmState.ACTIVE,
             "task_state": None if runs_on else TaskState.POWERING_OFF,
+            "system_metadata": {OLD_VM_STATE: None},
+        },
+        facts={
             "power_state": compute.power_state(instance.uuid),
             "launched_at": compute.now(),
             "availability_zone": order.args.get("dest_zone") or instance.availability_zone,
-            "system_metadata": {"old_vm_state": None},
         },
         also=[moves.note(order.args["migration"], status="done")],
         order=stop,
@@ -70,13 +73,24 @@ def evacuate_failed(compute: Compute, order: WorkOrder, instance: Instance, erro
     note = moves.note(migration.uuid, status="failed")
     if isinstance(error, ComputeResourcesUnavailable) or instance.host != compute.host:
         updates = {
-            "vm_state": old_vm_state(instance),
+            "vm_state": instance.old_vm_state,
             "task_state": None,
             "host": migration.source_compute,
             "node": migration.source_node,
         }
         return Failure(updates, also=[note, moves.return_to_source(migration.uuid)])
     return Failure({"vm_state": VmState.ERROR, "task_state": None}, also=[note, moves.keep_destination(migration.uuid)])
+
+
+def _not_come(compute: Compute, order: WorkOrder) -> list[Part]:
+    """Nobody wants it here any more: it is its old host's again, and what was made of it here goes."""
+    migration = migration_of(compute, order)
+
+    def part(tx: object, instance: Instance) -> Mapping[str, object]:
+        return {"host": migration.source_compute, "node": migration.source_node}
+
+    clean = also_order(order.ctx, OrderDraft("cleanup_instance", compute.host, {}))
+    return [moves.give_up(migration.uuid, "failed", part, clean)]
 
 
 def destroy_evacuated(compute: Compute) -> int:
@@ -119,5 +133,6 @@ WORKS: Mapping[str, Work] = {
         evacuate,
         evacuate_failed,
         first_also=_come_here,
+        let_go=_not_come,
     )
 }

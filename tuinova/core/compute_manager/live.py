@@ -13,13 +13,14 @@ from tuinova.core.compute_manager.aside import Aside
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.progress import Reporter
 from tuinova.core.compute_manager.resize import migration_of
-from tuinova.core.compute_manager.work import Failure, Outcome, Work, message_of
+from tuinova.core.compute_manager.work import Failure, Outcome, Work
 from tuinova.core.conductor import moves
 from tuinova.core.conductor.actions import also_event
 from tuinova.core.conductor.orders import also_order
 from tuinova.core.conductor.transaction import Part
-from tuinova.core.drafts import EventFinish, EventStart, OrderDraft
+from tuinova.core.drafts import TAKEN_AWAY, EventFinish, EventStart, OrderDraft
 from tuinova.core.errors import InstanceNotRunning
+from tuinova.core.faults import message_of
 from tuinova.core.records import Instance, WorkOrder
 from tuinova.core.states import PowerState, TaskState
 from tuinova.virt.driver import MigrationAborted
@@ -67,7 +68,7 @@ def check_source(compute: Compute, order: WorkOrder, instance: Instance) -> Outc
         also=[
             also_event(EventFinish(CONDUCTOR_EVENT, request)),
             also_event(EventStart(LIVE_EVENT, request, compute.host)),
-            moves.advance_if(migration.uuid, "accepted", "preparing"),
+            moves.advance(migration.uuid, "accepted", "preparing"),
         ],
         order=_next(compute, order, "pre_live_migration", migration.dest_compute, data=dict(data)),
     )
@@ -89,6 +90,15 @@ def check_failed(compute: Compute, order: WorkOrder, instance: Instance, error: 
         )
     ended = EventFinish(CONDUCTOR_EVENT, order.ctx.request_id, "Error", message_of(error))
     return _stays(compute, order, instance, error, "error", also_event(ended))
+
+
+def _unchecked(compute: Compute, order: WorkOrder) -> Sequence[Part]:
+    """Nobody wants it any more, and nothing was touched."""
+    return [_ended(order, CONDUCTOR_EVENT), moves.give_up(order.args["migration"])]
+
+
+def _ended(order: WorkOrder, event: str) -> Part:
+    return also_event(EventFinish(event, order.ctx.request_id, "Error", TAKEN_AWAY), if_open=True)
 
 
 def _stays(
@@ -124,6 +134,15 @@ def pre_failed(compute: Compute, order: WorkOrder, instance: Instance, error: Ex
     return _stays(compute, order, instance, error, "failed", also_event(ended), *_undo_here(compute, order, instance))
 
 
+def _not_come(compute: Compute, order: WorkOrder) -> Sequence[Part]:
+    """Nobody wants it any more: what may have been made here goes, the ports go back."""
+    migration = migration_of(compute, order)
+    undo = OrderDraft("rollback_live_migration_at_destination", compute.host, dict(order.args))
+    back = OrderDraft("ports_return", migration.source_compute, {})
+    more = [also_order(order.ctx, undo), also_order(order.ctx, back)]
+    return [_ended(order, LIVE_EVENT), moves.give_up(migration.uuid, "failed", *more)]
+
+
 def _undo_here(compute: Compute, order: WorkOrder, instance: Instance) -> list[Part]:
     back = OrderDraft("ports_return", instance.host, {})
     undo = OrderDraft("rollback_live_migration_at_destination", compute.host, dict(order.args))
@@ -131,7 +150,7 @@ def _undo_here(compute: Compute, order: WorkOrder, instance: Instance) -> list[P
 
 
 def _running(compute: Compute, order: WorkOrder) -> Sequence[Part]:
-    return [moves.advance_if(order.args["migration"], "preparing", "running")]
+    return [moves.advance(order.args["migration"], "preparing", "running")]
 
 
 class _LiveReporter:
@@ -172,15 +191,22 @@ def arrived(compute: Compute, order: WorkOrder, instance: Instance) -> Outcome:
     """The server is the destination's now."""
     migration = migration_of(compute, order)
     return Outcome(
-        {
-            "task_state": TaskState.MIGRATING,
+        {"task_state": TaskState.MIGRATING, "progress": 100},
+        facts={
             "host": migration.dest_compute,
             "node": migration.dest_node,
             "availability_zone": order.args.get("dest_zone") or instance.availability_zone,
-            "progress": 100,
         },
         order=_next(compute, order, "post_live_migration_at_destination", migration.dest_compute),
     )
+
+
+def _not_gone(compute: Compute, order: WorkOrder) -> Sequence[Part]:
+    """Nobody wants it any more, and it has not left: it runs on here."""
+    migration = migration_of(compute, order)
+    undo = OrderDraft("rollback_live_migration_at_destination", migration.dest_compute, dict(order.args))
+    back = compute.conductor.bind_ports(compute.host, compute.driver.list_networks())
+    return [moves.give_up(migration.uuid, "failed", back, also_order(order.ctx, undo))]
 
 
 def live_failed(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> Failure:
@@ -197,7 +223,8 @@ def post_at_destination(compute: Compute, order: WorkOrder, instance: Instance) 
     compute.moved(instance.uuid)
     uuid = order.args["migration"]
     return Outcome(
-        {"task_state": None, "power_state": compute.power_state(instance.uuid), "progress": 0},
+        {"task_state": None, "progress": 0},
+        facts={"power_state": compute.power_state(instance.uuid)},
         also=[moves.note(uuid, status="completed"), moves.keep_destination(uuid)],
     )
 
@@ -239,25 +266,26 @@ def force_complete(compute: Compute, order: WorkOrder, instance: Instance) -> No
     compute.driver.live_migration_force_complete(instance.uuid)
 
 
-def cleanup(compute: Compute, order: WorkOrder, instance: Instance) -> None:
-    """A server that is deleted, or lives elsewhere, has nothing on this host."""
-    if instance.host != compute.host or instance.deleted:
-        compute.driver.cleanup(instance.uuid)
-
-
 WORKS: Mapping[str, Work] = {
     "check_can_live_migrate_destination": Work(
-        "compute_check_can_live_migrate_destination", _MIGRATING, check_destination, check_failed
+        "compute_check_can_live_migrate_destination", _MIGRATING, check_destination, check_failed, let_go=_unchecked
     ),
     "check_can_live_migrate_source": Work(
-        "compute_check_can_live_migrate_source", _MIGRATING, check_source, check_failed
+        "compute_check_can_live_migrate_source", _MIGRATING, check_source, check_failed, let_go=_unchecked
     ),
     "pre_live_migration": Work(
-        "compute_pre_live_migration", _MIGRATING, pre_live_migration, pre_failed, first_also=_ports_come
+        "compute_pre_live_migration",
+        _MIGRATING,
+        pre_live_migration,
+        pre_failed,
+        first_also=_ports_come,
+        let_go=_not_come,
     ),
-    "live_migration": Work(LIVE_EVENT, _MIGRATING, live_migration, live_failed, first_also=_running, opened=True),
+    "live_migration": Work(
+        LIVE_EVENT, _MIGRATING, live_migration, live_failed, first_also=_running, opened=True, let_go=_not_gone
+    ),
     "post_live_migration_at_destination": Work(
-        "compute_post_live_migration_at_destination", _MIGRATING, post_at_destination, post_failed
+        "compute_post_live_migration_at_destination", _MIGRATING, post_at_destination, post_failed, goes_on=True
     ),
 }
 
@@ -268,5 +296,4 @@ ASIDES: Mapping[str, Aside] = {
     "ports_return": Aside(ports_return),
     "live_migration_abort": Aside(abort, "compute_live_migration_abort"),
     "live_migration_force_complete": Aside(force_complete, "compute_live_migration_force_complete"),
-    "cleanup_instance": Aside(cleanup),
 }

@@ -48,7 +48,7 @@ WORKS: Mapping[str, Work] = {
     **agent.WORKS,
 }
 
-ASIDES: Mapping[str, Aside] = {"discard_migrated": Aside(resize.discard_migrated), **live.ASIDES}
+ASIDES: Mapping[str, Aside] = {**resize.ASIDES, **live.ASIDES}
 
 KINDS: Mapping[str, str] = {
     BUILD_METHOD: BUILD,

@@ -71,7 +71,7 @@ def undo_resize(compute: Compute, scene: Scene) -> None:
         args = {"migration": migration.uuid}
         also.append(also_order(service_context(), OrderDraft("discard_migrated", migration.dest_compute, args)))
     updates = {
-        "vm_state": resize.old_vm_state(instance),
+        "vm_state": instance.old_vm_state,
         "task_state": None,
         "power_state": compute.power_state(instance.uuid),
     }

@@ -5,12 +5,10 @@ from __future__ import annotations
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.work import Failure, Updates, Work, is_repeated, keep_vm_state, to_error
 from tuinova.core.errors import NotSupported
-from tuinova.core.records import Instance, WorkOrder
+from tuinova.core.records import OLD_VM_STATE, Instance, WorkOrder
 from tuinova.core.states import PowerState, TaskState, VmState
 from tuinova.virt.driver import DriverError
 
-# Where suspend remembers what resume goes back to.
-OLD_VM_STATE = "old_vm_state"
 # libvirt gives up after 30 s when another job has the guest; saving much memory to a slow disk takes minutes.
 _SAVE_TRIES = 20
 
@@ -50,12 +48,7 @@ def suspend(compute: Compute, order: WorkOrder, instance: Instance) -> Updates:
 def resume(compute: Compute, order: WorkOrder, instance: Instance) -> Updates:
     """Start from the saved memory, back to the state of before."""
     compute.driver.resume(compute.specs.make(instance))
-    return {"vm_state": before_suspend(instance), "power_state": compute.power_state(instance.uuid)}
-
-
-def before_suspend(instance: Instance) -> str:
-    """The vm_state that suspend found."""
-    return str(instance.system_metadata.get(OLD_VM_STATE) or VmState.ACTIVE)
+    return {"vm_state": instance.old_vm_state, "power_state": compute.power_state(instance.uuid)}
 
 
 def suspend_or_resume_failed(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> Failure:

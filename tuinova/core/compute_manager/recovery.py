@@ -40,9 +40,10 @@ from tuinova.core.compute_manager.move_cures import (
     ring_again,
     undo_resize,
 )
-from tuinova.core.compute_manager.work import is_repeated, message_of
+from tuinova.core.compute_manager.work import is_repeated
 from tuinova.core.conductor.errors import UnexpectedTaskState
 from tuinova.core.errors import HypervisorUnavailable, InstanceNotFound, NovaError
+from tuinova.core.faults import message_of
 from tuinova.core.states import (
     BUILD_TASKS,
     DELETE_TASKS,

@@ -2,6 +2,9 @@
 
 prep_resize (destination), resize_instance (source), finish_resize (destination); then confirm_resize (source), or
 revert_resize (destination) and finish_revert_resize (source). Source and destination may be one host.
+
+A reset of the state ends a move while its disks are where they were; once they have gone over it goes on to where they
+are, and nothing waits to be confirmed.
 """
 
 from __future__ import annotations
@@ -10,19 +13,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tuinova.core.compute_manager.aside import Aside
 from tuinova.core.compute_manager.build import check_group
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.progress import Reporter
-from tuinova.core.compute_manager.work import Failure, Outcome, Updates, Work, message_of
+from tuinova.core.compute_manager.work import Failure, Outcome, Updates, Work
 from tuinova.core.conductor import moves
 from tuinova.core.conductor.orders import also_order
 from tuinova.core.conductor.transaction import Part
-from tuinova.core.drafts import HostNetworkLike, OrderDraft
+from tuinova.core.context import RequestContext
+from tuinova.core.drafts import HostNetworkLike, MigrationFilter, OrderDraft
 from tuinova.core.errors import HypervisorUnavailable, ResizeError
-from tuinova.core.records import Instance, Migration, WorkOrder
+from tuinova.core.faults import message_of
+from tuinova.core.records import OLD_VM_STATE, Instance, Migration, WorkOrder
 from tuinova.core.states import PowerState, TaskState, VmState
 
-OLD_VM_STATE = "old_vm_state"
 _T = TaskState
 PREP, MIGRATING, MIGRATED = _T.RESIZE_PREP, _T.RESIZE_MIGRATING, _T.RESIZE_MIGRATED
 FINISH, REVERTING = _T.RESIZE_FINISH, _T.RESIZE_REVERTING
@@ -33,14 +38,9 @@ def migration_of(compute: Compute, order: WorkOrder) -> Migration:
     return compute.conductor.migration(str(order.args["migration"]))
 
 
-def old_vm_state(instance: Instance) -> str:
-    """Active or stopped: what the server was when its move began."""
-    return str(instance.system_metadata.get(OLD_VM_STATE) or VmState.ACTIVE)
-
-
 def was_running(instance: Instance) -> bool:
     """Whether the guest is to run when it arrives, or is back."""
-    return old_vm_state(instance) != VmState.STOPPED
+    return instance.old_vm_state != VmState.STOPPED
 
 
 def with_flavor(instance: Instance, flavor: Mapping[str, Any] | None) -> Instance:
@@ -96,8 +96,8 @@ def resize_instance(compute: Compute, order: WorkOrder, instance: Instance) -> O
         Reporter(compute, instance.uuid, MIGRATING, "disk"),
     )
     return Outcome(
-        {
-            "task_state": MIGRATED,
+        {"task_state": MIGRATED},
+        facts={
             "host": migration.dest_compute,
             "node": migration.dest_node,
             "availability_zone": order.args.get("dest_zone") or instance.availability_zone,
@@ -115,9 +115,14 @@ def resize_failed(compute: Compute, order: WorkOrder, instance: Instance, error:
     """Rolled back before the guest was touched: as it was. Anything later: ERROR, with the disks still here."""
     uuid = order.args["migration"]
     power = compute.last_power_state(instance)
-    vm_state = old_vm_state(instance) if isinstance(error, ResizeError) else VmState.ERROR
+    vm_state = instance.old_vm_state if isinstance(error, ResizeError) else VmState.ERROR
     also = [moves.note(uuid, status="error"), moves.return_to_source(uuid), *discard_elsewhere(compute, order)]
     return Failure({"vm_state": vm_state, "task_state": None, "power_state": power}, also=also)
+
+
+def give_up(compute: Compute, order: WorkOrder) -> Sequence[Part]:
+    """Nobody wants it any more, and the disks are where they were."""
+    return [moves.give_up(order.args["migration"], "error", *discard_elsewhere(compute, order))]
 
 
 def discard_elsewhere(compute: Compute, order: WorkOrder) -> list[Part]:
@@ -135,15 +140,46 @@ def finish_resize(compute: Compute, order: WorkOrder, instance: Instance) -> Out
     compute.driver.finish_migration(compute.specs.make(new), power_on=was_running(instance))
     compute.moved(instance.uuid)
     return Outcome(
-        {
-            "vm_state": VmState.RESIZED,
-            "task_state": None,
+        {"vm_state": VmState.RESIZED, "task_state": None},
+        facts={
             "flavor": new.flavor,
             "power_state": compute.power_state(instance.uuid),
             "launched_at": compute.now(),
         },
-        also=[moves.note(migration.uuid, status="finished")],
+        also=[_waits_for_confirm(order, migration)],
     )
+
+
+def _waits_for_confirm(order: WorkOrder, migration: Migration) -> Part:
+    """The move's record; of a server whose state was reset meanwhile nothing can be confirmed: it is, at once."""
+
+    def part(tx: Any, instance: Instance) -> None:
+        if instance.task_state in (MIGRATED, FINISH):
+            moves.note(migration.uuid, status="finished")(tx, instance)
+            return
+        for one in settled_here(order.ctx, migration):
+            one(tx, instance)
+
+    return part
+
+
+def settled_here(ctx: RequestContext, migration: Migration) -> list[Part]:
+    """The server stays where it is: the move is confirmed, and its source forgets what it set aside."""
+    return [
+        moves.note(migration.uuid, status="confirmed"),
+        moves.keep_destination(migration.uuid),
+        also_order(ctx, OrderDraft("cleanup_instance", migration.source_compute, {})),
+    ]
+
+
+def cleanup_instance(compute: Compute, order: WorkOrder, instance: Instance) -> None:
+    """What moves of a server have left on this host; a guest that lives here is left alone."""
+    if instance.host == compute.host and not instance.deleted:
+        compute.driver.confirm_migration(compute.specs.make(instance), same_host=True)
+        return
+    coming = MigrationFilter(instance_uuid=instance.uuid, dest_compute=compute.host, in_progress=True)
+    if instance.deleted or not compute.conductor.migrations(coming):
+        compute.driver.cleanup(instance.uuid)
 
 
 def finish_failed(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> Failure:
@@ -179,7 +215,7 @@ def revert_resize(compute: Compute, order: WorkOrder, instance: Instance) -> Out
     migration = migration_of(compute, order)
     compute.driver.discard_migrated(compute.specs.make(instance))
     next_order = OrderDraft("finish_revert_resize", migration.source_compute, dict(order.args))
-    return Outcome({"task_state": REVERTING}, order=next_order)
+    return Outcome({"task_state": REVERTING}, facts={}, order=next_order)
 
 
 def _back_home(compute: Compute, order: WorkOrder) -> Sequence[Part]:
@@ -204,12 +240,11 @@ def finish_revert_resize(compute: Compute, order: WorkOrder, instance: Instance)
     updates: Updates = {
         "vm_state": VmState.ACTIVE,
         "task_state": None if running else TaskState.POWERING_OFF,
-        "power_state": compute.power_state(instance.uuid),
-        "launched_at": compute.now(),
         "system_metadata": {OLD_VM_STATE: None},
     }
+    facts = {"power_state": compute.power_state(instance.uuid), "launched_at": compute.now()}
     stop = None if running else OrderDraft("stop_instance", compute.host, {"clean_shutdown": False})
-    return Outcome(updates, also=[moves.note(order.args["migration"], status="reverted")], order=stop)
+    return Outcome(updates, facts, also=[moves.note(order.args["migration"], status="reverted")], order=stop)
 
 
 def revert_failed(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> Failure:
@@ -230,7 +265,7 @@ def discard_migrated(compute: Compute, order: WorkOrder, instance: Instance) -> 
 
 _tasks = frozenset
 WORKS: Mapping[str, Work] = {
-    "prep_resize": Work("compute_prep_resize", _tasks({PREP}), prep_resize, prep_failed),
+    "prep_resize": Work("compute_prep_resize", _tasks({PREP}), prep_resize, prep_failed, let_go=give_up),
     "resize_instance": Work(
         "compute_resize_instance",
         _tasks({PREP, MIGRATING}),
@@ -238,6 +273,7 @@ WORKS: Mapping[str, Work] = {
         resize_failed,
         first=lambda order: {"task_state": MIGRATING},
         first_also=_migrating,
+        let_go=give_up,
     ),
     "finish_resize": Work(
         "compute_finish_resize",
@@ -246,14 +282,22 @@ WORKS: Mapping[str, Work] = {
         finish_failed,
         first=lambda order: {"task_state": FINISH},
         first_also=bind_here,
+        goes_on=True,
     ),
     "confirm_resize": Work("compute_confirm_resize", _tasks({None}), confirm_resize, confirm_failed),
-    "revert_resize": Work("compute_revert_resize", _tasks({REVERTING}), revert_resize, revert_failed),
+    "revert_resize": Work("compute_revert_resize", _tasks({REVERTING}), revert_resize, revert_failed, goes_on=True),
     "finish_revert_resize": Work(
         "compute_finish_revert_resize",
         _tasks({REVERTING}),
         finish_revert_resize,
         revert_failed,
         first_also=_back_home,
+        goes_on=True,
     ),
+}
+
+
+ASIDES: Mapping[str, Aside] = {
+    "discard_migrated": Aside(discard_migrated),
+    "cleanup_instance": Aside(cleanup_instance),
 }

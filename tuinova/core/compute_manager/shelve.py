@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuinova.core.compute_manager.context import Compute
@@ -12,11 +12,11 @@ from tuinova.core.compute_manager.snapshot import IMAGE_ID, Walk, drop_unfinishe
 from tuinova.core.compute_manager.work import Failure, Outcome, Work
 from tuinova.core.conductor.placement import give_back
 from tuinova.core.conductor.ports import unbind
-from tuinova.core.conductor.transaction import Part
+from tuinova.core.conductor.transaction import Part, Tx
 from tuinova.core.errors import UnshelveException
 from tuinova.core.records import Instance, WorkOrder
 from tuinova.core.shelved_image import SHELVED_AT, SHELVED_HOST, SHELVED_IMAGE, shelved_image
-from tuinova.core.states import PowerState, TaskState, VmState
+from tuinova.core.states import DELETE_TASKS, PowerState, TaskState, VmState
 
 _T = TaskState
 _SHELVING = Walk(_T.SHELVING, _T.SHELVING_IMAGE_PENDING_UPLOAD, _T.SHELVING_IMAGE_UPLOADING)
@@ -65,8 +65,9 @@ def offload(compute: Compute, order: WorkOrder, instance: Instance) -> Outcome:
 
 def _offloaded(compute: Compute, instance: Instance) -> Outcome:
     compute.driver.destroy(compute.specs.make(instance))
+    # Without a guest the server is nothing else, whatever a reset made of it meanwhile.
     return Outcome(
-        {"vm_state": VmState.SHELVED_OFFLOADED, **ON_NO_HOST},
+        facts={"vm_state": VmState.SHELVED_OFFLOADED, **ON_NO_HOST},
         also=[unbind()],
         release_allocation=True,
     )
@@ -87,18 +88,22 @@ def unshelve(compute: Compute, order: WorkOrder, instance: Instance) -> Outcome:
         also=[compute.conductor.bind_ports(compute.host, compute.driver.list_networks())],
     )
     compute.driver.spawn(compute.specs.make(instance, root_image=image_id, must_have_image=True))
-    updates = {
-        "vm_state": VmState.ACTIVE,
-        "power_state": compute.power_state(instance.uuid),
-        "launched_at": compute.now(),
-        "progress": 0,
-    }
-    return without_shelved_image(compute, instance, updates)
+    facts = {"power_state": compute.power_state(instance.uuid), "launched_at": compute.now()}
+    return without_shelved_image(compute, instance, {"vm_state": VmState.ACTIVE, "progress": 0}, facts)
 
 
 def unshelve_failed(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> Failure:
     """Nothing of it is on the host, and it is as shelved as before."""
     return Failure({"task_state": None, **ON_NO_HOST}, also=left_host(compute, instance))
+
+
+def _not_come(compute: Compute, order: WorkOrder) -> Sequence[Part]:
+    """Taken away before it had a guest here: it is on no host; a delete has its own end."""
+
+    def part(tx: Tx, instance: Instance) -> Mapping[str, Any] | None:
+        return None if instance.task_state in DELETE_TASKS else dict(ON_NO_HOST)
+
+    return [part, unbind(), give_back()]
 
 
 def left_host(compute: Compute, instance: Instance) -> list[Part]:
@@ -116,6 +121,10 @@ WORKS: Mapping[str, Work] = {
     ),
     "shelve_offload_instance": Work("compute_shelve_offload_instance", frozenset({_T.SHELVING_OFFLOADING}), offload),
     "unshelve_instance": Work(
-        "compute_unshelve_instance", frozenset({_T.UNSHELVING, _T.SPAWNING}), unshelve, unshelve_failed
+        "compute_unshelve_instance",
+        frozenset({_T.UNSHELVING, _T.SPAWNING}),
+        unshelve,
+        unshelve_failed,
+        let_go=_not_come,
     ),
 }

@@ -9,13 +9,16 @@ from tuinova.core.records import Instance
 from tuinova.core.shelved_image import NOT_SHELVED, discard_dropped, shelved_image
 
 
-def without_shelved_image(compute: Compute, instance: Instance, updates: Updates) -> Outcome:
+def without_shelved_image(
+    compute: Compute, instance: Instance, updates: Updates, facts: Updates | None = None
+) -> Outcome:
     """A success after which the image is not needed; one that somebody protects stays."""
     image_id = shelved_image(instance)
     if image_id is None:
-        return Outcome(updates)
+        return Outcome(updates, facts)
     return Outcome(
         {**updates, "system_metadata": {**updates.get("system_metadata", {}), **NOT_SHELVED}},
+        facts,
         also=[drop_image(image_id)],
         then=lambda: discard_dropped(compute.conductor, compute.images, image_id),
     )

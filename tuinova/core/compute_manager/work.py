@@ -7,7 +7,6 @@ rows of data. Each step is one transaction of the conductor.
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,9 +14,11 @@ from typing import Any
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.conductor.errors import ConductorClosed, DatabaseUnavailable, UnexpectedTaskState
 from tuinova.core.conductor.transaction import Part
-from tuinova.core.drafts import ANY, Any_, EventFinish, EventStart, ExpectedTask, FaultDraft, OrderDraft
-from tuinova.core.errors import InstanceNotFound, NovaError
+from tuinova.core.drafts import ANY, Any_, EventFinish, EventStart, OrderDraft
+from tuinova.core.errors import InstanceNotFound
+from tuinova.core.faults import fault_of, message_of, traceback_of
 from tuinova.core.records import Instance, WorkOrder
+from tuinova.core.states import DELETE_TASKS
 
 LOG = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ ERROR, SUCCESS = "Error", "Success"
 LEFT_OPEN = (ConductorClosed, DatabaseUnavailable)
 # The argument of an order that recovery wrote in place of one that had begun.
 RESUMED = "resumed"
+# What an operator's reset has the last word on.
+_STATES = frozenset({"vm_state", "task_state", "progress"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +37,12 @@ class Outcome:
     """What a success leaves beside updates of the row: parts of the last step, and the next host's order.
 
     `then` is called after the commit, for files of rows that are gone; a crash before it leaves them to the next start.
+    `facts` are updates that hold although the state was reset while the action ran: with them the last step is written
+    then too, without `updates`. None: a reset leaves nothing of the action but what `undo` takes away.
     """
 
     updates: Updates = field(default_factory=dict)
+    facts: Updates | None = None
     also: Sequence[Part] = ()
     order: OrderDraft | None = None
     release_allocation: bool = False
@@ -57,20 +63,8 @@ class Failure:
     fault: bool = True
 
 
-def message_of(error: BaseException) -> str:
-    """The text of a fault: Nova's message, or only the class name of what is not Nova's (nova/compute/utils.py)."""
-    return error.message if isinstance(error, NovaError) else type(error).__name__
-
-
-def fault_of(error: BaseException, host: str | None) -> FaultDraft:
-    """The fault that an exception leaves; the traceback is kept by the conductor with code 500 only."""
-    code = error.code if isinstance(error, NovaError) else 500
-    return FaultDraft(code=code, message=message_of(error), details=traceback_of(error), host=host)
-
-
-def traceback_of(error: BaseException) -> str:
-    """The traceback as text."""
-    return "".join(traceback.format_exception(error))
+def _without_states(updates: Updates) -> Updates:
+    return {name: value for name, value in updates.items() if name not in _STATES}
 
 
 def keep_vm_state(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> Failure:
@@ -105,15 +99,43 @@ class Work:
     first: Callable[[WorkOrder], Updates] | None = None
     first_also: Callable[[Compute, WorkOrder], Sequence[Part]] | None = None
     opened: bool = False
+    # Carried out although the state was reset before it began or while it ran: half of it is done already, and what
+    # else it says of the server than its states is a fact. A delete stops it.
+    goes_on: bool = False
     # The row goes with the last step; nothing that happened to its state meanwhile brings the guest back.
     delete_row: bool = False
     # What an order that ends without success takes away: files at once, rows as parts of its last step.
     undo: Callable[[Compute, WorkOrder], Sequence[Part]] | None = None
+    # What an order whose server was taken away by another request (a reset, a delete) lets go of besides.
+    let_go: Callable[[Compute, WorkOrder], Sequence[Part]] | None = None
+
+
+def no_delete(instance: Instance) -> None:
+    """The one task that stops what goes on: raises UnexpectedTaskState."""
+    if instance.task_state in DELETE_TASKS:
+        raise UnexpectedTaskState(instance_uuid=instance.uuid, actual=instance.task_state, expected="none of a delete")
+
+
+def _is_ours(work: Work, instance: Instance) -> bool:
+    return work.tasks is ANY or instance.task_state in work.tasks
+
+
+def _asked(work: Work, anyway: bool) -> dict[str, Any]:
+    """What a step asks of the server's task: to be the action's own, or with `anyway` only that no delete has come."""
+    if work.delete_row:
+        return {"expect_task": ANY}
+    return {"check": no_delete} if anyway else {"expect_task": work.tasks}
 
 
 def undone(work: Work | None, compute: Compute, order: WorkOrder) -> Sequence[Part]:
     """The parts of the last step that take away what an order has half made."""
     return work.undo(compute, order) if work is not None and work.undo is not None else ()
+
+
+def taken_away(work: Work | None, compute: Compute, order: WorkOrder) -> Sequence[Part]:
+    """The same for an order whose server is another request's now."""
+    let_go = work.let_go(compute, order) if work is not None and work.let_go is not None else ()
+    return [*undone(work, compute, order), *let_go]
 
 
 def run(work: Work, compute: Compute, order: WorkOrder) -> None:
@@ -125,15 +147,15 @@ def run(work: Work, compute: Compute, order: WorkOrder) -> None:
             order,
             event=None if work.opened else work.event,
             # A delete that was accepted is carried out, also when the state was reset before it began.
-            tasks=ANY if work.delete_row else work.tasks,
-            updates=work.first(order) if work.first else {},
+            asked=_asked(work, work.goes_on),
+            updates=lambda old: work.first(order) if work.first and _is_ours(work, old) else {},
             also=work.first_also(compute, order) if work.first_also else (),
         )
         end(compute, order, work, work.body(compute, order, instance))
     except InstanceNotFound:
-        gone(compute, order, undone(work, compute, order))
+        gone(compute, order, taken_away(work, compute, order))
     except UnexpectedTaskState as error:
-        overtaken(compute, order, work.event, error, undone(work, compute, order))
+        overtaken(compute, order, work.event, error, taken_away(work, compute, order))
     except LEFT_OPEN:
         raise
     except Exception as error:
@@ -146,8 +168,8 @@ def begin(
     order: WorkOrder,
     *,
     event: str | None,
-    tasks: ExpectedTask,
-    updates: Updates,
+    asked: Mapping[str, Any],
+    updates: Callable[[Instance], Updates],
     also: Sequence[Part] = (),
 ) -> Instance:
     """The first step: event started, order begun; raises when the server is gone or busy with something else."""
@@ -157,7 +179,7 @@ def begin(
     return compute.conductor.step(
         order.instance_uuid,
         updates=updates,
-        expect_task=tasks,
+        **asked,
         event_start=start,
         order_started=order.id,
         also=also,
@@ -173,12 +195,14 @@ def end(compute: Compute, order: WorkOrder, work: Work, outcome: Updates | Outco
     """The last step of a success; `system_metadata` among the updates is what the server is to remember."""
     if not isinstance(outcome, Outcome):
         outcome = Outcome(outcome)
-    values = {**({} if work.tasks is ANY else {"task_state": None}), **outcome.updates}
+    facts = dict(outcome.facts or {})
+    values = {**({} if work.tasks is ANY else {"task_state": None}), **facts, **outcome.updates}
+    remembered = values.pop("system_metadata", None)
     instance = compute.conductor.step(
         order.instance_uuid,
-        system_metadata=values.pop("system_metadata", None),
-        updates=values,
-        expect_task=ANY if work.delete_row else work.tasks,
+        system_metadata=remembered,
+        updates=lambda old: values if work.delete_row or _is_ours(work, old) else facts,
+        **_asked(work, outcome.facts is not None),
         event_finish=EventFinish(work.event, order.ctx.request_id, SUCCESS, host=compute.host),
         order_done=order.id,
         order=outcome.order,
@@ -231,7 +255,6 @@ def fail(compute: Compute, order: WorkOrder, work: Work, instance: Instance, err
     """The last step of a failure: what the row's rule says, a fault, the event's end."""
     compute.written_power.pop(order.instance_uuid, None)
     failure = work.failed(compute, order, instance, error)
-    undo = undone(work, compute, order)
     finish = EventFinish(
         work.event,
         order.ctx.request_id,
@@ -243,14 +266,14 @@ def fail(compute: Compute, order: WorkOrder, work: Work, instance: Instance, err
     try:
         compute.conductor.step(
             order.instance_uuid,
-            updates=failure.updates,
-            expect_task=work.tasks,
+            updates=lambda old: failure.updates if _is_ours(work, old) else _without_states(failure.updates),
+            **_asked(work, work.goes_on),
             event_finish=finish,
             fault=fault_of(error, compute.host) if failure.fault else None,
             order_done=order.id,
             order=failure.order,
             ctx=order.ctx,
-            also=[*failure.also, *undo],
+            also=[*failure.also, *undone(work, compute, order)],
         )
     except (UnexpectedTaskState, InstanceNotFound):
-        close_event(compute, order, work.event, error, undo)
+        close_event(compute, order, work.event, error, taken_away(work, compute, order))

@@ -100,14 +100,14 @@ def also_record(ctx: RequestContext, action: str) -> Part:
     return part
 
 
-def also_event(draft: EventStart | EventFinish) -> Part:
-    """A further event that begins or ends with the step."""
+def also_event(draft: EventStart | EventFinish, *, if_open: bool = False) -> Part:
+    """A further event that begins or ends with the step; `if_open`: one that has not begun, or is over, is let be."""
 
     def part(tx: Tx, instance: Instance) -> None:
         if isinstance(draft, EventStart):
             start_event(tx, instance.uuid, draft)
         else:
-            finish_event(tx, instance.uuid, draft)
+            finish_event(tx, instance.uuid, draft, if_open=if_open)
 
     return part
 
@@ -136,8 +136,11 @@ def start_event(tx: Tx, uuid: str, draft: EventStart | str) -> None:
     tx.insert(_INSERT_EVENT, {"action_id": action_id, "event": event.event, "start_time": tx.now, "host": event.host})
 
 
-def finish_event(tx: Tx, uuid: str, draft: EventFinish | str) -> None:
-    """End the open event of that name, or write one that began and ended now; an error marks the action."""
+def finish_event(tx: Tx, uuid: str, draft: EventFinish | str, *, if_open: bool = False) -> None:
+    """End the open event of that name, or write one that began and ended now; an error marks the action.
+
+    With `if_open` nothing happens where there is none.
+    """
     event = EventFinish(draft) if isinstance(draft, str) else draft
     action_id = _action_id(tx, uuid, event.request_id)
     if action_id is None:
@@ -145,6 +148,8 @@ def finish_event(tx: Tx, uuid: str, draft: EventFinish | str) -> None:
     end = {"finish_time": tx.now, "result": event.result, "traceback": event.traceback, "details": event.details}
     found = {"_action_id": action_id, "_event": event.event, **{f"v_{name}": value for name, value in end.items()}}
     if not tx.do(_FINISH_EVENT, found):
+        if if_open:
+            return
         tx.insert(
             _INSERT_EVENT,
             {"action_id": action_id, "event": event.event, "start_time": tx.now, "host": event.host, **end},

@@ -6,7 +6,7 @@ destination, as Nova's placement allocations do (nova/conductor/tasks/migrate.py
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -71,25 +71,15 @@ def note(uuid: str, **values: Any) -> Part:
     return part
 
 
-def advance(uuid: str, before: str, after: str, refusal: Callable[[], Exception]) -> Part:
-    """Change a move's status if it is still the expected one, else raise the refusal."""
+def advance(uuid: str, before: str, after: str, refusal: Callable[[], Exception] | None = None) -> Part:
+    """Change a move's status if it is still the expected one; another one stays, or is refused."""
 
     def part(tx: Tx, instance: Instance) -> None:
         changed = tx.run(
             update(_T).where(_T.c.uuid == uuid, _T.c.status == before).values(status=after, updated_at=tx.now)
         )
-        if changed.rowcount != 1:
+        if changed.rowcount != 1 and refusal is not None:
             raise refusal()
-        tx.change("migration", "update", uuid, instance.project_id)
-
-    return part
-
-
-def advance_if(uuid: str, before: str, after: str) -> Part:
-    """Change a move's status if it is still the expected one; another one (an abort came) stays."""
-
-    def part(tx: Tx, instance: Instance) -> None:
-        tx.run(update(_T).where(_T.c.uuid == uuid, _T.c.status == before).values(status=after, updated_at=tx.now))
         tx.change("migration", "update", uuid, instance.project_id)
 
     return part
@@ -221,6 +211,21 @@ def other_hosts(found: Sequence[Migration], host: str | None) -> list[str]:
     """The hosts other than `host` that these moves name: they may still have something of the server."""
     hosts = {place for one in found for place in (one.source_compute, one.dest_compute)}
     return sorted(place for place in hosts if place and place != host)
+
+
+def give_up(uuid: str, status: str = "error", *more: Part) -> Part:
+    """End a move that nobody goes on with: the server stays its source's, and `more`. One that is over stays so."""
+
+    def part(tx: Tx, instance: Instance) -> Mapping[str, Any] | None:
+        found = tx.first(select(_T.c.status).where(_T.c.uuid == uuid))
+        if found is None or found.status in MIGRATION_ENDS:
+            return None
+        updates: dict[str, Any] = {}
+        for one in (note(uuid, status=status), return_to_source(uuid), *more):
+            updates.update(one(tx, instance) or {})
+        return updates
+
+    return part
 
 
 def newest(found: Sequence[Migration], *statuses: str) -> Migration | None:

@@ -20,6 +20,13 @@ class MaxRetriesExceeded(NoValidHost):
 
     msg_fmt = "Exceeded maximum number of retries. {reason}"
 
+    @classmethod
+    def after(cls, attempts: int, uuid: str, last_error: str) -> MaxRetriesExceeded:
+        """So many attempts have failed (nova/scheduler/utils.py populate_retry)."""
+        return cls(
+            reason=f"Exceeded max scheduling attempts {attempts} for instance {uuid}. Last exception: {last_error}"
+        )
+
 
 class SchedulerHostFilterNotFound(NovaError):
     """An unknown filter in the configuration."""

@@ -7,6 +7,7 @@ from tuinova.core.records.catalogue import Flavor, Image, Keypair, Project, Quot
 from tuinova.core.records.hosts import Aggregate, Allocation, ComputeNode, Network, Port, Service
 from tuinova.core.records.servers import (
     MIGRATION_ENDS,
+    OLD_VM_STATE,
     ActionEvent,
     Fault,
     Instance,
@@ -19,6 +20,7 @@ from tuinova.core.records.work import Change, WorkOrder
 
 __all__ = [
     "MIGRATION_ENDS",
+    "OLD_VM_STATE",
     "ActionEvent",
     "Aggregate",
     "Allocation",

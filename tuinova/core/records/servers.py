@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tuinova.core.states import server_status
+from tuinova.core.states import VmState, server_status
 
 JsonDict = dict[str, Any]
+# In system_metadata: what a server was before a suspend or a move, and is again afterwards.
+OLD_VM_STATE = "old_vm_state"
 # Statuses of a migration that is over, or that waits only for its old host to come back.
 MIGRATION_ENDS = frozenset({"confirmed", "reverted", "error", "failed", "completed", "cancelled", "done"})
 
@@ -87,6 +89,11 @@ class Instance:
     def launched(self) -> bool:
         """Whether the guest has ever run."""
         return self.launched_at is not None
+
+    @property
+    def old_vm_state(self) -> str:
+        """What it was before the suspend or the move, which a resume or a revert goes back to."""
+        return str(self.system_metadata.get(OLD_VM_STATE) or VmState.ACTIVE)
 
     @property
     def instance_name(self) -> str:
