@@ -123,6 +123,26 @@ def test_of_a_server_that_waits_for_its_confirm_and_moves_again(house: House) ->
     true_to_the_hosts(house, server)
 
 
+def test_what_an_earlier_move_left_goes_before_the_next_one_comes(make_house: Callable[..., House]) -> None:
+    house = make_house("node1", "node2")
+    server = house.create(flavor_ref=TINY)
+    house.act(server.uuid, "resize", {"flavorRef": SMALL})
+    house.act(server.uuid, "resetState", {"state": "active"})
+
+    def busy() -> None:
+        """The old host is at work while the scheduler chooses it."""
+        deadline = time.monotonic() + 10
+        wanted = MigrationFilter(instance_uuid=server.uuid, dest_compute=server.host, in_progress=True)
+        while not house.conductor.migrations(wanted) and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    house.engine.bus.submit(server.host, server.uuid, busy)
+    again = house.act(server.uuid, "resize", {"flavorRef": "3"})
+    assert (again.vm_state, again.flavor["id"], again.host) == ("resized", "3", server.host)
+    house.act(server.uuid, "confirmResize")
+    true_to_the_hosts(house, server)
+
+
 @pytest.mark.parametrize("state", ["active", "error"])
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("method", LIVE_CALLS)

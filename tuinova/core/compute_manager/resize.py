@@ -178,8 +178,14 @@ def cleanup_instance(compute: Compute, order: WorkOrder, instance: Instance) -> 
         compute.driver.confirm_migration(compute.specs.make(instance), same_host=True)
         return
     coming = MigrationFilter(instance_uuid=instance.uuid, dest_compute=compute.host, in_progress=True)
-    if instance.deleted or not compute.conductor.migrations(coming):
+    if instance.deleted or not any(map(_has_begun, compute.conductor.migrations(coming))):
         compute.driver.cleanup(instance.uuid)
+
+
+def _has_begun(migration: Migration) -> bool:
+    """Whether something of it may be at the destination; its first order there waits behind whatever cleans up."""
+    cold = migration.migration_type in ("resize", "migration")
+    return migration.status != ("pre-migrating" if cold else "accepted")
 
 
 def finish_failed(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> Failure:
