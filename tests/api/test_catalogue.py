@@ -173,6 +173,21 @@ def test_a_wrong_server_group(demo: Client, body: dict[str, Any]) -> None:
 
 
 # hosts ---------------------------------------------------------------------------------------------------------------
+def test_orphans_are_listed_for_administrators(running: Any, admin: Client, demo: Client) -> None:
+    assert admin.hypervisors.orphans() == []
+    ident = running.boot(admin, name="o")["id"]
+    running.engine.conductor.step(ident, updates={"host": "its-old-name"})
+    [orphan] = admin.hypervisors.orphans()
+    [host] = running.engine.drivers
+    why = "its server is on its-old-name"
+    assert orphan == {"uuid": ident, "host": host, "what": ["domain"], "why": why, "fate": "log"}
+    running.engine.conductor.step(ident, updates={"host": host})
+    running.remove(admin, ident)
+    with pytest.raises(ApiError) as caught:
+        demo.hypervisors.orphans()
+    assert caught.value.code == 403
+
+
 def test_hypervisors(running: Any, admin: Client, demo: Client) -> None:
     [row] = admin.hypervisors.list()
     assert set(row) == {

@@ -229,3 +229,16 @@ def test_a_create_whose_user_data_would_not_reach_the_guest_says_so(typed: Type,
     words = ("server", "create", "--image", image, "--flavor", "m1.micro", "--user-data", str(script))
     assert "Without a config drive" in typed(*words, "silent").err
     assert "Without a config drive" not in typed(*words, "--use-config-drive", "told").err
+
+
+# what belongs to no server -------------------------------------------------------------------------------------------
+def test_orphans_are_listed_with_their_fate(running: Any, typed: Type, admin: Client) -> None:
+    ident = running.boot(admin, name="lost")["id"]
+    conductor = running.state.conductor
+    host = conductor.instance(ident).host
+    conductor.step(ident, updates={"host": "its-old-name"})
+    [row] = typed("hypervisor", "orphan", "list", "-f", "json").json
+    wanted = {"ID": ident, "Host": host, "What": ["domain"], "Reason": "its server is on its-old-name", "Fate": "log"}
+    assert row == wanted
+    conductor.step(ident, updates={"host": host})
+    assert typed("hypervisor", "orphan", "list", "-f", "value").out == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -122,9 +123,17 @@ def _row(node: ComputeNode, service: Service | None, call: Call) -> dict[str, An
     return {**_detail(node, service, call), "host": node.host, "availability_zone": zone, **numbers}
 
 
+def orphans(call: Call) -> Any:
+    """What is on our hosts and belongs to no server of this service, why, and what will be done about it."""
+    return {"orphans": [asdict(orphan) for orphan in call.state.engine.orphans()]}
+
+
 OPERATIONS = (
     Operation("GET", "/os-hypervisors", index, rule=_RULE + "list"),
     Operation("GET", "/os-hypervisors/detail", detail, rule=_RULE + "list-detail"),
     Operation("GET", "/os-hypervisors/{id}", show, rule=_RULE + "show"),
 )
-OWN_OPERATIONS = (Operation("GET", "/hypervisors", rows),)
+OWN_OPERATIONS = (
+    Operation("GET", "/hypervisors", rows),
+    Operation("GET", "/orphans", orphans, rule=_RULE + "list-detail"),
+)

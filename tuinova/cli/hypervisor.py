@@ -13,6 +13,8 @@ from tuinova.i18n import _
 app = new_app(_("Hypervisors"))
 stats = new_app(_("Totals of all hypervisors"))
 app.add_typer(stats, name="stats")
+orphan = new_app(_("What is on the hosts and belongs to no server"))
+app.add_typer(orphan, name="orphan")
 APPS = {"hypervisor": app}
 _COUNTS = ("vcpus", "vcpus_used", "memory_mb", "memory_mb_used", "local_gb", "local_gb_used")
 _TOTALS = (*_COUNTS, "free_ram_mb", "free_disk_gb", "disk_available_least", "running_vms", "current_workload")
@@ -72,3 +74,16 @@ def show_stats() -> Record:
     totals = {key: sum(int(row.get(key) or 0) for row in rows) for key in _TOTALS}
     totals["count"] = len(rows)
     return Record({name: totals[name] for name in sorted(totals)})
+
+
+@orphan.command("list", help=_("List what is on the hosts and belongs to no server"))
+@lister
+def list_orphans() -> Listing:
+    """List guests, directories and addresses that no server of this service accounts for, and their fate."""
+    rows = session.client.hypervisors.orphans()
+    columns = {"ID": "uuid", "Host": "host", "What": "what", "Reason": "why", "Fate": "fate"}
+    return Listing(list(columns), [[*(_cell(row[key]) for key in columns.values())] for row in rows])
+
+
+def _cell(value: Any) -> Any:
+    return list_cell(value) if isinstance(value, list) else value

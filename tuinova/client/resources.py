@@ -188,6 +188,10 @@ class Hypervisors(Resource):
             return found
         return pick([row for row in self.list() if row["hypervisor_hostname"] == name], self.noun, name)
 
+    def orphans(self) -> Rows:
+        """What is on the hosts and belongs to no server: uuid, host, what, why, fate (noop, log, shutdown, reap)."""
+        return list(self.client.get("/tuinova/v1/orphans")["orphans"])
+
 
 class Services(Resource):
     """Compute services."""

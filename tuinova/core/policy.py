@@ -84,12 +84,6 @@ _OPERATIONS: Mapping[str, str] = {
         "tuinova:servers:console",
     ),
     **_rules(
-        MANAGER,
-        _API + "os-migrations:index",
-        _API + "servers:migrations:index",
-        _API + "servers:migrations:show",
-    ),
-    **_rules(
         ADMIN,
         _API + "servers:index:get_all_tenants",
         _API + "servers:detail:get_all_tenants",
@@ -105,7 +99,6 @@ _OPERATIONS: Mapping[str, str] = {
         _API + "os-server-diagnostics",
         _API + "os-migrate-server:migrate:host",
         _API + "os-migrate-server:migrate_live:host",
-        _API + "os-migrations:index:all_projects",
         _API + "os-flavor-manage:create",
         _API + "os-flavor-manage:update",
         _API + "os-flavor-manage:delete",

@@ -140,9 +140,21 @@ def test_orphans_are_told_with_what_is_there_and_why(make_house: Any) -> None:
         elsewhere.uuid: (("domain",), "its server is on its-old-name"),
     }
     assert {orphan.host for orphan in orphans.values()} == {"node1"}
-    assert [uuid for uuid, orphan in orphans.items() if orphan.ours] == [deleted.uuid]
-    assert [uuid for uuid, orphan in orphans.items() if orphan.unknown] == [UNKNOWN]
+    assert {orphan.fate for orphan in orphans.values()} == {"noop"}
     assert house.driver.guest_info(living.uuid).state is PowerState.RUNNING
+
+
+@pytest.mark.parametrize(("reap", "unknown"), [(False, "log"), (True, "reap")])
+def test_of_an_orphan_is_told_what_will_become_of_it(make_house: Any, reap: bool, unknown: str) -> None:
+    house = house_with(make_house, reap_orphans=reap)
+    deleted = house.create()
+    house.act(deleted.uuid, "delete")
+    leave_files(house, deleted.uuid)
+    plant(house, UNKNOWN)
+    elsewhere = house.create(name="vm3")
+    house.conductor.step(elsewhere.uuid, updates={"host": "its-old-name"})
+    fates = {orphan.uuid: orphan.fate for orphan in house.engine.orphans()}
+    assert fates == {deleted.uuid: "reap", UNKNOWN: unknown, elsewhere.uuid: "log"}
 
 
 def test_a_guest_without_a_row_is_only_reported(house: House, caplog: pytest.LogCaptureFixture) -> None:

@@ -19,21 +19,22 @@ from tuinova.core.records import Instance
 LOG = logging.getLogger(__name__)
 
 GUEST = "domain"
+# The fates that do something to the hypervisor.
+_DEEDS = frozenset({"shutdown", "reap"})
 
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """A guest, directory or address without a server: `what` is there of it, and why it is nobody's.
+    """A guest, directory or address without a server: `what` is there of it, and `why` it is nobody's.
 
-    `ours`: a row of this service says that it may go; `unknown`: there is no row at all.
+    `fate`: what the next look does about it by the options (noop, log, shutdown, reap).
     """
 
     uuid: str
     host: str
     what: tuple[str, ...]
     why: str
-    ours: bool = False
-    unknown: bool = False
+    fate: str
 
 
 def find(compute: Compute) -> list[Orphan]:
@@ -51,18 +52,22 @@ def _present(compute: Compute) -> Mapping[str, Sequence[str]]:
 
 def _judge(compute: Compute, uuid: str, what: tuple[str, ...]) -> Orphan | None:
     """Whose it is: None for what a server's move has on this host."""
+    ours = compute.options.running_deleted_instance_action
+    told = "noop" if ours == "noop" else "log"
     try:
         instance = compute.conductor.instance(uuid, with_deleted=True)
     except InstanceNotFound:
-        return Orphan(uuid, compute.host, what, "this service has no record of it", unknown=True)
+        fate = "reap" if compute.options.reap_orphans and ours != "noop" else told
+        return Orphan(uuid, compute.host, what, "this service has no record of it", fate)
     if instance.deleted:
-        return Orphan(uuid, compute.host, what, "its server is deleted", ours=_is_time(compute, instance))
+        fate = ours if _is_time(compute, instance) else told
+        return Orphan(uuid, compute.host, what, "its server is deleted", fate)
     if instance.host is None:
-        return Orphan(uuid, compute.host, what, "its server is on no host", ours=True)
+        return Orphan(uuid, compute.host, what, "its server is on no host", ours)
     if instance.host == compute.host or _moves(compute, uuid):
         return None
     # After a change of the host's name that would be every guest there is: never removed.
-    return Orphan(uuid, compute.host, what, f"its server is on {instance.host}")
+    return Orphan(uuid, compute.host, what, f"its server is on {instance.host}", told)
 
 
 def _is_time(compute: Compute, instance: Instance) -> bool:
@@ -91,26 +96,19 @@ def reap(compute: Compute) -> int:
     doomed = 0
     for orphan in orphans:
         LOG.warning("%s (%s) on %s is nobody's: %s", orphan.uuid, ", ".join(orphan.what), orphan.host, orphan.why)
-        if _may_go(compute, orphan):
+        if orphan.fate in _DEEDS:
             doomed += 1
             compute.bus.submit(compute.host, orphan.uuid, lambda uuid=orphan.uuid: _reap(compute, uuid))  # type: ignore[misc]
     return doomed
 
 
-def _may_go(compute: Compute, orphan: Orphan) -> bool:
-    return orphan.ours or (orphan.unknown and compute.options.reap_orphans)
-
-
 def _reap(compute: Compute, uuid: str) -> None:
     # Looked at again in the server's lane: a build may have brought it back to this host meanwhile.
     orphan = _judge(compute, uuid, ())
-    if orphan is None or not _may_go(compute, orphan):
-        return
-    action = "reap" if orphan.unknown else compute.options.running_deleted_instance_action
-    if action == "log":
+    if orphan is None or orphan.fate not in _DEEDS:
         return
     try:
-        if action == "shutdown":
+        if orphan.fate == "shutdown":
             compute.driver.power_off(uuid, 0, 0)
         else:
             compute.driver.cleanup(uuid)
