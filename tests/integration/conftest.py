@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -11,12 +12,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.lab import PrivateLibvirt
+from tuinova.client import Client, NotFoundByName, connect
 
 ROOT = Path(__file__).resolve().parents[2]
 GUEST = Path(os.environ.get("TUINOVA_GUEST_CACHE") or ROOT / ".cache" / "guest") / "tuinova-demo.qcow2"
@@ -89,9 +93,15 @@ class House:
         assert done.returncode == 0, (words, done.stdout, done.stderr, self.log()[-3000:])
         return done.stdout
 
+    # looking on ------------------------------------------------------------------------------------------------------
+    @cached_property
+    def client(self) -> Client:
+        """A client of the service: a command takes half a second of the processor that the guests need."""
+        return connect(url=f"unix://{json.loads(self.ok('info', '-f', 'json'))['socket']}")
+
     def show(self, name: str) -> dict[str, Any]:
-        """`server show`, as data."""
-        return dict(json.loads(self.ok("server", "show", name, "-f", "json")))
+        """A server as the API shows it."""
+        return dict(self.client.servers.find(name))
 
     def wait(self, name: str, condition: Callable[[dict[str, Any]], bool], seconds: float = 90) -> dict[str, Any]:
         """Until the server is so."""
@@ -101,7 +111,7 @@ class House:
             if condition(server):
                 return server
             assert time.monotonic() < deadline, (server, self.log()[-3000:])
-            time.sleep(0.2)
+            time.sleep(0.1)
 
     def settled(self, name: str, status: str) -> dict[str, Any]:
         """Until the server has this status and no task."""
@@ -110,14 +120,16 @@ class House:
     def wait_gone(self, name: str, seconds: float = 60) -> None:
         """Until no server has this name."""
         deadline = time.monotonic() + seconds
-        while self.run("server", "show", name).returncode == 0:
-            assert time.monotonic() < deadline, self.log()[-3000:]
-            time.sleep(0.2)
+        with contextlib.suppress(NotFoundByName):
+            while self.show(name):
+                assert time.monotonic() < deadline, self.log()[-3000:]
+                time.sleep(0.2)
 
     def until_log(self, name: str, text: str, seconds: float = 90) -> str:
         """Until the console log holds the text."""
         deadline = time.monotonic() + seconds
-        while text not in (log := self.run("console", "log", "show", name).stdout):
+        uuid = self.show(name)["id"]
+        while text not in (log := self.client.servers.console_output(uuid)):
             assert time.monotonic() < deadline, log[-2000:]
             time.sleep(0.3)
         return log
@@ -134,10 +146,9 @@ class House:
         return [str(path) for path in self.state.rglob(f"{uuid}*")]
 
 
-@pytest.fixture(scope="session")
-def house(private_libvirt: PrivateLibvirt) -> Iterator[House]:
-    """A running service with the demo image registered."""
-    one = House(private_libvirt)
+@contextmanager
+def running(one: House) -> Iterator[House]:
+    """A service with the demo image registered; its servers and files go at the end."""
     try:
         one.start()
         one.ok(
@@ -148,8 +159,16 @@ def house(private_libvirt: PrivateLibvirt) -> Iterator[House]:
     finally:
         if one.service is not None and one.service.poll() is None:
             one.run("server", "delete", "--wait", *names_of(one))
+            one.client.close()
         one.stop()
         shutil.rmtree(one.state, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def house(private_libvirt: PrivateLibvirt) -> Iterator[House]:
+    """A running service with the demo image registered."""
+    with running(House(private_libvirt)) as one:
+        yield one
 
 
 def names_of(house: House) -> list[str]:

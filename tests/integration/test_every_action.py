@@ -11,7 +11,6 @@ import pytest
 
 from tests.integration.conftest import House
 from tests.integration.watching import Shell, Walk
-from tuinova.client import Client, connect
 
 pytestmark = pytest.mark.integration
 
@@ -30,7 +29,6 @@ class Report:
     """The table that the run prints."""
 
     house: House
-    client: Client
     walk: Walk
     name: str
     uuid: str
@@ -66,20 +64,14 @@ class Report:
 @pytest.fixture
 def report(house: House, server: str) -> Iterator[Report]:
     """A server with its followers; the table is printed whatever happens."""
-    client = connect(url=f"unix://{house.state}/api.sock" if (house.state / "api.sock").exists() else socket_of(house))
     shown = house.show(server)
-    walk = Walk(client)
-    one = Report(house, client, walk, server, str(shown["id"]), str(shown["OS-EXT-SRV-ATTR:instance_name"]))
+    walk = Walk(house.client)
+    one = Report(house, walk, server, str(shown["id"]), str(shown["OS-EXT-SRV-ATTR:instance_name"]))
     try:
         yield one
     finally:
         walk.close()
         one.print()
-
-
-def socket_of(house: House) -> str:
-    """The service's address, from `tuinova info`."""
-    return f"unix://{json.loads(house.ok('info', '-f', 'json'))['socket']}"
 
 
 def test_power_freeze_lock_and_metadata(report: Report) -> None:
@@ -110,7 +102,7 @@ def test_power_freeze_lock_and_metadata(report: Report) -> None:
 def test_resize_with_confirm_and_revert(report: Report) -> None:
     """The guest sees the larger disk, a revert brings the old one back with its data, a confirm keeps the new one."""
     act, server = report.act, report.server
-    with Shell(report.client, report.uuid) as shell:
+    with Shell(report.house.client, report.uuid) as shell:
         shell.log_in()
         shell.run("echo kept > ~/file; sync")
         small = size_of(shell)
@@ -155,7 +147,7 @@ def domain_id(report: Report) -> str:
 def test_images_rescue_and_rebuild(report: Report) -> None:
     """What reads the disk, and what boots from another one."""
     act, server, house = report.act, report.server, report.house
-    with Shell(report.client, report.uuid) as shell:
+    with Shell(report.house.client, report.uuid) as shell:
         shell.log_in()
         shell.run("echo kept > ~/file; sync")
         act("createImage", ("server", "image", "create", "--name", "snap", report.uuid), "ACTIVE", RUNNING, SNAPSHOT)
@@ -189,7 +181,7 @@ def test_shelve_and_unshelve(report: Report) -> None:
     """Nothing on the hypervisor while it is shelved, and everything back afterwards."""
     act, server, house = report.act, report.server, report.house
     address = house.show(report.uuid)["addresses"]
-    with Shell(report.client, report.uuid) as shell:
+    with Shell(report.house.client, report.uuid) as shell:
         shell.log_in()
         shell.run("echo kept > ~/file; sync")
         act("shelve", server("shelve"), "SHELVED_OFFLOADED", GONE, SHELVE)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.conftest import GUEST, House, names_of
+from tests.integration.conftest import House, running
 from tests.integration.watching import Shell, Walk
 from tests.lab import LibvirtHosts
-from tuinova.client import Client, connect
 
 pytestmark = pytest.mark.integration
 
@@ -34,29 +32,12 @@ class Hosts(House):
         """Compute host: the domains that run on it."""
         return {f"pair-{host.number}": host.guests() for host in self.hosts.hosts}
 
-    def client(self) -> Client:
-        """A client of the service."""
-        return connect(url=f"unix://{json.loads(self.ok('info', '-f', 'json'))['socket']}")
-
 
 @pytest.fixture(scope="module")
 def pair(libvirt_hosts: LibvirtHosts) -> Iterator[Hosts]:
     """A running service with the demo image registered."""
-    one = Hosts(libvirt_hosts)
-    try:
-        one.start()
-        one.ok(
-            *("image", "create", "--public", "--disk-format", "qcow2", "--min-ram", "96"),
-            *("--file", str(GUEST), "tuinova-demo"),
-        )
+    with running(Hosts(libvirt_hosts)) as one:
         yield one
-    finally:
-        if one.service is not None and one.service.poll() is None:
-            one.run("server", "delete", "--wait", *names_of(one))
-        one.stop()
-        shutil.rmtree(one.state, ignore_errors=True)
-        for number in (1, 2):
-            shutil.rmtree(one.state.with_name(f"{one.state.name}-pair-{number}"), ignore_errors=True)
 
 
 @pytest.fixture
@@ -85,9 +66,8 @@ def other(host: str) -> str:
 def test_a_cold_migration_brings_the_disk_along_and_back(pair: Hosts, guest: str) -> None:
     """migrate, revert, migrate, confirm."""
     home = host_of(pair, guest)
-    client = pair.client()
-    walk = Walk(client)
-    with Shell(client, guest) as shell:
+    walk = Walk(pair.client)
+    with Shell(pair.client, guest) as shell:
         shell.log_in()
         shell.run("echo kept > ~/file; sync")
         pair.ok("server", "migrate", "--wait", guest)
@@ -114,8 +94,7 @@ def test_a_cold_migration_brings_the_disk_along_and_back(pair: Hosts, guest: str
 def test_a_live_migration_keeps_a_counter_running_in_the_console(pair: Hosts, guest: str) -> None:
     """No number is missing or out of order in what a viewer sees over the move."""
     home = host_of(pair, guest)
-    client = pair.client()
-    with Shell(client, guest) as shell:
+    with Shell(pair.client, guest) as shell:
         shell.log_in()
         shell.forget()
         start = len(shell.seen)
