@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.drafts import MigrationFilter
@@ -98,7 +99,7 @@ def reap(compute: Compute) -> int:
         LOG.warning("%s (%s) on %s is nobody's: %s", orphan.uuid, ", ".join(orphan.what), orphan.host, orphan.why)
         if orphan.fate in _DEEDS:
             doomed += 1
-            compute.bus.submit(compute.host, orphan.uuid, lambda uuid=orphan.uuid: _reap(compute, uuid))  # type: ignore[misc]
+            compute.bus.submit(compute.host, orphan.uuid, partial(_reap, compute, orphan.uuid))
     return doomed
 
 
@@ -130,7 +131,7 @@ def finish_deletes(compute: Compute) -> int:
     for uuid in sorted(left):
         if compute.failed_deletes.get(uuid, 0) < limit and _is_deleted(compute, uuid):
             tried += 1
-            compute.bus.submit(compute.host, uuid, lambda uuid=uuid: _finish_delete(compute, uuid))  # type: ignore[misc]
+            compute.bus.submit(compute.host, uuid, partial(_finish_delete, compute, uuid))
     return tried
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from enum import Enum
+from functools import partial
 
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.conductor.errors import UnexpectedTaskState
@@ -54,7 +55,7 @@ def sync_all(compute: Compute) -> int:
         if instance.task_state is not None or not differs(instance, state):
             continue
         different += 1
-        compute.bus.submit(compute.host, instance.uuid, lambda uuid=instance.uuid: sync_one(compute, uuid))  # type: ignore[misc]
+        compute.bus.submit(compute.host, instance.uuid, partial(sync_one, compute, instance.uuid))
     return different
 
 

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from tuinova.core.compute_manager import live, resize
 from tuinova.core.compute_manager.context import Compute
@@ -184,7 +185,7 @@ def recover_host(compute: Compute, *, started: bool = True) -> None:
     instances = compute.conductor.instances_on(compute.host)
     for uuid in begun - {instance.uuid for instance in instances}:
         # Of a server that is elsewhere, or deleted.
-        compute.bus.submit(compute.host, uuid, lambda uuid=uuid: recover(compute, uuid, started=started))  # type: ignore[misc]
+        compute.bus.submit(compute.host, uuid, partial(recover, compute, uuid, started=started))
     for instance in instances:
         # After a power cut of the host all its guests start here: not all at once.
         asleep = started and slept(compute, Scene(instance, states.get(instance.uuid, _P.NOSTATE), None))
@@ -192,7 +193,7 @@ def recover_host(compute: Compute, *, started: bool = True) -> None:
             compute.bus.submit(
                 compute.host,
                 instance.uuid,
-                lambda uuid=instance.uuid: recover(compute, uuid, started=started),  # type: ignore[misc]
+                partial(recover, compute, instance.uuid, started=started),
                 heavy=asleep,
             )
     compute.bus.ring(order for order in orders if not is_repeated(order))
@@ -210,7 +211,7 @@ def pick_up_strays(compute: Compute) -> int:
         LOG.warning("order %d (%s) of %s was left lying", order.id, order.method, order.instance_uuid)
         if is_repeated(order):
             uuid = order.instance_uuid
-            compute.bus.submit(compute.host, uuid, lambda uuid=uuid: recover(compute, uuid, started=False))  # type: ignore[misc]
+            compute.bus.submit(compute.host, uuid, partial(recover, compute, uuid, started=False))
         else:
             compute.bus.ring([order])
     return len(strays)
