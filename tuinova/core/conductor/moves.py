@@ -27,6 +27,8 @@ _FIELDS = tuple(item.name for item in fields(Migration))
 _SELECT = select(*(_T.c[name] for name in _FIELDS))
 _ONE = _SELECT.where(_T.c.uuid == bindparam("uuid"))
 _NUMBERED = _SELECT.where(_T.c.id == bindparam("id"), _T.c.instance_uuid == bindparam("instance_uuid"))
+# A delete looks for them too.
+_OF_SERVER = Statement(_SELECT.where(_T.c.instance_uuid == bindparam("instance_uuid")).order_by(_T.c.id.desc()))
 _EXACT = ("instance_uuid", "source_compute", "dest_compute", "user_id", "project_id")
 _RENAME = Statement(
     update(placement.TABLE).where(placement.TABLE.c.consumer == bindparam("_old")).values(consumer=bindparam("v_new"))
@@ -161,8 +163,7 @@ def _conditions(wanted: MigrationFilter) -> list[ColumnElement[bool]]:
 
 def of_server(connection: Connection, instance_uuid: str) -> list[Migration]:
     """All moves of a server, newest first."""
-    statement = _SELECT.where(_T.c.instance_uuid == instance_uuid).order_by(_T.c.id.desc())
-    return [Migration(*row) for row in connection.execute(statement)]
+    return [Migration(*row) for row in _OF_SERVER.all(connection, {"instance_uuid": instance_uuid})]
 
 
 class Moves(Base):
