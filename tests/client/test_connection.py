@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import select
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -256,3 +258,9 @@ def test_download_writes_the_data(service: Any, client: Client) -> None:
 def test_a_url_that_is_none_is_named(url: str) -> None:
     with pytest.raises(ServiceUnreachable, match="Not a usable URL: "):
         connect(url=url)
+
+
+def test_the_import_brings_nothing_that_takes_long() -> None:
+    slow = ("dataclasses", "inspect", "asyncio", "logging", "subprocess", "uuid", "rich", "typer", "sqlmodel")
+    code = f"import sys, tuinova.client; print([name for name in {slow} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

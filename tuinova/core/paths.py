@@ -6,14 +6,14 @@ Root has the system's places, a user the XDG ones; `TUINOVA_STATE_DIR` moves eve
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 APP = "tuinova"
 
 
-@dataclass(frozen=True, slots=True)
-class Paths:
+# No dataclass: that module alone would be a quarter of what the client imports.
+class Paths(NamedTuple):
     """Where this service or client keeps its things."""
 
     state_dir: Path
