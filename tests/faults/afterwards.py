@@ -45,6 +45,14 @@ def examine(
     return stands, found
 
 
+def in_order(house: House, facts: Facts) -> list[Violation]:
+    """What is wrong in a house that nothing was done to; it is torn down on the way."""
+    bring_back(house, facts)
+    for driver in house.drivers.values():
+        order_faults(driver.directory, {})
+    return violations(house) + _use_again(house, house.servers())
+
+
 def bring_back(house: House, facts: Facts) -> None:
     """The host that an operator called down is up, and has looked around."""
     if down := facts.get("down"):

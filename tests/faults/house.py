@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.dialects import plugins
+
 from tests.faults.steps import Watch, barrier
 from tuinova.core.compute_api import CreateRequest
 from tuinova.core.compute_manager import Duties
@@ -24,6 +26,9 @@ from tuinova.virt.fake import FakeDriver, FakeOptions
 
 HOSTS = ("cmp1", "cmp2")
 IMAGE = "demo"
+# By this its engines share the statements that they compiled (`warm.py`).
+_PLUGIN = "tests_faults_statements"
+plugins.register(_PLUGIN, "tests.faults.warm", "SharedStatements")
 # What the shortest wait for a duty is made of: orders that were left lying are looked for every minute.
 A_MINUTE, HALF_AN_HOUR = 61.0, 1801.0
 _SETTLE_SECONDS = 20.0
@@ -51,7 +56,7 @@ class House:
         self.drivers = {
             name: FakeDriver(host=name, path=self.directory / "fake", options=fake) for name in self.host_names
         }
-        conductor = Conductor(f"sqlite:///{self.directory}/tuinova.sqlite", clock=self.now)
+        conductor = Conductor(f"sqlite:///{self.directory}/tuinova.sqlite?plugin={_PLUGIN}", clock=self.now)
         if watch is not None:
             watch.follow(conductor, self.drivers)
         self.engine = Engine(

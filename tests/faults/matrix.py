@@ -5,40 +5,23 @@ The hypervisor goes away in the whole matrix only.
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+from tests.faults import known
 from tests.faults.cells import KILL, LOSE, REFUSE, Cell, Field, accepted_from, may_be_lost, may_be_refused
 from tests.faults.invariants import STUCK
 from tests.faults.rows import Row
 
-# The steps that each row was seen to take: one that is not taken any more is a failure, not a smaller matrix.
-KNOWN = Path(__file__).with_name("steps.json")
 _SAMPLE = 2  # kills of a row beside those just after its acceptance
-
-
-def known_steps() -> dict[str, list[str]]:
-    """The learned steps by row."""
-    return json.loads(KNOWN.read_text()) if KNOWN.exists() else {}
-
-
-def learn(rows: list[Row], field: Field) -> None:
-    """Write down the steps of these rows anew."""
-    known = known_steps()
-    for row in rows:
-        _, steps = field.walk(row)
-        known[row.name] = sorted(steps)
-    KNOWN.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
 
 
 def run_row(field: Field, row: Row, *, whole: bool, seed: int) -> dict[str, Any]:
     """Walk one row; plain JSON: its steps and its cells."""
     base, steps = field.walk(row)
     cells = [base]
-    missing = sorted(set(known_steps().get(row.name, ())) - set(steps))
+    missing = sorted(set(known.steps_of(row.name)) - set(steps))
     if missing:
         lost = Cell(row.name, KILL, missing[0])
         lost.violations.append((STUCK, f"steps that the row takes no more (python -m tests.faults --learn): {missing}"))

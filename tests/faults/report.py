@@ -9,6 +9,11 @@ from typing import Any
 from tests.faults.invariants import LEAKED, STUCK
 
 
+def heading(seed: int) -> str:
+    """What walks the same cells again."""
+    return f"seed {seed} (--seed or TUINOVA_FAULT_SEED walks the same cells again)"
+
+
 def line(result: dict[str, Any]) -> str:
     """One row of the table, with what is wrong below it."""
     cells = result["cells"]
@@ -29,8 +34,8 @@ def failures(results: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def total(results: Sequence[dict[str, Any]]) -> str:
-    """N cells, 0 stuck, 0 leaked."""
+    """N rows, N cells, 0 stuck, 0 leaked."""
     cells = [cell for result in results for cell in result["cells"]]
     kinds = [{kind for kind, _text in cell["violations"]} for cell in cells]
     stuck, leaked = (sum(kind in found for found in kinds) for kind in (STUCK, LEAKED))
-    return f"{len(cells)} cells, {stuck} stuck, {leaked} leaked"
+    return f"{len(results)} rows, {len(cells)} cells, {stuck} stuck, {leaked} leaked"

@@ -18,7 +18,7 @@ from tuinova.core.conductor.transaction import Tx
 from tuinova.virt.driver import ComputeDriver
 from tuinova.virt.fake import FakeDriver
 
-BEFORE, MIDDLE, AFTER = "before", "middle", "after"
+BEFORE, MIDDLE, AFTER = MOMENTS = "before", "middle", "after"
 # What only looks: nothing differs between the end of such a call and the next step.
 LOOKS = frozenset(
     {

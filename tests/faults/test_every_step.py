@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.faults import report
+from tests.faults.plugin import seed
 from tests.faults.rows import ALL_ROWS, CREATE, ROWS
 from tuinova.core.states import ACTION_BY_NAME, ACTIONS
 
@@ -25,4 +26,4 @@ def test_whatever_happens_at_a_step_nothing_is_stuck_and_nothing_leaks(
 ) -> None:
     result = walk(name)
     record_property("faults", {**result, "cells": [{**cell, "log": ""} for cell in result["cells"]]})
-    assert not report.failures([result]), "\n".join(report.failures([result]))
+    assert not report.failures([result]), "\n".join([report.heading(seed()), *report.failures([result])])
