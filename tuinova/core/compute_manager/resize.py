@@ -121,8 +121,16 @@ def resize_failed(compute: Compute, order: WorkOrder, instance: Instance, error:
 
 
 def give_up(compute: Compute, order: WorkOrder) -> Sequence[Part]:
-    """Nobody wants it any more, and the disks are where they were."""
-    return [moves.give_up(order.args["migration"], "error", *discard_elsewhere(compute, order))]
+    """Nobody wants it any more, and the disks are where they were; where they were to go, nothing stays.
+
+    Also of a move that is over: a delete had its other hosts clean up at once, and the disks may have come after that.
+    """
+    return [moves.give_up(order.args["migration"], "error"), *_clean_elsewhere(compute, order)]
+
+
+def _clean_elsewhere(compute: Compute, order: WorkOrder) -> list[Part]:
+    dest = migration_of(compute, order).dest_compute
+    return [] if dest in (None, compute.host) else [also_order(order.ctx, OrderDraft("cleanup_instance", dest, {}))]
 
 
 def discard_elsewhere(compute: Compute, order: WorkOrder) -> list[Part]:

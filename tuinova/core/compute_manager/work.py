@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tuinova.core.compute_manager.context import Compute
+from tuinova.core.conductor.actions import also_event
 from tuinova.core.conductor.errors import ConductorClosed, DatabaseUnavailable, UnexpectedTaskState
 from tuinova.core.conductor.transaction import Part
 from tuinova.core.drafts import ANY, Any_, EventFinish, EventStart, OrderDraft
@@ -153,7 +154,7 @@ def run(work: Work, compute: Compute, order: WorkOrder) -> None:
         )
         end(compute, order, work, work.body(compute, order, instance))
     except InstanceNotFound:
-        gone(compute, order, taken_away(work, compute, order))
+        gone(compute, order, work.event, taken_away(work, compute, order))
     except UnexpectedTaskState as error:
         overtaken(compute, order, work.event, error, taken_away(work, compute, order))
     except LEFT_OPEN:
@@ -219,11 +220,13 @@ def end(compute: Compute, order: WorkOrder, work: Work, outcome: Updates | Outco
     return instance
 
 
-def gone(compute: Compute, order: WorkOrder, also: Sequence[Part] = ()) -> None:
-    """The server is deleted: end the order, and take away what it had made."""
-    if also:
-        compute.conductor.step(order.instance_uuid, with_deleted=True, order_done=order.id, also=also)
-    else:
+def gone(compute: Compute, order: WorkOrder, event: str, also: Sequence[Part] = ()) -> None:
+    """The server is deleted: end the order and what it has begun, and take away what it had made."""
+    message = message_of(InstanceNotFound(instance_id=order.instance_uuid))
+    ended = also_event(EventFinish(event, order.ctx.request_id, ERROR, message, host=compute.host), if_open=True)
+    try:
+        compute.conductor.step(order.instance_uuid, with_deleted=True, order_done=order.id, also=[ended, *also])
+    except InstanceNotFound:  # without a trace
         compute.conductor.order_done(order.id)
 
 
@@ -248,7 +251,7 @@ def close_event(compute: Compute, order: WorkOrder, event: str, error: Exception
             also=also,
         )
     except InstanceNotFound:
-        gone(compute, order, also)
+        gone(compute, order, event, also)
 
 
 def fail(compute: Compute, order: WorkOrder, work: Work, instance: Instance, error: Exception) -> None:
