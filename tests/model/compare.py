@@ -23,11 +23,13 @@ class Comparison:
         self._world = world
         self._cloud = cloud
         self._change = 0
+        self._held: set[str] = set()  # at the last time
 
     def differences(self, held: set[str], *, everything: bool = False) -> Iterator[str]:
         """What is not as the model has it; servers in `held` are in the middle of something."""
         world, cloud = self._world, self._cloud
-        changed = self._changed() | held
+        changed = self._changed() | held | self._held
+        self._held = set(held)
         if everything:
             changed |= {server.uuid for server in cloud.servers}
         rows = world.face.ask("admin", "GET", "/tuinova/v1/servers?all_projects=1").body["servers"]
@@ -59,7 +61,8 @@ class Comparison:
     def _deep(self, server: Server, row: Any, held: bool) -> Iterator[str]:
         world = self._world
         if row is None:
-            yield from _gone(world, server)
+            # A host at which a move of it stands lets go of it when the move goes on.
+            yield from () if held else _gone(world, server)
         else:
             yield from _whole(world, server, row)
             if not held and not server.odd:

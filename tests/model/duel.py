@@ -9,7 +9,7 @@ from typing import Any
 from tuinova.core.drafts import MigrationFilter
 from tuinova.core.states import ACTION_BY_NAME
 
-from . import creating, images, moves
+from . import creating, images, moves, shaken
 from .asking import body_is_right, request
 from .compare import Comparison
 from .records import Failure, Log, Server
@@ -93,6 +93,8 @@ class Held:
     run: Run
     host: str | None
     later: list[Run] = field(default_factory=list)
+    # The state was reset since, in the middle of a move.
+    shaken: bool = False
 
 
 class Duel:
@@ -169,6 +171,9 @@ class Duel:
             run = self._accept(actor, server, action, {**args, "image_id": given_image}, reply.request_id)
             if run is not None:
                 self._carry_out(run, hold, gate)
+            held = self.held.get(server.uuid)
+            if held is not None and action == "reset state" and held.run.action in shaken.MOVES:
+                held.shaken = True
         self.check()
         return reply.code
 
@@ -287,9 +292,15 @@ class Duel:
         held = self.held.pop(uuid)
         self.world.release(uuid)
         self.world.settle()
-        held.run.go()
+        if held.shaken:
+            shaken.let_go(held.run)
+        else:
+            held.run.go()
         for run in held.later:
             run.go()
+        server = held.run.server
+        if held.shaken and not server.deleted:
+            self.disagree(shaken.taken_over(self.world, held.run))
 
     # the operator's --------------------------------------------------------------------------------------------------
     def set_host(self, host: str, **settings: bool) -> None:

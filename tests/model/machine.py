@@ -13,7 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from .duel import Duel
 from .records import Server
 from .rules import NO_SUCH_HOST
+from .shaken import MOVES
 from .tables import ACTORS, FLAVORS, ROWS, WALKS
+from .walks import AT_ONCE
 from .world import World
 
 MOST_SERVERS = 5
@@ -32,9 +34,11 @@ CALLS: dict[str, tuple[str, ...]] = {
     "unshelve": ("spawn",),
     "live migrate": ("check_can_live_migrate_destination", "pre_live_migration", "live_migration"),
 }
-MOVES = ("resize", "migrate", "live migrate", "evacuate", "revert", "confirm", "rebuild", "shelve", "unshelve")
 # What may be accepted of a server whose action is held; two moves at once on several hosts have no order.
-MEANWHILE = frozenset(ROWS) - frozenset(MOVES)
+MEANWHILE = frozenset(ROWS) - MOVES
+# The same after its state was reset in the middle of a move, which goes on all the same.
+_DELETES = frozenset({"delete", "force delete"})
+WHEN_SHAKEN = _DELETES | frozenset(AT_ONCE)
 
 which = st.integers(0, MOST_SERVERS - 1)
 who = st.sampled_from(["member", "member", "admin", "demo admin", "manager", "reader", "stranger"])
@@ -98,7 +102,7 @@ class Machine(RuleBasedStateMachine):
 
     def legal(self, actor: str, server: Server) -> list[str]:
         """What role and states allow now."""
-        return [name for name in ROWS if self.duel.cloud.may_ask(actor, server, name)]
+        return self.duel.cloud.may_do(actor, server)
 
     def ask(self, actor: str, server: Server, action: str, number: int, **more: Any) -> None:
         """Ask, unless the model could not say what comes of it."""
@@ -110,7 +114,9 @@ class Machine(RuleBasedStateMachine):
         if accepted and server.odd and action in CALLS and action not in ("delete", "force delete"):
             return
         if accepted and held is not None:
-            if action not in MEANWHILE or (held.run.action in MOVES and action == "reset state"):
+            if action not in (WHEN_SHAKEN if held.shaken else MEANWHILE):
+                return
+            if action == "reset state" and any(run.action not in _DELETES for run in held.later):
                 return
             more = {}
         self.duel.act(actor, server, action, **more, **args)

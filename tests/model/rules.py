@@ -150,6 +150,10 @@ class Cloud:
             return False
         return self.may(actor, row.role) and self.guards(actor, server, {"row": row}) is None
 
+    def may_do(self, actor: str, server: Server) -> list[str]:
+        """All of that."""
+        return [name for name in ROWS if self.may_ask(actor, server, name)]
+
 
 def forbidden(rule: str) -> Refusal:
     """Nova's 403 of a policy."""
