@@ -15,10 +15,10 @@ from tuinova.core.compute_manager.resize import bind_here, migration_of
 from tuinova.core.compute_manager.work import Failure, Outcome, Work
 from tuinova.core.conductor import moves
 from tuinova.core.conductor.orders import also_order
-from tuinova.core.conductor.transaction import Part
+from tuinova.core.conductor.transaction import Part, Tx
 from tuinova.core.drafts import MigrationFilter, OrderDraft
 from tuinova.core.errors import ComputeResourcesUnavailable, InstanceNotFound, NovaError
-from tuinova.core.records import OLD_VM_STATE, Instance, WorkOrder
+from tuinova.core.records import OLD_VM_STATE, Instance, Migration, WorkOrder
 from tuinova.core.states import REBUILD_TASKS, TaskState, VmState
 
 LOG = logging.getLogger(__name__)
@@ -72,25 +72,27 @@ def evacuate_failed(compute: Compute, order: WorkOrder, instance: Instance, erro
     migration = migration_of(compute, order)
     note = moves.note(migration.uuid, status="failed")
     if isinstance(error, ComputeResourcesUnavailable) or instance.host != compute.host:
-        updates = {
-            "vm_state": instance.old_vm_state,
-            "task_state": None,
-            "host": migration.source_compute,
-            "node": migration.source_node,
-        }
-        return Failure(updates, also=[note, moves.return_to_source(migration.uuid)])
+        updates = {"vm_state": instance.old_vm_state, "task_state": None}
+        return Failure(updates, also=[note, moves.return_to_source(migration.uuid), _goes_back(compute, migration)])
     return Failure({"vm_state": VmState.ERROR, "task_state": None}, also=[note, moves.keep_destination(migration.uuid)])
+
+
+def _goes_back(compute: Compute, migration: Migration) -> Part:
+    """The server and its ports are its old host's again."""
+    home = migration.source_compute or compute.host
+    ports = compute.conductor.bind_ports(home, compute.conductor.networks(home))
+
+    def part(tx: Tx, instance: Instance) -> Mapping[str, object]:
+        return {**(ports(tx, instance) or {}), "host": home, "node": migration.source_node}
+
+    return part
 
 
 def _not_come(compute: Compute, order: WorkOrder) -> list[Part]:
     """Nobody wants it here any more: it is its old host's again, and what was made of it here goes."""
     migration = migration_of(compute, order)
-
-    def part(tx: object, instance: Instance) -> Mapping[str, object]:
-        return {"host": migration.source_compute, "node": migration.source_node}
-
     clean = also_order(order.ctx, OrderDraft("cleanup_instance", compute.host, {}))
-    return [moves.give_up(migration.uuid, "failed", part, clean)]
+    return [moves.give_up(migration.uuid, "failed", _goes_back(compute, migration), clean)]
 
 
 def destroy_evacuated(compute: Compute) -> int:

@@ -48,6 +48,9 @@ WORKS: Mapping[str, Work] = {
     **agent.WORKS,
 }
 
+# Carried out whatever the server's state was reset to.
+GOES_ON = frozenset(name for name, work in WORKS.items() if work.goes_on)
+
 ASIDES: Mapping[str, Aside] = {**resize.ASIDES, **live.ASIDES}
 
 KINDS: Mapping[str, str] = {

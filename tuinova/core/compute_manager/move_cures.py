@@ -10,7 +10,7 @@ import logging
 
 from tuinova.core.compute_manager import live, resize
 from tuinova.core.compute_manager.context import Compute
-from tuinova.core.compute_manager.cures import INTERRUPTED, Scene, settle
+from tuinova.core.compute_manager.cures import INTERRUPTED, UNFINISHED, Scene, settle
 from tuinova.core.compute_manager.work import end
 from tuinova.core.conductor import moves
 from tuinova.core.conductor.orders import also_order
@@ -19,7 +19,7 @@ from tuinova.core.context import service_context
 from tuinova.core.drafts import MigrationFilter, OrderDraft
 from tuinova.core.errors import NovaError
 from tuinova.core.records import Migration
-from tuinova.core.states import PowerState, VmState
+from tuinova.core.states import PowerState, TaskState, VmState
 from tuinova.virt.driver import DriverError
 
 LOG = logging.getLogger(__name__)
@@ -70,12 +70,16 @@ def undo_resize(compute: Compute, scene: Scene) -> None:
     if migration is not None and migration.dest_compute not in (None, compute.host):
         args = {"migration": migration.uuid}
         also.append(also_order(service_context(), OrderDraft("discard_migrated", migration.dest_compute, args)))
-    updates = {
-        "vm_state": instance.old_vm_state,
-        "task_state": None,
-        "power_state": compute.power_state(instance.uuid),
-    }
-    settle(compute, scene, updates, error=NovaError(INTERRUPTED.format(task=scene.task)), also=also)
+    power = {"power_state": compute.power_state(instance.uuid)}
+    was_reset = scene.task != TaskState.RESIZE_MIGRATING
+    updates = power if was_reset else {**power, "vm_state": instance.old_vm_state, "task_state": None}
+    settle(
+        compute,
+        scene,
+        updates,
+        error=NovaError(UNFINISHED if was_reset else INTERRUPTED.format(task=scene.task)),
+        also=also,
+    )
 
 
 def look_for_the_guest(compute: Compute, scene: Scene) -> None:

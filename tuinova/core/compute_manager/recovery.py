@@ -33,7 +33,7 @@ from tuinova.core.compute_manager.cures import (
     task_over,
     unshelve_undone,
 )
-from tuinova.core.compute_manager.methods import ASIDES
+from tuinova.core.compute_manager.methods import ASIDES, GOES_ON
 from tuinova.core.compute_manager.move_cures import (
     look_for_the_guest,
     move_broken,
@@ -45,6 +45,7 @@ from tuinova.core.compute_manager.work import is_repeated
 from tuinova.core.conductor.errors import UnexpectedTaskState
 from tuinova.core.errors import HypervisorUnavailable, InstanceNotFound, NovaError
 from tuinova.core.faults import message_of
+from tuinova.core.records import WorkOrder
 from tuinova.core.states import (
     BUILD_TASKS,
     DELETE_TASKS,
@@ -114,8 +115,12 @@ RULES: Sequence[Rule] = (
     Rule("deleting", redo("terminate_instance"), tasks=DELETE_TASKS),
     Rule("deleting, and reset meanwhile", redo("terminate_instance"), methods=frozenset({"terminate_instance"})),
     Rule("half confirmed", ring_again, methods=frozenset({"confirm_resize"})),
+    # The states are the operator's then, the server's place and size the move's.
+    Rule("a move that goes on, whatever its state was reset to", ring_again, methods=GOES_ON),
+    Rule("disks on their way, and reset meanwhile", undo_resize, methods=frozenset({"resize_instance"})),
+    Rule("live migration, and reset meanwhile", look_for_the_guest, methods=frozenset({"live_migration"})),
     Rule("half evacuated", ring_again, tasks=REBUILD_TASKS, methods=frozenset({"evacuate_instance"})),
-    Rule("disks on their way", undo_resize, tasks=_tasks(_T.RESIZE_MIGRATING)),
+    Rule("disks that nobody sends", undo_resize, tasks=_tasks(_T.RESIZE_MIGRATING)),
     Rule("resize, else", ring_again, tasks=_RESIZING, methods=_RESIZE_METHODS),
     Rule("resize that nobody prepares", move_lost, tasks=_tasks(_T.RESIZE_PREP)),
     Rule("resize that nobody finishes", move_broken, tasks=_RESIZING),
@@ -248,12 +253,20 @@ def look(compute: Compute, uuid: str) -> Scene | None:
     # An older one is that of the whole request, which names the first of its servers.
     if any(order.id > interrupted[-1].id for order in orders) if interrupted else orders:
         if scene.order is not None:
-            close_order(compute, scene.order)
+            give_way(compute, scene, scene.order)
         return None
     for older in interrupted[:-1]:
         close_order(compute, older)
     # A server that is being scheduled is the conductor's.
     return None if instance.task_state == _T.SCHEDULING else scene
+
+
+def give_way(compute: Compute, scene: Scene, order: WorkOrder) -> None:
+    """Something else was accepted after an order that had begun: it is over, but for what only a delete stops."""
+    if order.method in GOES_ON and scene.task not in DELETE_TASKS:
+        compute.bus.ring([order])
+    else:
+        close_order(compute, order)
 
 
 def recover(compute: Compute, uuid: str, *, started: bool = True) -> None:
@@ -270,7 +283,8 @@ def recover(compute: Compute, uuid: str, *, started: bool = True) -> None:
         elif scene.order is not None:
             close_order(compute, scene.order)
         now = Scene(compute.conductor.instance(uuid), compute.power_state(uuid), None)
-        if started and now.task is None and slept(compute, now):
+        is_here = now.instance.host == compute.host  # what was given up may have gone back to where it came from
+        if started and is_here and now.task is None and slept(compute, now):
             resume_on_boot(compute, now)
     except InstanceNotFound:
         _leave_deleted(compute, uuid)
