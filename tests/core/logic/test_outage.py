@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
+
 from tuinova.core.states import PowerState
 from tuinova.virt.fake.faults import order_faults
 
 from .conftest import House
 from .test_actions import wait_for_task
+from .test_moves import AUTO, SMALL, TINY, settled
 
 
 def blink(house: House) -> None:
@@ -63,3 +68,38 @@ def test_a_reboot_without_a_hypervisor_leaves_the_vm_state(house: House) -> None
     fault = house.conductor.newest_fault(server.uuid)
     assert fault is not None
     assert fault.code == 503
+
+
+@pytest.mark.parametrize(
+    ("before", "action", "method", "end"),
+    [
+        (None, ("resize", {"flavorRef": SMALL}), "finish_migration", "resized"),
+        ("resize", ("confirmResize", None), "confirm_migration", "active"),
+        ("resize", ("revertResize", None), "discard_migrated", "active"),
+        ("resize", ("revertResize", None), "finish_revert_migration", "active"),
+        (None, ("os-migrateLive", AUTO), "post_live_migration_at_destination", "active"),
+    ],
+)
+def test_a_move_waits_for_a_hypervisor_that_went_away_in_the_middle_of_it(
+    make_house: Callable[..., House], before: str | None, action: tuple[str, object], method: str, end: str
+) -> None:
+    house = make_house("node1", "node2")
+    server = house.create(flavor_ref=TINY)
+    if before is not None:
+        house.act(server.uuid, before, {"flavorRef": SMALL})
+    for driver in house.drivers.values():
+        driver.faults.order(method, {"kind": "lost"})
+    waiting = house.act(server.uuid, *action)
+    assert waiting.vm_state in ("active", "resized")
+    assert house.conductor.open_orders()
+    for driver in house.drivers.values():
+        driver.faults.order(method, None)
+        manager = house.engine.managers[driver.host]
+        manager.connection_changed(False, "end of file")
+        manager.connection_changed(True, "")
+    house.engine.duties.run_due()
+    house.settle()
+    after = house.server(server.uuid)
+    assert (after.vm_state, after.task_state) == (end, None)
+    assert house.conductor.newest_fault(server.uuid) is None
+    settled(house, server)

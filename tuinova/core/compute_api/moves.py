@@ -290,7 +290,10 @@ def end_moves(ctx: RequestContext, uuid: str) -> Part:
         for migration in found:
             if migration.in_progress:
                 _end_move(ctx, migration)(tx, instance)
-        for host in moves.other_hosts(found, instance.host):
+        hosts = moves.other_hosts(found, instance.host)
+        if instance.host and any(one.source_compute == one.dest_compute == instance.host for one in found):
+            hosts.append(instance.host)  # what was set aside there goes even if the delete fails
+        for host in hosts:
             also_order(ctx, OrderDraft("cleanup_instance", host, {}))(tx, instance)
 
     return part

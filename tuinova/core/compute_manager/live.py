@@ -285,7 +285,12 @@ WORKS: Mapping[str, Work] = {
         LIVE_EVENT, _MIGRATING, live_migration, live_failed, first_also=_running, opened=True, let_go=_not_gone
     ),
     "post_live_migration_at_destination": Work(
-        "compute_post_live_migration_at_destination", _MIGRATING, post_at_destination, post_failed, goes_on=True
+        "compute_post_live_migration_at_destination",
+        _MIGRATING,
+        post_at_destination,
+        post_failed,
+        goes_on=True,
+        waits=True,
     ),
 }
 

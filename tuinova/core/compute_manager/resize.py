@@ -297,9 +297,12 @@ WORKS: Mapping[str, Work] = {
         first=lambda order: {"task_state": FINISH},
         first_also=bind_here,
         goes_on=True,
+        waits=True,
     ),
-    "confirm_resize": Work("compute_confirm_resize", _tasks({None}), confirm_resize, confirm_failed),
-    "revert_resize": Work("compute_revert_resize", _tasks({REVERTING}), revert_resize, revert_failed, goes_on=True),
+    "confirm_resize": Work("compute_confirm_resize", _tasks({None}), confirm_resize, confirm_failed, waits=True),
+    "revert_resize": Work(
+        "compute_revert_resize", _tasks({REVERTING}), revert_resize, revert_failed, goes_on=True, waits=True
+    ),
     "finish_revert_resize": Work(
         "compute_finish_revert_resize",
         _tasks({REVERTING}),
@@ -307,6 +310,7 @@ WORKS: Mapping[str, Work] = {
         revert_failed,
         first_also=_back_home,
         goes_on=True,
+        waits=True,
     ),
 }
 

@@ -16,7 +16,7 @@ from tuinova.core.conductor.actions import also_event
 from tuinova.core.conductor.errors import ConductorClosed, DatabaseUnavailable, UnexpectedTaskState
 from tuinova.core.conductor.transaction import Part
 from tuinova.core.drafts import ANY, Any_, EventFinish, EventStart, OrderDraft
-from tuinova.core.errors import InstanceNotFound
+from tuinova.core.errors import HypervisorUnavailable, InstanceNotFound
 from tuinova.core.faults import fault_of, message_of, traceback_of
 from tuinova.core.records import Instance, WorkOrder
 from tuinova.core.states import DELETE_TASKS
@@ -103,6 +103,9 @@ class Work:
     # Carried out although the state was reset before it began or while it ran: half of it is done already, and what
     # else it says of the server than its states is a fact. A delete stops it.
     goes_on: bool = False
+    # While the hypervisor is away the order stays open and is taken up again: half of it is done already, and all of it
+    # may be done twice.
+    waits: bool = False
     # The row goes with the last step; nothing that happened to its state meanwhile brings the guest back.
     delete_row: bool = False
     # What an order that ends without success takes away: files at once, rows as parts of its last step.
@@ -160,6 +163,9 @@ def run(work: Work, compute: Compute, order: WorkOrder) -> None:
     except LEFT_OPEN:
         raise
     except Exception as error:
+        if work.waits and isinstance(error, HypervisorUnavailable):
+            LOG.warning("%s of %s waits for the hypervisor: %s", order.method, order.instance_uuid, error)
+            return
         LOG.warning("%s of %s failed: %s", order.method, order.instance_uuid, error, exc_info=True)
         fail(compute, order, work, instance or compute.conductor.instance(order.instance_uuid), error)
 
