@@ -20,6 +20,9 @@ def _nowhere(run: Run, move: Move, events: tuple[str, ...], vm: str | None = Non
 def begin_move(run: Run, kind: str, status: str, new_flavor: str | None = None) -> Move:
     """The record that is written when the move is accepted."""
     server = run.server
+    # What earlier ones have left goes, so that the new one does not take it for its own.
+    for earlier in server.moves if kind != "evacuation" else ():
+        earlier.status = {"finished": "confirmed", "error": "error|failed"}.get(earlier.status, earlier.status)
     move = Move(kind, status, server.host, server.flavor, new_flavor or server.flavor)
     server.moves.append(move)
     server.old_vm = server.vm
