@@ -25,6 +25,7 @@ from tests.faults.steps import AFTER, BEFORE, Watch
 from tuinova.core.errors import NovaError
 
 KILL, TWICE, REFUSE, LOSE = "kill", "kill twice", "refuse", "lose"
+_TRIES = 3
 
 
 @dataclass
@@ -86,31 +87,31 @@ class Field:
 
     def kill(self, row: Row, step: str, accepted: bool | None) -> Cell:
         """The service dies at this step and is started again."""
-        path, facts = self._fresh(row)
-        cell = Cell(row.name, KILL, step)
-        if self._die(cell, row, path, facts, step):
-            self._look(cell, row, path, facts, accepted=accepted)
-        return cell
+        return self._killed(Cell(row.name, KILL, step), row, step, None, accepted)
 
-    def kill_twice(self, row: Row, step: str, number: int, accepted: bool | None) -> Cell:
+    def kill_twice(self, row: Row, step: str, again: str, accepted: bool | None) -> Cell:
         """It dies at this step, and once more at that step of its recovery."""
-        path, facts = self._fresh(row)
-        cell = Cell(row.name, TWICE, f"{step}; recovery's {number}")
-        if self._die(cell, row, path, facts, step):
-            ended = in_child(lambda: _recover_and_die(self._house(row, path, 1.0), number), path / "log")
+        return self._killed(Cell(row.name, TWICE, f"{step}; then at {again}"), row, step, again, accepted)
+
+    def _killed(self, cell: Cell, row: Row, step: str, again: str | None, accepted: bool | None) -> Cell:
+        """Where threads meet in another order a step may be another one: it is tried a few times."""
+        for _ in range(_TRIES):
+            path, facts = self._fresh(row)
+            ended = self._died(row, path, facts, step, again)
             if ended.killed:
                 self._look(cell, row, path, facts, accepted=accepted)
-            else:
-                cell.violations.append((STUCK, f"recovery's step {number} was not reached: {ended}"))
-                cell.log = _tail(path)
+                return cell
+            if ended.error:
+                break
+        cell.violations.append((STUCK, f"this step was not reached: {ended}"))
+        cell.log = _tail(path)
         return cell
 
-    def _die(self, cell: Cell, row: Row, path: Path, facts: Facts, step: str) -> bool:
+    def _died(self, row: Row, path: Path, facts: Facts, step: str, again: str | None) -> Ended:
         ended = in_child(lambda: _act_and_die(self._house(row, path), row, facts, step), path / "log")
-        if not ended.killed:
-            cell.violations.append((STUCK, f"this step was not reached: {ended}"))
-            cell.log = _tail(path)
-        return ended.killed
+        if not ended.killed or again is None:
+            return ended
+        return in_child(lambda: _recover_and_die(self._house(row, path, 1.0), again), path / "log")
 
     def stumble(self, row: Row, fault: str, step: str) -> Cell:
         """The service lives on while the database or the hypervisor fails it for a moment at this step."""
@@ -203,15 +204,8 @@ def _act_and_die(house: House, row: Row, facts: Facts, step: str) -> None:
     house.close()
 
 
-def _recover_and_die(house: House, number: int) -> None:
-    steps: list[str] = []
-
-    def listener(name: str) -> None:
-        steps.append(name)
-        if len(steps) == number:
-            _die_now()
-
-    watch = Watch(listener)
+def _recover_and_die(house: House, step: str) -> None:
+    watch = Watch(lambda name: _die_now() if name == step else None)
     watch.armed = True
     house.open(watch)
     house.settle()

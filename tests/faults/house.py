@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -48,6 +49,8 @@ class House:
     options: EngineOptions = field(default_factory=EngineOptions)
     fake: dict[str, Any] = field(default_factory=dict)
     engine: Engine = field(init=False)
+    # What a row's request comes into waits for this (`middles.py`).
+    goes_on: threading.Event = field(default_factory=threading.Event)
     drivers: dict[str, FakeDriver] = field(init=False)
 
     def open(self, watch: Watch | None = None) -> House:

@@ -36,7 +36,7 @@ def run_row(field: Field, row: Row, *, whole: bool, seed: int) -> dict[str, Any]
         cell = field.kill(row, step, accepted)
         cells.append(cell)
         if cell.steps and (whole or chance.random() < 0.2):
-            cells.append(field.kill_twice(row, step, chance.randint(1, len(cell.steps)), accepted))
+            cells.append(field.kill_twice(row, step, chance.choice(cell.steps), accepted))
     return {"row": row.name, "steps": steps, "cells": [cell.to_dict() for cell in cells]}
 
 

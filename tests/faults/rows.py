@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.faults.house import HOSTS, IMAGE, House
+from tests.faults.middles import act, into_it, live, standing
 from tests.faults.scenes import BIGGER, SCENES, Facts, Scene
 from tuinova.core.records import Instance
 from tuinova.core.states import ACTIONS
@@ -64,17 +65,13 @@ class Row:
         return self.action == CREATE
 
 
-def _act(name: str, body: Any = None) -> Callable[[House, Facts], object]:
-    return lambda house, facts: house.ask(facts["uuid"], name, body)
-
-
 def _row(action: str, scene: str, goal: str, *ends: str, body: Any = None, **more: Any) -> Row:
     where = more.pop("named", scene)
     return Row(
         more.pop("name", f"{action}: {where}"),
         action,
         SCENES[scene],
-        more.pop("ask", _act(action, body)),
+        more.pop("ask", act(action, body)),
         goal,
         frozenset(ends),
         **more,
@@ -94,21 +91,10 @@ def _create(scene: str, name: str, goal: str, *ends: str, count: int = 1, may_fa
     )
 
 
-def _live(house: House, facts: Facts) -> None:
-    """A live migration that will take its time."""
-    house.ask(facts["uuid"], "os-migrateLive", {"host": None, "block_migration": "auto"})
-    store = house.drivers[HOSTS[0]].store
-    # The second half of the condition: the progress of its beginning is written, the next one is a second away.
-    house.until(
-        lambda: (
-            store.peek(facts["uuid"]).migrating is not None and house.server(facts["uuid"]).task_progress is not None
-        ),
-        "the live migration began",
-    )
-
-
 _BACKUP = {"name": "backup", "backup_type": "daily", "rotation": 1}
 _LIVE_BODY = {"host": None, "block_migration": "auto"}
+_RESIZING = standing(act("resize", {"flavorRef": BIGGER}), HOSTS[0], "migrate_disk_and_power_off")
+_EVACUATING = standing(act("evacuate", {"host": None}), HOSTS[1], "spawn")
 _DELETED_FROM = (
     *("active", "paused", "stopped", "suspended", "error", "locked", "error on no host", "resized", "resized away"),
     *("stopped and resized away", "migrated", "active, host down", "resized away, source down"),
@@ -147,7 +133,7 @@ ALL_ROWS: Sequence[Row] = (
     _row("stop", "active", "stopped"),
     _row("stop", "error", "stopped"),
     _row("reboot", "active", "active", body={"type": "SOFT"}),
-    *(_row("reboot-hard", scene, "active", ask=_act("reboot", {"type": "HARD"}), named=scene) for scene in _HARD_FROM),
+    *(_row("reboot-hard", scene, "active", ask=act("reboot", {"type": "HARD"}), named=scene) for scene in _HARD_FROM),
     _row("pause", "active", "paused", "active"),
     _row("unpause", "paused", "active"),
     _row("suspend", "active", "suspended", "active"),
@@ -182,9 +168,9 @@ ALL_ROWS: Sequence[Row] = (
         A1,
         A2,
         otherwise=frozenset({A2}),
-        before=_live,
+        before=live,
         passes_on=True,
-        ask=_act("abort live migration"),
+        ask=act("abort live migration"),
         also_records=frozenset({"live-migration"}),
     ),
     _placed(
@@ -194,7 +180,7 @@ ALL_ROWS: Sequence[Row] = (
         A1,
         otherwise=frozenset({A2}),
         passes_on=True,
-        before=_live,
+        before=live,
         also_records=frozenset({"live-migration"}),
     ),
     _placed("evacuate", "active, host down", S2, body={"host": None}),
@@ -236,6 +222,30 @@ ALL_ROWS: Sequence[Row] = (
         "active",
         records=False,
         ask=lambda house, facts: house.engine.compute_api.act(house.ctx(), facts["uuid"], "get_diagnostics"),
+    ),
+    # in the middle of a move
+    *(
+        _placed(
+            action,
+            scene,
+            goal,
+            *ends,
+            named=f"in {what}",
+            before=before,
+            ask=into_it(act(action, body)),
+            passes_on=True,
+            otherwise=frozenset({A1, A2, S2, R2}),
+            also_records=frozenset({records}),
+        )
+        for what, scene, before, records, goal, *ends in (
+            ("a resize", "active, two hosts", _RESIZING, "resize", A2, A1),
+            ("a live migration", "active, slow lines", live, "live-migration", A1, A2),
+            ("an evacuation", "active, host down", _EVACUATING, "evacuate", A2, A1),
+        )
+        for action, body, goal, ends in (
+            ("resetState", {"state": "active"}, goal, ends),
+            ("delete", None, "gone", ()),
+        )
     ),
     # what is written and nothing else
     _row("resetState", "active", "error", body={"state": "error"}),
