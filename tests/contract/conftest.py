@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import sys
 import threading
 import time
@@ -39,15 +40,14 @@ from tuinova.virt.fake import FakeDriver, FakeOptions
 REPOSITORY = Path(__file__).resolve().parents[2]
 LAB = "tests.lab.fixtures"
 PASSWORD = b"gocubsgo"
-# What the libvirt half of the suite does not have: a test that is marked `calls(...)` with one of these runs for the
-# fake alone. "other" is a second host in `Env`, "agent" a guest whose agent answers; what real ones do is in
-# tests/virt_libvirt (test_live_migration.py, test_doings.py).
-NOT_YET = frozenset({"other", "agent"})
+# What a machine may not have for the libvirt half: a test that is marked `needs(...)` with one of these then runs for
+# the fake alone. "other" is a second host to which guests can go: hosts with networks of their own need root.
+LACKING = frozenset() if os.geteuid() == 0 else frozenset({"other"})
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make `private_libvirt` known when the suite is run by itself; without libvirt-python the fake half still runs."""
-    config.addinivalue_line("markers", "calls(*names): calls of the driver that the test makes, for NOT_YET")
+    config.addinivalue_line("markers", "needs(*names): what the test needs of the libvirt half's machine")
     if config.pluginmanager.has_plugin(LAB):
         return
     if str(REPOSITORY) not in sys.path:
@@ -59,8 +59,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what the libvirt driver does not have yet."""
-    left_out = [item for item in items if _is_libvirts(item) and NOT_YET.intersection(*_calls(item))]
+    """Leave out what can't be had here."""
+    left_out = [item for item in items if _is_libvirts(item) and LACKING & _needs(item)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
@@ -71,8 +71,8 @@ def _is_libvirts(item: pytest.Item) -> bool:
     return callspec is not None and callspec.params.get("env") == "libvirt"
 
 
-def _calls(item: pytest.Item) -> list[set[str]]:
-    return [{name for mark in item.iter_markers("calls") for name in mark.args}]
+def _needs(item: pytest.Item) -> set[str]:
+    return {name for mark in item.iter_markers("needs") for name in mark.args}
 
 
 class Console(ConsoleSink):
@@ -371,7 +371,7 @@ def _libvirt(lab: Any, second: Any = None) -> Env:
 
 @pytest.fixture(scope="session")
 def libvirt_session(request: pytest.FixtureRequest) -> Iterator[Env]:
-    if "other" in NOT_YET:
+    if "other" in LACKING:
         yield from _opened(_libvirt(request.getfixturevalue("private_libvirt")))
     else:
         yield from _opened(_libvirt(*request.getfixturevalue("libvirt_hosts")))

@@ -20,7 +20,6 @@ NIC = {"mac_address"} | {
 DISK = {"read_bytes", "read_requests", "write_bytes", "write_requests", "errors_count"}
 
 
-@pytest.mark.calls("inject_nmi")
 def test_an_interrupt_is_on_the_console(env: Any, booted: GuestSpec) -> None:
     domain = env.domain_id(booted)
     for count in (1, 2):
@@ -32,7 +31,6 @@ def test_an_interrupt_is_on_the_console(env: Any, booted: GuestSpec) -> None:
     assert env.domain_id(booted) == domain
 
 
-@pytest.mark.calls("diagnostics")
 def test_diagnostics_are_novas_object_and_move(env: Any, booted: GuestSpec) -> None:
     first = env.driver.diagnostics(booted)
     assert json.loads(json.dumps(first)) == first
@@ -54,7 +52,6 @@ def test_diagnostics_are_novas_object_and_move(env: Any, booted: GuestSpec) -> N
     assert second["cpu_details"][0]["time"] > first["cpu_details"][0]["time"]
 
 
-@pytest.mark.calls("inject_nmi", "diagnostics")
 def test_what_is_off_or_unknown_says_so(env: Any) -> None:
     guest = env.spawn()
     env.driver.power_off(guest.uuid, 0, 0)
@@ -69,13 +66,11 @@ def test_what_is_off_or_unknown_says_so(env: Any) -> None:
         env.driver.diagnostics(stranger)
 
 
-@pytest.mark.calls("set_admin_password")
 def test_without_an_agent_no_password_is_set(env: Any, booted: GuestSpec) -> None:
     with pytest.raises(QemuGuestAgentNotEnabled):
         env.driver.set_admin_password(booted, WORD.decode())
 
 
-@pytest.mark.calls("agent", "set_admin_password")
 def test_the_agent_sets_the_password_with_which_root_logs_in(env: Any) -> None:
     image = replace(env.images["disk"], properties={"hw_qemu_guest_agent": "yes"})
     guest = env.boot(image=image)

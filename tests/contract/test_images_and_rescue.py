@@ -26,7 +26,6 @@ def stored(directory: Path, name: str, target: Path, disk_format: str) -> ImageF
     return ImageFile(name, store.path(name), disk_format, size)
 
 
-@pytest.mark.calls("snapshot")
 def test_a_snapshot_that_is_stopped_leaves_nothing_and_the_next_one_works(
     env: Any, booted: GuestSpec, tmp_path: Path
 ) -> None:
@@ -46,7 +45,6 @@ def test_a_snapshot_that_is_stopped_leaves_nothing_and_the_next_one_works(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "second"]
 
 
-@pytest.mark.calls("snapshot")
 @pytest.mark.parametrize("state", ["live", "cold"])
 def test_a_snapshot_boots_with_the_files_that_were_there(
     env: Any, booted: GuestSpec, tmp_path: Path, state: str
@@ -69,7 +67,6 @@ def test_a_snapshot_boots_with_the_files_that_were_there(
         assert env.note(booted) == b"live"
 
 
-@pytest.mark.calls("rescue")
 def test_a_rescued_guest_sees_both_disks_and_comes_back(env: Any, booted: GuestSpec) -> None:
     env.write_note(booted, b"own")
     own = env.disks(booted)

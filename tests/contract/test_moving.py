@@ -36,7 +36,6 @@ def is_set_aside(env: Any, guest: GuestSpec) -> bool:
 
 
 # one host ------------------------------------------------------------------------------------------------------------
-@pytest.mark.calls("migrate_disk_and_power_off")
 def test_a_disk_that_would_shrink_leaves_the_guest_untouched(env: Any, mover: Any) -> None:
     domain = env.domain_id(mover.guest)
     for smaller in (replace(mover.guest, root_gb=0), replace(mover.bigger(), root_gb=0)):
@@ -47,7 +46,6 @@ def test_a_disk_that_would_shrink_leaves_the_guest_untouched(env: Any, mover: An
     assert env.events_of(mover.guest) == []
 
 
-@pytest.mark.calls("migrate_disk_and_power_off")
 def test_a_destination_that_is_none_leaves_the_guest_untouched(env: Any, mover: Any) -> None:
     domain = env.domain_id(mover.guest)
     nowhere = dict.fromkeys(env.driver.migration_address(), "/no/such/place")
@@ -56,7 +54,6 @@ def test_a_destination_that_is_none_leaves_the_guest_untouched(env: Any, mover: 
     assert (env.state(mover.guest), env.domain_id(mover.guest)) == (RUNNING, domain)
 
 
-@pytest.mark.calls("migrate_disk_and_power_off", "discard_migrated", "finish_revert_migration")
 def test_a_resize_that_is_reverted_brings_back_all_that_was(env: Any, mover: Any) -> None:
     env.write_note(mover.guest, b"before")
     before, new = env.disks(mover.guest), mover.bigger()
@@ -81,7 +78,6 @@ def test_a_resize_that_is_reverted_brings_back_all_that_was(env: Any, mover: Any
     assert env.state(mover.guest) is RUNNING
 
 
-@pytest.mark.calls("migrate_disk_and_power_off", "finish_migration", "confirm_migration")
 def test_a_resize_that_is_confirmed_has_a_bigger_disk_and_the_data(env: Any, mover: Any) -> None:
     env.write_note(mover.guest, b"kept")
     new = mover.bigger()
@@ -101,7 +97,6 @@ def test_a_resize_that_is_confirmed_has_a_bigger_disk_and_the_data(env: Any, mov
     assert new.uuid not in env.driver.leftovers()
 
 
-@pytest.mark.calls("migrate_disk_and_power_off")
 def test_a_move_that_is_stopped_puts_everything_back_and_leaves_the_guest_off(env: Any, mover: Any) -> None:
     def enough(_done: int, _total: int) -> None:
         raise Enough
@@ -116,7 +111,6 @@ def test_a_move_that_is_stopped_puts_everything_back_and_leaves_the_guest_off(en
     assert env.state(mover.guest) is OFF
 
 
-@pytest.mark.calls("migrate_disk_and_power_off")
 def test_a_deletion_in_the_middle_of_a_resize_leaves_nothing(env: Any) -> None:
     guest = env.spawn()
     new = replace(guest, root_gb=2)
@@ -128,7 +122,7 @@ def test_a_deletion_in_the_middle_of_a_resize_leaves_nothing(env: Any) -> None:
 
 
 # two hosts -----------------------------------------------------------------------------------------------------------
-@pytest.mark.calls("other", "migrate_disk_and_power_off")
+@pytest.mark.needs("other")
 @pytest.mark.parametrize("end", ["confirm", "revert"])
 def test_a_guest_goes_to_another_host_with_its_data(env: Any, end: str) -> None:
     guest = env.boot(metadata={})
@@ -168,7 +162,7 @@ def prepared(env: Any, guest: GuestSpec) -> Mapping[str, Any]:
     return dict(env.other.pre_live_migration(guest, data))
 
 
-@pytest.mark.calls("other", "live_migration")
+@pytest.mark.needs("other")
 @pytest.mark.parametrize("state", [RUNNING, PAUSED])
 def test_a_live_migration_takes_memory_terminal_and_log_along(env: Any, state: PowerState) -> None:
     guest = env.boot(metadata={})
@@ -197,7 +191,7 @@ def test_a_live_migration_takes_memory_terminal_and_log_along(env: Any, state: P
         assert console.run(b"echo value is $KEPT.").strip() == b"value is in-memory."
 
 
-@pytest.mark.calls("other", "live_migration")
+@pytest.mark.needs("other")
 def test_a_live_migration_that_is_aborted_leaves_the_guest_at_home(env: Any) -> None:
     guest = env.spawn()
     domain = env.domain_id(guest)
@@ -222,7 +216,7 @@ def test_a_live_migration_that_is_aborted_leaves_the_guest_at_home(env: Any) -> 
         env.driver.live_migration_force_complete(guest.uuid)
 
 
-@pytest.mark.calls("other", "live_migration")
+@pytest.mark.needs("other")
 def test_a_forced_live_migration_is_soon_over(env: Any) -> None:
     guest = env.spawn()
     data = prepared(env, guest)
@@ -231,7 +225,7 @@ def test_a_forced_live_migration_is_soon_over(env: Any) -> None:
     assert env.other.guest_info(guest.uuid).state is RUNNING
 
 
-@pytest.mark.calls("other", "live_migration")
+@pytest.mark.needs("other")
 def test_what_speaks_against_a_live_migration_is_said_before_it(env: Any) -> None:
     guest = env.spawn()
     data = env.other.check_can_live_migrate_destination(guest, False)
