@@ -63,7 +63,7 @@ def view(image: Image) -> dict[str, Any]:
 def visible_image(state: ApiState, ctx: RequestContext, ident: str) -> Image:
     """An image that the caller may know of; raises ImageNotFound."""
     image = state.conductor.image(ident)
-    if ctx.is_admin or image.owner == ctx.project_id or image.visibility in ("public", "community"):
+    if ctx.is_admin or image.visible_to(ctx.project_id):
         return image
     raise ImageNotFound(image_id=ident)
 

@@ -171,7 +171,7 @@ def visible_image(ctx: RequestContext, image_id: str, catalogue: CatalogueCache)
         image = catalogue.image(image_id)
     except ImageNotFound as error:
         raise ImageNotFoundAsked() from error
-    if not policy.sees_project(ctx, image.owner) and image.visibility not in ("public", "community"):
+    if not ctx.is_admin and not image.visible_to(ctx.project_id):
         raise ImageNotFoundAsked()
     return image
 

@@ -10,7 +10,7 @@ from tuinova.core.conductor.images import new_image
 from tuinova.core.context import RequestContext
 from tuinova.core.drafts import new_uuid
 from tuinova.core.errors import Invalid
-from tuinova.core.records import Image, Instance
+from tuinova.core.records import INSTANCE_OWNER, Image, Instance
 from tuinova.core.states import Action
 
 # nova/compute/utils.py NON_INHERITABLE_IMAGE_PROPERTIES and the default of non_inheritable_image_properties.
@@ -50,7 +50,7 @@ def image_of(
             "image_type": image_type,
             **extra,
             # Nova shares the image with the server's project when somebody else asks for it.
-            **({} if same_project else {"instance_owner": instance.project_id}),
+            **({} if same_project else {INSTANCE_OWNER: instance.project_id}),
         }
         return Image(
             id=image_id,

@@ -43,7 +43,6 @@ SORT_KEYS = (
     "owner",
     "visibility",
 )
-_SEEN_BY_ALL = ("public", "community")
 
 
 def _one(connection: Connection, image_id: str) -> Image:
@@ -64,11 +63,6 @@ def _conditions(wanted: ImageFilter) -> list[ColumnElement[bool]]:
         others = "community" if wanted.visibility == "community" else "public"
         found.append(or_(_T.c.owner == wanted.project_id, _T.c.visibility == others))
     return found
-
-
-def visible_to(image: Image, project_id: str | None) -> bool:
-    """Whether a project may use the image; None is somebody who sees everything."""
-    return project_id is None or image.owner == project_id or image.visibility in _SEEN_BY_ALL
 
 
 def insert_image(tx: Tx, image: Image) -> None:

@@ -52,6 +52,10 @@ class Flavor:
         }
 
 
+# The property that names the project of the server that an image was made of, where that is not its owner's.
+INSTANCE_OWNER = "instance_owner"
+
+
 @dataclass(frozen=True, slots=True)
 class Image:
     """An image as Glance shows it; sizes in bytes, min_disk in GiB, min_ram in MiB."""
@@ -76,6 +80,16 @@ class Image:
     tags: list[str] = field(default_factory=list)
     created_at: datetime | None = None
     updated_at: datetime | None = None
+
+    def visible_to(self, project_id: str | None) -> bool:
+        """Whether a project that knows its id may use it.
+
+        Whoever makes an image of another project's server shares it with that project (nova/compute/utils.py
+        initialize_instance_snapshot_metadata); there are no other members.
+        """
+        if project_id is not None and self.visibility == "shared" and self.properties.get(INSTANCE_OWNER) == project_id:
+            return True
+        return self.visibility in ("public", "community") or (project_id is not None and self.owner == project_id)
 
 
 @dataclass(frozen=True, slots=True)
