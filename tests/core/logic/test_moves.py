@@ -257,6 +257,8 @@ def test_a_cold_migration_goes_to_another_host_and_back(pair: House) -> None:
     assert (moved.vm_state, moved.host, moved.node, moved.power_state) == ("resized", there, there, RUN)
     assert moved.addresses[0]["address"] == server.addresses[0]["address"]
     assert pair.newest_action(server.uuid).action == "migrate"
+    move = migration(pair, server.uuid)
+    assert (move.dest_compute, move.dest_node, move.dest_host) == (there, there, "127.0.0.1")
     assert pair.drivers[there].guest_info(server.uuid).state is RUN
     back = pair.act(server.uuid, "revertResize")
     assert (back.vm_state, back.host, back.power_state) == ("active", server.host, RUN)

@@ -99,7 +99,8 @@ def claim_destination(uuid: str, host: str, node: str, amounts: AmountsLike) -> 
         tx.do(_RENAME, {"_old": instance.uuid, "v_new": uuid})
         if not placement.take(tx, instance.uuid, host, node, amounts):
             raise ComputeResourcesUnavailable(reason=f"{host} has no room")
-        tx.run(update(_T).where(_T.c.uuid == uuid).values(dest_compute=host, dest_node=node, updated_at=tx.now))
+        values = {"dest_compute": host, "dest_node": node, "dest_host": placement.address_of(host, node)}
+        tx.run(update(_T).where(_T.c.uuid == uuid).values(**values, updated_at=tx.now))
         tx.change("migration", "update", uuid, instance.project_id)
 
     return part

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Integer, bindparam, delete, literal, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Integer,
+    ScalarSelect,
+    bindparam,
+    delete,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from tuinova.core.conductor import actions, instance_rows, orders
 from tuinova.core.conductor.base import Base
@@ -116,6 +127,11 @@ def _give_back(tx: Tx, held: Allocation) -> None:
 
 def _numbers(host: str, node: str, vcpus: int, memory_mb: int, disk_gb: int) -> dict[str, Any]:
     return {"_host": host, "_node": node, "v_vcpus": vcpus, "v_memory_mb": memory_mb, "v_disk_gb": disk_gb}
+
+
+def address_of(host: str, node: str) -> ScalarSelect[str | None]:
+    """A node's address, for a statement that writes it down."""
+    return select(_N.c.host_ip).where(_N.c.host == host, _N.c.hypervisor_hostname == node).scalar_subquery()
 
 
 def take(tx: Tx, consumer: str, host: str, node: str, amounts: AmountsLike) -> bool:
