@@ -104,3 +104,14 @@ def test_guests_that_take_their_time_do_not_hold_up_the_others() -> None:
     free.set()
     assert bus.wait_idle(10)
     bus.stop(5)
+
+
+def test_an_order_that_was_read_before_it_was_carried_out_is_not_carried_out_again(bus: LocalBus) -> None:
+    """Recovery reads the open orders while another host's recovery writes some, which are rung and done meanwhile."""
+    seen: list[int] = []
+    bus.serve("a", lambda order: seen.append(order.id))
+    bus.ring([Order(1, "a", "x")])
+    assert bus.wait_idle(10)
+    bus.ring([Order(1, "a", "x"), Order(2, "a", "x")], still=lambda number: number == 2)
+    assert bus.wait_idle(10)
+    assert seen == [1, 2]

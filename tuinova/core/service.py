@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from tuinova.core.host_board import HostBoard
 from tuinova.core.hypervisors import open_drivers
 from tuinova.core.image_store import ImageStore
 from tuinova.core.paths import Paths
-from tuinova.core.records import Instance
+from tuinova.core.records import Instance, WorkOrder
 from tuinova.core.states import PowerState, VmState
 from tuinova.rpc.local import LocalBus
 from tuinova.virt.driver import ComputeDriver, ConsoleSink, ConsoleStream, GuestNotFound
@@ -192,7 +192,7 @@ class Engine:
             self.conductor.register_service(manager.host)
         for manager in self.managers.values():
             manager.start()
-        self._conductor_manager.recover(self.bus.ring)
+        self._conductor_manager.recover(self._ring_again)
         self.duties.every(self.options.report_interval, "heartbeat", self._beat)
         self.duties.every(_STRAY_SECONDS, "stray orders", self._pick_up_strays)
         if self.options.periodic_enable:
@@ -250,8 +250,11 @@ class Engine:
             waiting.append(InstanceFilter(vm_state=(VmState.SHELVED,), deleted=False))
         return any(self.conductor.count_instances(wanted) for wanted in waiting)
 
+    def _ring_again(self, orders: Iterable[WorkOrder]) -> None:
+        self.bus.ring(orders, still=self.conductor.order_is_open)
+
     def _pick_up_strays(self) -> None:
-        self._conductor_manager.pick_up_strays(self.bus.ring, self._now() - timedelta(seconds=_STRAY_SECONDS / 2))
+        self._conductor_manager.pick_up_strays(self._ring_again, self._now() - timedelta(seconds=_STRAY_SECONDS / 2))
 
     def _beat(self) -> None:
         for binary, _topic in _INTERNAL_SERVICES:

@@ -64,8 +64,11 @@ class LocalBus:
         self._handlers[host] = handler
         self._kinds.update(kinds or {})
 
-    def ring(self, orders: Iterable[Order]) -> None:
+    def ring(self, orders: Iterable[Order], *, still: Callable[[int], bool] | None = None) -> None:
         """Take orders that are committed; never blocks; an order that is known already is not taken twice.
+
+        `still` says by its id whether an order is open when its turn comes: for orders that were read from the
+        database, and may have been rung and carried out since.
 
         Orders of a host that is not served here stay rows for whoever serves it.
         """
@@ -79,7 +82,7 @@ class LocalBus:
                 self._known.add(order.id)
             kind = self._kinds.get(order.method, WORK)
             lane = order.instance_uuid if order.instance_uuid and kind != EXPRESS else f"order-{order.id}"
-            if not self._executor.submit(order.host, lane, partial(self._carry_out, handler, order), kind=kind):
+            if not self._executor.submit(order.host, lane, partial(self._carry_out, handler, order, still), kind=kind):
                 with self._lock:
                     self._known.discard(order.id)
 
@@ -110,9 +113,10 @@ class LocalBus:
         """
         return self._executor.close(timeout, **{BUILD: builds})
 
-    def _carry_out(self, handler: Handler, order: Order) -> None:
+    def _carry_out(self, handler: Handler, order: Order, still: Callable[[int], bool] | None) -> None:
         try:
-            handler(order)
+            if still is None or still(order.id):
+                handler(order)
         finally:
             with self._lock:
                 self._known.discard(order.id)

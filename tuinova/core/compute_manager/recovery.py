@@ -201,7 +201,8 @@ def recover_host(compute: Compute, *, started: bool = True) -> None:
                 partial(recover, compute, instance.uuid, started=started),
                 heavy=asleep,
             )
-    compute.bus.ring(order for order in orders if not is_repeated(order))
+    # Another host's recovery may have written some of them just now, and they may be over already.
+    compute.bus.ring((order for order in orders if not is_repeated(order)), still=compute.conductor.order_is_open)
 
 
 def pick_up_strays(compute: Compute) -> int:
@@ -218,7 +219,7 @@ def pick_up_strays(compute: Compute) -> int:
             uuid = order.instance_uuid
             compute.bus.submit(compute.host, uuid, partial(recover, compute, uuid, started=False))
         else:
-            compute.bus.ring([order])
+            compute.bus.ring([order], still=compute.conductor.order_is_open)
     return len(strays)
 
 

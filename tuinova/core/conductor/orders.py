@@ -36,6 +36,7 @@ _OF_HOST = _ALL.where(_T.c.host == bindparam("host"))
 _OWN = _ALL.where(_T.c.host.is_(None))
 _OF_INSTANCE = _ALL.where(_T.c.instance_uuid == bindparam("uuid"))
 _ONE = Statement(_ALL.where(_T.c.id == bindparam("id")))
+_OPEN = select(_T.c.id).where(_T.c.id == bindparam("id"))
 _START = Statement(
     update(_T)
     .where(_T.c.id == bindparam("_id"))
@@ -124,6 +125,11 @@ class Orders(Base):
             else:
                 rows = connection.execute(_OF_HOST, {"host": host})
             return [_order(row) for row in rows]
+
+    def order_is_open(self, order_id: int) -> bool:
+        """Whether an order is unfinished."""
+        with self._reading() as connection:
+            return connection.execute(_OPEN, {"id": order_id}).first() is not None
 
     def order_started(self, order_id: int) -> WorkOrder | None:
         """Note that a driver call begins; returns the order as it is now, None when it was finished meanwhile."""
