@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime
 from typing import Any
 
 import pytest
 
+from tuinova.core.conductor import ConductorClosed
 from tuinova.core.drafts import ImageFilter
 from tuinova.core.errors import (
     ComputeHostNotFoundAsked,
@@ -522,3 +524,30 @@ def test_shelved_servers_are_offloaded_after_their_time(make_house: Any) -> None
         ("compute_shelve_instance", "Success"),
         ("compute_shelve_offload_instance", "Success"),
     ]
+
+
+@pytest.mark.parametrize("offloaded", [False, True])
+def test_a_shelving_whose_image_was_whole_but_not_written_down_is_carried_through(
+    make_house: Any, monkeypatch: pytest.MonkeyPatch, offloaded: bool
+) -> None:
+    """The service dies between the image's data and the record that says so."""
+    options = quick_options(shelved_offload_time=0 if offloaded else -1)
+    house = make_house("node1", options=options)
+    server = house.create()
+    adopt, adopted = house.engine.image_store.adopt, threading.Event()
+
+    def adopt_and_die(*args: Any, **more: Any) -> Any:
+        adopt(*args, **more)
+        adopted.set()
+        threading.Event().wait(1.0)  # until the crash
+        raise ConductorClosed
+
+    monkeypatch.setattr(house.engine.image_store, "adopt", adopt_and_die)
+    house.act(server.uuid, "shelve", settle=False)
+    assert adopted.wait(10)
+    house.crash()
+    house.restart()
+    after = house.server(server.uuid)
+    assert (after.vm_state, after.task_state) == ("shelved_offloaded" if offloaded else "shelved", None)
+    assert house.newest_action(server.uuid).message is None
+    assert house.act(server.uuid, "unshelve").vm_state == "active"

@@ -67,6 +67,8 @@ def take_image(compute: Compute, order: WorkOrder, instance: Instance, walk: Wal
         # A repeated order finds it as the first time left it.
         also=[note_image(image_id, status="queued")] if is_repeated(order) else (),
     )
+    if is_repeated(order):
+        compute.images.discard(image_id)  # whole or not: its record was not written
     # Glance takes disks of an Amazon triple only as such; they are raw.
     is_ami = instance.image.get("disk_format") == "ami"
     written = compute.driver.snapshot(
