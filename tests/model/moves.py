@@ -95,8 +95,6 @@ def _there(run: Run, move: Move) -> Steps:
     def good() -> None:
         server.vm, server.task, server.flavor = RESIZED, None, move.new_flavor
         move.status = "finished"
-        if server.guest is not None:
-            server.guest.power = SHUTDOWN if server.old_vm == STOPPED else 1
 
     yield from run.order(
         "compute_finish_resize",
@@ -145,8 +143,6 @@ def revert(run: Run) -> Steps:
 
     def back() -> None:
         server.vm, server.task, move.status = ACTIVE, None, "reverted"
-        if server.guest is not None:
-            server.guest.power = SHUTDOWN if server.old_vm == STOPPED else 1
         if server.old_vm == STOPPED:
             server.task = "powering-off"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .tables import NOSTATE, OFFLOADED, POWER_PAUSED, RUNNING, SHUTDOWN, STATUS, WITH_PROGRESS, holds
+from .tables import NOSTATE, OFFLOADED, POWER_PAUSED, RUNNING, SHUTDOWN, STATUS, STOPPED, WITH_PROGRESS, holds
 
 SUCCESS, FAILED = "Success", "Error"
 WHATEVER = "*"  # Nova's pages do not say, so neither does the model
@@ -210,6 +210,10 @@ def _nothing(server: Server) -> None:
     _must_be(server)
 
 
+def _arrive(server: Server) -> None:
+    _must_be(server).power = SHUTDOWN if server.old_vm == STOPPED else RUNNING
+
+
 def _gone(server: Server) -> None:
     server.guest = None
 
@@ -238,10 +242,10 @@ EFFECTS = {
     "inject_nmi": _alive,
     "set_admin_password": _password,
     "migrate_disk_and_power_off": _off,
-    "finish_migration": _nothing,
+    "finish_migration": _arrive,
     "confirm_migration": lambda server: None,
     "discard_migrated": _off,
-    "finish_revert_migration": _nothing,
+    "finish_revert_migration": _arrive,
     "check_can_live_migrate_destination": _nothing,
     "check_can_live_migrate_source": _alive,
     "pre_live_migration": _nothing,

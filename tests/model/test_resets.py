@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ from .records import Server
 from .shaken import MOVES
 from .world import World
 
-_STAY = {"shelved_offload_time": -1}
+# A move, and whether shelved servers stay on their hosts.
+_MOVES = [(move, stay) for move in sorted(MOVES) for stay in (False, True) if not stay or "shelve" in move]
 
 
-@pytest.fixture(params=[{}, _STAY], ids=["", "shelved servers stay"])
-def duel(tmp_path: Path, template: Path, request: pytest.FixtureRequest) -> Iterator[Duel]:
-    world = World(tmp_path / "world", HOSTS, template=template, **request.param)
-    duel = Duel(world, keeps_shelved=bool(request.param))
+@pytest.fixture
+def duel(tmp_path: Path, template: Path, stay: bool) -> Iterator[Duel]:
+    world = World(tmp_path / "world", HOSTS, template=template, **({"shelved_offload_time": -1} if stay else {}))
+    duel = Duel(world, keeps_shelved=stay)
     yield duel
     if not duel.disagreed:
         duel.end()
@@ -63,12 +65,15 @@ def _seen_by_the_power_sync(duel: Duel, server: Server) -> None:
 
 
 @pytest.mark.parametrize("then", [_deleted_meanwhile, _deleted_afterwards, _used_again, _seen_by_the_power_sync])
-@pytest.mark.parametrize("move", sorted(MOVES))
-def test_a_reset_in_a_move(duel: Duel, move: str, then: Callable[[Duel, Server], None]) -> None:
+@pytest.mark.parametrize(("move", "stay"), _MOVES)
+def test_a_reset_in_a_move(
+    duel: Duel, move: str, then: Callable[[Duel, Server], None], request: pytest.FixtureRequest
+) -> None:
+    states = itertools.cycle([("active", "error")] if request.config.getoption("--all") else [("active",), ("error",)])
     calls = ("power_on",) if move == "unshelve" and duel.cloud.keeps_shelved else CALLS[move]
     for call in calls:
         for when in ("before", "after"):
-            for state in ("active", "error"):
+            for state in next(states):
                 server, args = _ready(duel, move)
                 duel.act("admin", server, move, hold=(call, when), **args)
                 duel.act("admin", server, "reset state", state=state)

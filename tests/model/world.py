@@ -43,6 +43,7 @@ class Gate:
     when: str
     reached: threading.Event = field(default_factory=threading.Event)
     opened: threading.Event = field(default_factory=threading.Event)
+    host: str | None = None  # where the call stands, once it is reached
 
 
 class Director:
@@ -56,9 +57,9 @@ class Director:
         self._lock = threading.Lock()
         self._next: Gate | None = None
 
-    def watched(self, uuid: str, method: str, call: Callable[[], Any]) -> Any:
+    def watched(self, host: str, uuid: str, method: str, call: Callable[[], Any]) -> Any:
         """One call of a hypervisor, with what was ordered for it."""
-        self._stand(uuid, method, "before")
+        self._stand(host, uuid, method, "before")
         with self._lock:
             known = self.failures.get((uuid, method))
             planned = known if known is not None else self._of_new(uuid, method)
@@ -66,12 +67,13 @@ class Director:
         if failure is not None:
             raise _error(uuid, *failure)
         done = call()
-        self._stand(uuid, method, "after")
+        self._stand(host, uuid, method, "after")
         return done
 
-    def _stand(self, uuid: str, method: str, when: str) -> None:
+    def _stand(self, host: str, uuid: str, method: str, when: str) -> None:
         gate = self.gates.get(uuid) or self._taken_by_new(uuid, method)
         if gate is not None and gate.method in ("", method) and gate.when == when and not gate.reached.is_set():
+            gate.host = host
             gate.reached.set()
             gate.opened.wait(PATIENCE)
 
@@ -119,7 +121,7 @@ class Staged:
 
         def call(guest: Any, *args: Any, **more: Any) -> Any:
             uuid = guest if isinstance(guest, str) else guest.uuid
-            return self._director.watched(uuid, name, lambda: found(guest, *args, **more))
+            return self._director.watched(self._driver.host, uuid, name, lambda: found(guest, *args, **more))
 
         return call
 
@@ -220,7 +222,7 @@ class World:
 
     def settle(self) -> None:
         """Wait until nothing is under way but what is held."""
-        held = [uuid for uuid, gate in self.director.gates.items() if gate.reached.is_set()]
+        held = {uuid: gate.host for uuid, gate in self.director.gates.items() if gate.reached.is_set()}
         if not held:
             assert self.engine.settle(PATIENCE), f"work is still open: {self.conductor.open_orders()}"
             return
@@ -229,7 +231,8 @@ class World:
             assert time.monotonic() < deadline, "work is still open beside what is held"
             self.conductor.order_done(0)
             orders = self.conductor.open_orders()
-            others = [order for order in orders if order.instance_uuid not in held]
+            # Only what is behind the call that stands, on its host, waits with it.
+            others = [order for order in orders if held.get(order.instance_uuid, "") != order.host]
             # A held server's own events wait behind it: one job for each host.
             waiting = self.engine.bus.open_jobs() - len(orders)
             quiet = quiet + 1 if not others and waiting <= len(held) else 0
