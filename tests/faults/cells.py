@@ -94,11 +94,19 @@ class Field:
         return self._killed(Cell(row.name, TWICE, f"{step}; then at {again}"), row, step, again, accepted)
 
     def _killed(self, cell: Cell, row: Row, step: str, again: str | None, accepted: bool | None) -> Cell:
-        """Where threads meet in another order a step may be another one: it is tried a few times."""
-        for _ in range(_TRIES):
+        """Where threads meet in another order a step may be another one: it is tried a few times.
+
+        What was done before the first death may leave the recovery without the step of the second one, each time: then
+        it is looked at as it is.
+        """
+        for tries_left in reversed(range(_TRIES)):
             path, facts = self._fresh(row)
-            ended = self._died(row, path, facts, step, again)
-            if ended.killed:
+            ended = self._died(row, path, facts, step)
+            killed = ended.killed
+            if killed and again is not None:
+                ended = self._died_again(row, path, again)
+                killed = ended.killed or (not tries_left and not ended.error)
+            if killed:
                 self._look(cell, row, path, facts, accepted=accepted)
                 return cell
             if ended.error:
@@ -107,11 +115,11 @@ class Field:
         cell.log = _tail(path)
         return cell
 
-    def _died(self, row: Row, path: Path, facts: Facts, step: str, again: str | None) -> Ended:
-        ended = in_child(lambda: _act_and_die(self._house(row, path), row, facts, step), path / "log")
-        if not ended.killed or again is None:
-            return ended
-        return in_child(lambda: _recover_and_die(self._house(row, path, 1.0), again), path / "log")
+    def _died(self, row: Row, path: Path, facts: Facts, step: str) -> Ended:
+        return in_child(lambda: _act_and_die(self._house(row, path), row, facts, step), path / "log")
+
+    def _died_again(self, row: Row, path: Path, step: str) -> Ended:
+        return in_child(lambda: _recover_and_die(self._house(row, path, 1.0), step), path / "log")
 
     def stumble(self, row: Row, fault: str, step: str) -> Cell:
         """The service lives on while the database or the hypervisor fails it for a moment at this step."""
