@@ -246,6 +246,8 @@ def _files(house: House, living: list[Instance], kept: dict[str, set[str]]) -> I
         here = kept.get(host, set())
         guests = {guest.uuid for guest in driver.list_guests()}
         broken = _broken(living, host)
+        # The next write of a guest's record takes the place of one that a death cut off.
+        cut_off = {(uuid, "guest.json.new") for uuid in guests}
         wanted = guests | broken | {f"{uuid}_resize" for uuid in here | broken}
         for name in sorted(set(os.listdir(driver.store.guests)) - wanted):
             yield f"{host} has the directory {name}"
@@ -254,7 +256,7 @@ def _files(house: House, living: list[Instance], kept: dict[str, set[str]]) -> I
                 yield f"{host} has {', '.join(what)} of {uuid} left over"
         for directory, _, names in os.walk(driver.directory):
             for name in names:
-                if os.path.basename(directory) in broken:
+                if os.path.basename(directory) in broken or (os.path.basename(directory), name) in cut_off:
                     continue
                 if name.endswith((".new", ".part", "brought.json")) or os.path.basename(directory) == "snapshots":
                     yield f"{host} has the file {os.path.relpath(os.path.join(directory, name), driver.directory)}"

@@ -14,7 +14,8 @@ from tests.faults.cells import KILL, LOSE, REFUSE, Cell, Field, accepted_from, m
 from tests.faults.invariants import STUCK
 from tests.faults.rows import Row
 
-_SAMPLE = 2  # kills of a row beside those just after its acceptance
+# Kills of a row beside the one just after its acceptance: so many, and one more for so many steps.
+_SAMPLE, _STEPS_OF_ONE = 2, 8
 
 
 def run_row(field: Field, row: Row, *, whole: bool, seed: int) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def _chosen(steps: list[str], first: int | None, chance: random.Random, whole: b
         yield from ((LOSE, step) for step in losable)
         return
     later = steps[first + 1 :] if first is not None else steps
-    picked = chance.sample(later, min(_SAMPLE, len(later)))
+    picked = chance.sample(later, min(_SAMPLE + len(later) // _STEPS_OF_ONE, len(later)))
     yield from ((KILL, step) for step in steps if step in picked or step == (steps[first] if first is not None else ""))
     if refusable and chance.random() < 0.25:
         yield REFUSE, chance.choice(refusable)
