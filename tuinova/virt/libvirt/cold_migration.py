@@ -138,6 +138,8 @@ class ColdMigrations:
                 power.force_off(domain, guest.uuid)
             self._withdraw(files)
             files.put_back()
+        # What the check had made, of a move on this host that was cut off while the guest was shutting down.
+        files.drop(files.incoming)
         move_notes.forget(files.directory, TO)
         if domain is not None and power.state_of(domain) in _ACTIVE:
             return
