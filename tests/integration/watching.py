@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
 from typing import Any
 
 from tuinova.client import Client
+from tuinova.client.errors import StreamEnded
 
 PASSWORD = "gocubsgo"
 _PROMPT = b"$ "
@@ -24,14 +26,18 @@ class Walk:
         self._thread.start()
 
     def _follow(self) -> None:
-        for batch in self._stream:
-            for change in batch:
-                view = change["view"]
-                if change["kind"] == "server" and view:
-                    states = self._states.setdefault(change["key"], [])
-                    state = (view["vm_state"], view["task_state"])
-                    if not states or states[-1] != state:
-                        states.append(state)
+        with contextlib.suppress(StreamEnded):  # the service was stopped or killed
+            for batch in self._stream:
+                for change in batch:
+                    self._note(change)
+
+    def _note(self, change: dict[str, Any]) -> None:
+        view = change["view"]
+        if change["kind"] == "server" and view:
+            states = self._states.setdefault(change["key"], [])
+            state = (view["vm_state"], view["task_state"])
+            if not states or states[-1] != state:
+                states.append(state)
 
     def tasks(self, uuid: str) -> list[str]:
         """The tasks since the last call."""
@@ -99,15 +105,15 @@ class Shell:
         """Type a line."""
         self._console.send(line.encode() + b"\r")
 
-    def log_in(self, password: str = PASSWORD) -> None:
+    def log_in(self, password: str = PASSWORD, user: str = "cirros", prompt: bytes = _PROMPT) -> None:
         """From the prompt, or from a shell that is open already."""
         self.forget()
         self.send("")
-        if self.expect(b"login: ", _PROMPT) == b"login: ":
-            self.send("cirros")
+        if self.expect(b"login: ", prompt) == b"login: ":
+            self.send(user)
             self.expect(b"assword: ")
             self.send(password)
-            self.expect(_PROMPT)
+            self.expect(prompt)
 
     def run(self, command: str, seconds: float = 60) -> str:
         """The output of a command."""
