@@ -200,21 +200,3 @@ def server(house: House, request: pytest.FixtureRequest) -> Iterator[str]:
     house.until_log(name, "login:")
     yield name
     house.run("server", "delete", "--wait", name)
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """The tables: each action that was walked, each moment at which something was killed."""
-    from tests.integration import killing, report
-
-    reports = [one for kind in ("passed", "failed") for one in terminalreporter.stats.get(kind, ())]
-    told = [pair for one in reports for pair in getattr(one, "user_properties", ())]
-    lines = [line for name, value in told if name == "walked" for line in value]
-    results = [killing.Result(**value) for name, value in told if name == "killed"]
-    for title, rows in (
-        ("actions on real guests", report.table(lines) if lines else ()),
-        ("killed on real guests", killing.table(results) if results else ()),
-    ):
-        for number, row in enumerate(rows):
-            if number == 0:
-                terminalreporter.section(title)
-            terminalreporter.write_line(row)

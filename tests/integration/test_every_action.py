@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
-from tests.integration.conftest import House
-from tests.integration.watching import Shell, Walk
+from tests.integration.conftest import GUEST, House
+from tests.integration.report import GONE, OFF, PAUSED, RUNNING, Report, reporting, walks
+from tests.integration.watching import Shell
+from tuinova.client.errors import ApiError
+from tuinova.core.states import ACTION_BY_NAME
 
 pytestmark = pytest.mark.integration
 
@@ -21,59 +24,19 @@ SHELVE = ["shelving", "shelving_image_pending_upload", "shelving_image_uploading
 REBUILD = ["rebuilding", "rebuild_block_device_mapping", "rebuild_spawning"]
 SOFT = ["rebooting", "reboot_pending", "reboot_started"]
 HARD = ["rebooting_hard", "reboot_pending_hard", "reboot_started_hard"]
-RUNNING, OFF, PAUSED, GONE = "running", "shut off", "paused", "-"
-
-
-@dataclass
-class Report:
-    """The table that the run prints."""
-
-    house: House
-    walk: Walk
-    name: str
-    uuid: str
-    domain: str
-    rows: list[tuple[str, str, str, str, str]] = field(default_factory=list)
-
-    def act(self, action: str, command: tuple[str, ...], status: str, virsh: str, tasks: list[str]) -> None:
-        """One row: type the command, wait until the server is settled, compare."""
-        self.walk.tasks(self.uuid)
-        started = time.monotonic()
-        self.house.ok(*command)
-        self.house.settled(self.uuid, status)
-        seconds = time.monotonic() - started
-        time.sleep(0.1)  # the feed's last change is on its way
-        walked = self.walk.tasks(self.uuid)
-        says = self.house.virsh().get(self.domain, GONE)
-        self.rows.append((action, " > ".join(walked) or "-", status, says, f"{seconds:.1f}"))
-        assert walked == tasks, action
-        assert says == virsh, action
-
-    def server(self, *words: str) -> tuple[str, ...]:
-        """A `server` command about this server."""
-        return ("server", *words, self.uuid)
-
-    def print(self) -> None:
-        """The table, for whoever reads the run's output."""
-        heads = ("action", "states walked", "end state", "virsh says", "seconds")
-        widths = [max(len(row[at]) for row in (heads, *self.rows)) for at in range(len(heads))]
-        for row in (heads, *self.rows):
-            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
 
 
 @pytest.fixture
-def report(house: House, server: str) -> Iterator[Report]:
-    """A server with its followers; the table is printed whatever happens."""
-    shown = house.show(server)
-    walk = Walk(house.client)
-    one = Report(house, walk, server, str(shown["id"]), str(shown["OS-EXT-SRV-ATTR:instance_name"]))
-    try:
+def report(house: House, server: str, request: pytest.FixtureRequest) -> Iterator[Report]:
+    """A server with its followers."""
+    with reporting(house, server, request) as one:
         yield one
-    finally:
-        walk.close()
-        one.print()
 
 
+@walks(
+    *("pause", "unpause", "suspend", "resume", "lock", "unlock", "update metadata", "delete metadata", "stop", "start"),
+    *("reboot", "reboot-hard", "resetState", "trigger_crash_dump", "get_console_output", "get_diagnostics"),
+)
 def test_power_freeze_lock_and_metadata(report: Report) -> None:
     """The rows that need no other disk and no other host."""
     act, server = report.act, report.server
@@ -88,17 +51,20 @@ def test_power_freeze_lock_and_metadata(report: Report) -> None:
     act("stop", server("stop"), "SHUTOFF", OFF, ["powering-off"])
     act("start", server("start"), "ACTIVE", RUNNING, ["powering-on"])
     report.house.until_log(report.uuid, "login:")
-    act("reboot SOFT", server("reboot"), "ACTIVE", RUNNING, SOFT)
-    act("reboot HARD", server("reboot", "--hard"), "ACTIVE", RUNNING, HARD)
-    act("reset state", server("set", "--state", "error", "--auto-approve"), "ERROR", RUNNING, [])
-    act("reset state", server("set", "--state", "active", "--auto-approve"), "ACTIVE", RUNNING, [])
+    act("reboot", server("reboot"), "ACTIVE", RUNNING, SOFT)
+    act("reboot-hard", server("reboot", "--hard"), "ACTIVE", RUNNING, HARD)
+    act("resetState", server("set", "--state", "error", "--auto-approve"), "ERROR", RUNNING, [])
+    act("resetState", server("set", "--state", "active", "--auto-approve"), "ACTIVE", RUNNING, [])
     report.house.until_log(report.uuid, "login:")
-    act("crash dump", server("dump", "create"), "ACTIVE", RUNNING, [])
+    act("trigger_crash_dump", server("dump", "create"), "ACTIVE", RUNNING, [])
     report.house.until_log(report.uuid, "NMI")
+    act("get_console_output", ("console", "log", "show", report.uuid), "ACTIVE", RUNNING, [])
+    act("get_diagnostics", server("show", "--diagnostics"), "ACTIVE", RUNNING, [])
     shown = report.house.ok(*server("show", "--diagnostics", "-f", "json"))
     assert json.loads(shown)["state"] == "running"
 
 
+@walks("resize", "confirmResize", "revertResize")
 def test_resize_with_confirm_and_revert(report: Report) -> None:
     """The guest sees the larger disk, a revert brings the old one back with its data, a confirm keeps the new one."""
     act, server = report.act, report.server
@@ -144,6 +110,7 @@ def domain_id(report: Report) -> str:
     return str(report.house.lab.virsh("domid", report.domain).stdout.strip())
 
 
+@walks("createImage", "createBackup", "rescue", "unrescue", "rebuild")
 def test_images_rescue_and_rebuild(report: Report) -> None:
     """What reads the disk, and what boots from another one."""
     act, server, house = report.act, report.server, report.house
@@ -155,6 +122,9 @@ def test_images_rescue_and_rebuild(report: Report) -> None:
         assert (snap["status"], snap["disk_format"]) == ("active", "qcow2")
         backup = ("server", "backup", "create", "--name", "daily", "--type", "daily", "--rotate", "1", report.uuid)
         act("createBackup", backup, "ACTIVE", RUNNING, BACKUP)
+        again = ("server", "backup", "create", "--name", "newer", "--type", "daily", "--rotate", "1", report.uuid)
+        act("createBackup (rotation)", again, "ACTIVE", RUNNING, BACKUP)
+        assert {"daily", "newer"} & set(house.ok("image", "list", "-f", "value", "-c", "Name").split()) == {"newer"}
         assert shell.run("cat ~/file") == "kept"
         act("rescue", server("rescue"), "RESCUE", RUNNING, ["rescuing"])
         shell.expect(b"login: ")
@@ -173,10 +143,10 @@ def test_images_rescue_and_rebuild(report: Report) -> None:
         shell.expect(b"login: ")
         shell.log_in()
         assert shell.run("cat ~/file") == "kept"
-        act("changePassword", server("set", "--password", "newSecret1"), "ACTIVE", RUNNING, ["updating_password"])
-    house.ok("image", "delete", "daily")
+    house.ok("image", "delete", "newer", "snap")
 
 
+@walks("shelve", "unshelve", "forceDelete")
 def test_shelve_and_unshelve(report: Report) -> None:
     """Nothing on the hypervisor while it is shelved, and everything back afterwards."""
     act, server, house = report.act, report.server, report.house
@@ -195,6 +165,107 @@ def test_shelve_and_unshelve(report: Report) -> None:
         assert shell.run("cat ~/file") == "kept"
     assert house.show(report.uuid)["addresses"] == address
     assert house.run("image", "show", image).returncode == 1
-    house.ok("server", "delete", "--force", "--wait", report.uuid)
-    assert report.domain not in house.virsh()
+    act("forceDelete", server("delete", "--force", "--wait"), "DELETED", GONE, ["deleting"])
     assert house.left(report.uuid) == []
+
+
+@walks("shelve", "unshelve", "shelveOffload", "delete", "restore", "forceDelete")
+def test_what_may_be_put_off(house: House, server: str, request: pytest.FixtureRequest) -> Report:
+    """Shelving in two steps, and a delete that can be taken back."""
+    with (
+        house.options(DEFAULT_SHELVED_OFFLOAD_TIME=-1, DEFAULT_RECLAIM_INSTANCE_INTERVAL=3600),
+        reporting(house, server, request) as report,
+    ):
+        act, on = report.act, report.server
+        with Shell(house.client, report.uuid) as shell:
+            shell.log_in()
+            shell.run("echo kept > ~/file; sync")
+        act("shelve (and stay)", on("shelve"), "SHELVED", OFF, SHELVE[:3])
+        act("unshelve (on its host)", on("unshelve"), "ACTIVE", RUNNING, ["unshelving", "powering-on"])
+        assert f"{server}-shelved" not in house.ok("image", "list", "-f", "value", "-c", "Name").split()
+        act("shelve (and stay)", on("shelve"), "SHELVED", OFF, SHELVE[:3])
+        assert house.left(report.uuid) != []
+        act("shelveOffload", on("shelve", "--offload"), "SHELVED_OFFLOADED", GONE, ["shelving_offloading"])
+        assert house.left(report.uuid) == []
+        to_zone = ("server", "unshelve", "--availability-zone", "nova", report.uuid)
+        act("unshelve (to a zone)", to_zone, "ACTIVE", RUNNING, ["unshelving", "spawning"])
+        act("delete (put off)", on("delete", "--wait"), "SOFT_DELETED", OFF, ["soft-deleting"])
+        act("restore", on("restore"), "ACTIVE", RUNNING, ["restoring"])
+        house.until_log(report.uuid, "login:")
+        with Shell(house.client, report.uuid) as shell:
+            shell.log_in()
+            assert shell.run("cat ~/file") == "kept"
+        act("delete (put off)", on("delete", "--wait"), "SOFT_DELETED", OFF, ["soft-deleting"])
+        act("forceDelete (of what is put off)", on("delete", "--force", "--wait"), "DELETED", GONE, ["deleting"])
+        assert house.left(report.uuid) == []
+    return report
+
+
+@pytest.fixture
+def speaking(house: House) -> Iterator[str]:
+    """A server whose guest has an agent, and has not booted yet."""
+    house.ok(
+        *("image", "create", "--public", "--disk-format", "qcow2", "--property", "hw_qemu_guest_agent=yes"),
+        *("--file", str(GUEST), "with-agent"),
+    )
+    house.ok("server", "create", "--flavor", "m1.micro", "--image", "with-agent", "--wait", "speaking")
+    yield "speaking"
+    house.run("server", "delete", "--wait", "speaking")
+    house.ok("image", "delete", "with-agent")
+
+
+@walks("changePassword", "delete")
+def test_a_password_is_set_or_it_is_said_why_not(house: House, speaking: str, request: pytest.FixtureRequest) -> Report:
+    """While the guest boots nobody answers; later root logs in with it."""
+    with reporting(house, speaking, request) as report:
+        act, command = report.act, report.server("set", "--password", "newSecret1")
+        act("changePassword (nobody answers)", command, "ACTIVE", RUNNING, ["updating_password"])
+        event = newest(house, report.uuid, "changePassword")
+        assert (event["result"], event["details"]) == ("Error", "QEMU guest agent is not enabled")
+        house.until_log(report.uuid, "login:")
+        deadline = time.monotonic() + 60
+        while newest(house, report.uuid, "changePassword")["result"] == "Error":
+            assert time.monotonic() < deadline  # the agent comes up beside the prompt
+            act("changePassword", command, "ACTIVE", RUNNING, ["updating_password"])
+        with Shell(house.client, report.uuid) as shell:
+            shell.log_in("newSecret1", user="root", prompt=b"# ")
+        act("delete", report.server("delete", "--wait"), "DELETED", GONE, ["deleting"])
+        assert house.left(report.uuid) == []
+    return report
+
+
+def newest(house: House, uuid: str, action: str) -> dict[str, Any]:
+    """The last event of the newest action of the server, which is this one."""
+    found = house.client.servers.events(uuid)[0]
+    assert found["action"] == action
+    return dict(house.client.servers.event(uuid, found["request_id"])["events"][-1])
+
+
+UUID = "00000000-0000-4000-8000-000000000001"
+_PATHS = {
+    "attach_volume": ("POST", "os-volume_attachments", {"volumeAttachment": {"volumeId": UUID}}),
+    "detach_volume": ("DELETE", f"os-volume_attachments/{UUID}", None),
+    "attach_interface": ("POST", "os-interface", {}),
+    "detach_interface": ("DELETE", f"os-interface/{UUID}", None),
+    "addFixedIp": ("POST", "action", {"addFixedIp": {"networkId": UUID}}),
+    "removeFixedIp": ("POST", "action", {"removeFixedIp": {"address": "192.168.122.9"}}),
+    "addSecurityGroup": ("POST", "action", {"addSecurityGroup": {"name": "default"}}),
+    "removeSecurityGroup": ("POST", "action", {"removeSecurityGroup": {"name": "default"}}),
+}
+
+
+@walks(*_PATHS)
+def test_what_this_version_lacks_says_so_and_touches_nothing(report: Report) -> None:
+    """501 with the reason of the row, no task, the same run of the guest."""
+    number = domain_id(report)
+    for name, (method, path, body) in _PATHS.items():
+        report.walk.tasks(report.uuid)
+        with pytest.raises(ApiError) as refused:
+            report.house.client.request(method, f"/v2.1/servers/{report.uuid}/{path}", body)
+        assert refused.value.code == 501
+        assert ACTION_BY_NAME[name].unserved in refused.value.message
+        says = report.house.virsh()[report.domain]
+        report.add(name, report.walk.tasks(report.uuid), "501", says, 0.0)
+        assert says == RUNNING
+    assert report.lines[-1][1] == "-"
+    assert domain_id(report) == number

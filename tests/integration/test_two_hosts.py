@@ -9,34 +9,30 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.conftest import House, running
-from tests.integration.watching import Shell, Walk
+from tests.integration.conftest import running
+from tests.integration.pair import Hosts, host_of, other
+from tests.integration.report import GONE, Report, reporting, walks
+from tests.integration.watching import Shell
 from tests.lab import LibvirtHosts
 
 pytestmark = pytest.mark.integration
 
 RESIZE = ["resize_prep", "resize_migrating", "resize_migrated", "resize_finish"]
-
-
-class Hosts(House):
-    """A service whose compute hosts are the lab's libvirts."""
-
-    def __init__(self, hosts: LibvirtHosts) -> None:
-        super().__init__(hosts[0])
-        self.hosts = hosts
-        del self.env["TUINOVA_LIBVIRT_CONNECTION_URI"]
-        self.env["TUINOVA_LIBVIRT_CONNECTION_URIS"] = ",".join(host.uri for host in hosts.hosts)
-        self.env["TUINOVA_DEFAULT_HOST"] = "pair"
-
-    def domains(self) -> dict[str, list[str]]:
-        """Compute host: the domains that run on it."""
-        return {f"pair-{host.number}": host.guests() for host in self.hosts.hosts}
+SHELVE = ["shelving", "shelving_image_pending_upload", "shelving_image_uploading", "shelving_offloading"]
+REBUILD = ["rebuilding", "rebuild_block_device_mapping", "rebuild_spawning"]
 
 
 @pytest.fixture(scope="module")
 def pair(libvirt_hosts: LibvirtHosts) -> Iterator[Hosts]:
     """A running service with the demo image registered."""
     with running(Hosts(libvirt_hosts)) as one:
+        yield one
+
+
+@pytest.fixture
+def report(pair: Hosts, guest: str, request: pytest.FixtureRequest) -> Iterator[Report]:
+    """The guest with its followers."""
+    with reporting(pair, guest, request) as one:
         yield one
 
 
@@ -55,43 +51,34 @@ def guest(pair: Hosts, request: pytest.FixtureRequest) -> Iterator[str]:
     assert pair.left(uuid) == []
 
 
-def host_of(pair: Hosts, uuid: str) -> str:
-    return str(pair.show(uuid)["OS-EXT-SRV-ATTR:host"])
-
-
-def other(host: str) -> str:
-    return {"pair-1": "pair-2", "pair-2": "pair-1"}[host]
-
-
-def test_a_cold_migration_brings_the_disk_along_and_back(pair: Hosts, guest: str) -> None:
+@walks("migrate", "revertResize", "confirmResize")
+def test_a_cold_migration_brings_the_disk_along_and_back(pair: Hosts, guest: str, report: Report) -> None:
     """migrate, revert, migrate, confirm."""
     home = host_of(pair, guest)
-    walk = Walk(pair.client)
+    here, there = f"running on {home}", f"running on {other(home)}"
+    # What is set aside keeps its definition until it is confirmed or reverted.
+    both = ", ".join(sorted((f"shut off on {home}", there), key=lambda text: text[-1]))
+    act, server = report.act, report.server
     with Shell(pair.client, guest) as shell:
         shell.log_in()
         shell.run("echo kept > ~/file; sync")
-        pair.ok("server", "migrate", "--wait", guest)
-        assert (pair.show(guest)["status"], host_of(pair, guest)) == ("VERIFY_RESIZE", other(home))
+        act("migrate", server("migrate"), "VERIFY_RESIZE", both, RESIZE)
+        assert host_of(pair, guest) == other(home)
         shell.expect(b"login: ")
         shell.log_in()
         assert shell.run("cat ~/file") == "kept"
-        time.sleep(0.2)
-        assert walk.tasks(guest) == RESIZE
-        pair.ok("server", "migrate", "revert", guest)
-        pair.settled(guest, "ACTIVE")
+        act("revertResize (migration)", server("migrate", "revert"), "ACTIVE", here, ["resize_reverting"])
         assert host_of(pair, guest) == home
         shell.expect(b"login: ")
         shell.log_in()
         assert shell.run("cat ~/file") == "kept"
-        pair.ok("server", "migrate", "--host", other(home), "--wait", guest)
-        pair.ok("server", "migrate", "confirm", guest)
-        pair.settled(guest, "ACTIVE")
-    assert len(pair.domains()[other(home)]) == 1
+        act("migrate (to a host)", server("migrate", "--host", other(home)), "VERIFY_RESIZE", both, RESIZE)
+        act("confirmResize (migration)", server("migrate", "confirm"), "ACTIVE", there, [])
     assert pair.domains()[home] == []
-    walk.close()
 
 
-def test_a_live_migration_keeps_a_counter_running_in_the_console(pair: Hosts, guest: str) -> None:
+@walks("os-migrateLive")
+def test_a_live_migration_keeps_a_counter_running_in_the_console(pair: Hosts, guest: str, report: Report) -> None:
     """No number is missing or out of order in what a viewer sees over the move."""
     home = host_of(pair, guest)
     with Shell(pair.client, guest) as shell:
@@ -100,7 +87,8 @@ def test_a_live_migration_keeps_a_counter_running_in_the_console(pair: Hosts, gu
         start = len(shell.seen)
         shell.send("n=0; while [ $n -lt 400 ]; do echo tick-$n-; n=$((n+1)); usleep 50000; done; echo en''ded")
         shell.expect(b"tick-20-")
-        pair.ok("server", "migrate", "--live-migration", "--wait", guest)
+        there = f"running on {other(home)}"
+        report.act("os-migrateLive", report.server("migrate", "--live-migration"), "ACTIVE", there, ["migrating"])
         assert host_of(pair, guest) == other(home)
         shell.expect(b"ended", seconds=120)
         ticks = [int(number) for number in re.findall(rb"tick-(\d+)-", shell.seen[start:])]
@@ -114,15 +102,69 @@ def test_a_live_migration_keeps_a_counter_running_in_the_console(pair: Hosts, gu
     assert [row["Status"] for row in listed] == ["completed"]
 
 
-def test_a_server_of_a_host_that_is_down_is_evacuated(pair: Hosts, guest: str) -> None:
+@walks("os-migrateLive", "abort live migration", "force_complete")
+def test_a_live_migration_is_called_back_or_hurried(pair: Hosts, guest: str, request: pytest.FixtureRequest) -> Report:
+    """On a slow line: ended from outside the guest stays, forced it goes at once; the guest's memory is whole."""
+    home = host_of(pair, guest)
+    with (
+        pair.options(LIBVIRT_LIVE_MIGRATION_BANDWIDTH=2),
+        reporting(pair, guest, request) as report,
+        Shell(pair.client, guest) as shell,
+    ):
+        shell.log_in()
+        shell.run("echo kept > /tmp/file")
+        for action, words, where, status in (
+            ("abort live migration", "abort", home, "cancelled"),
+            ("force_complete", "force complete", other(home), "completed"),
+        ):
+            pair.ok("server", "migrate", "--live-migration", guest)
+            number = moving(pair, guest)
+            report.add("os-migrateLive (slow)", report.walk.tasks(guest), "MIGRATING", pair.virsh()[report.domain], 0)
+            command = ("server", "migration", *words.split(), guest, number)
+            report.act(action, command, "ACTIVE", f"running on {where}", None)
+            assert host_of(pair, guest) == where
+            (newest, *_) = json.loads(pair.ok("server", "migration", "list", "--server", guest, "-f", "json"))
+            assert newest["Status"] == status
+            assert shell.run("cat /tmp/file") == "kept"
+        refused = pair.run("server", "migration", "abort", guest, number)
+        assert refused.returncode == 1
+        assert "(HTTP 4" in refused.stderr
+    assert pair.domains()[home] == []
+    return report
+
+
+def moving(pair: Hosts, uuid: str, seconds: float = 30) -> str:
+    """The number of the server's live migration, once the guest's memory goes over."""
+    deadline = time.monotonic() + seconds
+    while True:
+        for row in pair.client.servers.migrations(uuid):
+            if row["status"] == "running" and (row["memory_processed_bytes"] or 0) > 0:
+                return str(row["id"])
+        assert time.monotonic() < deadline, pair.log()[-3000:]
+        time.sleep(0.1)
+
+
+@walks("shelve", "unshelve")
+def test_a_shelved_server_is_brought_to_the_host_that_is_asked_for(pair: Hosts, guest: str, report: Report) -> None:
+    """Its disk came from the image, so that the other host needs nothing of the first."""
+    home = host_of(pair, guest)
+    report.act("shelve", report.server("shelve"), "SHELVED_OFFLOADED", GONE, SHELVE)
+    command = ("server", "unshelve", "--host", other(home), guest)
+    report.act("unshelve (to a host)", command, "ACTIVE", f"running on {other(home)}", ["unshelving", "spawning"])
+    assert host_of(pair, guest) == other(home)
+
+
+@walks("evacuate")
+def test_a_server_of_a_host_that_is_down_is_evacuated(pair: Hosts, guest: str, report: Report) -> None:
     """Its host removes what it still has when it is back."""
     home = host_of(pair, guest)
     refused = pair.run("server", "evacuate", guest)
     assert f"Compute service of {home} is still in use. (HTTP 400)" in refused.stderr
     pair.ok("compute", "service", "set", "--down", home, "nova-compute")
-    pair.ok("server", "evacuate", guest)
-    shown = pair.settled(guest, "SHUTOFF")
-    assert shown["OS-EXT-SRV-ATTR:host"] == other(home)
+    # Nobody has told the other host.
+    both = ", ".join(sorted((f"running on {home}", f"shut off on {other(home)}"), key=lambda text: text[-1]))
+    report.act("evacuate", report.server("evacuate"), "SHUTOFF", both, [*REBUILD, "powering-off"])
+    assert host_of(pair, guest) == other(home)
     assert len(pair.domains()[home]) == 1  # nobody has told it
     pair.ok("compute", "service", "set", "--up", home, "nova-compute")
     pair.kill()

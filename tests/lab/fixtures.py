@@ -1,4 +1,4 @@
-"""Pytest plugin: `private_libvirt`, one for the whole run, and `libvirt_driver` on it.
+"""Pytest plugin: `private_libvirt`, one for the whole run, and `libvirt_driver` on it; the tables of real guests.
 
 Where there can't be a private libvirt the tests fail with the reason; they never skip and never use the host's.
 """
@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,3 +60,26 @@ def libvirt_driver(private_libvirt: PrivateLibvirt, instances_path: Path) -> Ite
     for guest in driver.list_guests():
         driver.cleanup(guest.uuid)
     driver.close()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The tables: each action that was walked, each moment at which something was killed.
+
+    Here, because with several workers the process that prints has no conftest of the tests.
+    """
+    reports = [one for kind in ("passed", "failed") for one in terminalreporter.stats.get(kind, ())]
+    told = [pair for one in reports for pair in getattr(one, "user_properties", ()) if pair[0] in ("walked", "killed")]
+    if not told:
+        return
+    from tests.integration import killing, report
+
+    lines = [line for name, value in told if name == "walked" for line in value]
+    results = [killing.Result(**value) for name, value in told if name == "killed"]
+    for title, rows in (
+        ("actions on real guests", report.table(lines) if lines else ()),
+        ("killed on real guests", killing.table(results) if results else ()),
+    ):
+        for number, row in enumerate(rows):
+            if number == 0:
+                terminalreporter.section(title)
+            terminalreporter.write_line(row)
