@@ -34,9 +34,9 @@ CALLS = tuple(
     for name, member in vars(ComputeDriver).items()
     if callable(member) and not name.startswith("_") and name not in _NO_STEPS
 )
-# Jobs of the writer that no action waits for; alone in a commit they are no step.
+# Jobs of the writer that no action waits for, progress among them; alone in a commit they are no step.
 _IDLE = "idle"
-_BACKGROUND = frozenset({_IDLE, "trim", "_load_rows", "barrier"})
+_BACKGROUND = frozenset({_IDLE, "trim", "_load_rows", "barrier", "note_migration"})
 
 # Called with the name of each step, in the thread that takes it.
 Listener = Callable[[str], None]

@@ -103,3 +103,16 @@ def test_a_move_waits_for_a_hypervisor_that_went_away_in_the_middle_of_it(
     assert (after.vm_state, after.task_state) == (end, None)
     assert house.conductor.newest_fault(server.uuid) is None
     settled(house, server)
+
+
+def test_a_delete_waits_for_a_hypervisor_that_went_away(house: House) -> None:
+    server = house.create()
+    house.driver.faults.order("destroy", {"kind": "lost"})
+    waiting = house.act(server.uuid, "delete")
+    assert (waiting.vm_state, waiting.task_state, waiting.deleted) == ("active", "deleting", False)
+    house.driver.faults.order("destroy", None)
+    blink(house)
+    house.settle()
+    assert house.server(server.uuid).deleted
+    assert house.nothing_left(server.uuid)
+    assert [event.result for event in house.newest_action(server.uuid).events] == ["Success"]

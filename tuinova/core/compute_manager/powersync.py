@@ -8,6 +8,7 @@ from enum import Enum
 from functools import partial
 
 from tuinova.core.compute_manager.context import Compute
+from tuinova.core.compute_manager.work import is_repeated
 from tuinova.core.conductor.errors import UnexpectedTaskState
 from tuinova.core.errors import Conflict, HypervisorUnavailable, InstanceNotFound
 from tuinova.core.records import Instance
@@ -80,6 +81,8 @@ def sync_one(compute: Compute, uuid: str, expected: PowerState | None = None) ->
         if expected is not None and state is not expected:
             LOG.debug("event of %s is stale: %s is %s", expected.name, uuid, state.name)
             return
+        if any(order.host == compute.host and is_repeated(order) for order in compute.conductor.open_orders(uuid=uuid)):
+            return  # what was left in the middle is taken up first, and knows better
         settle(compute, instance, state)
     except InstanceNotFound:
         LOG.debug("%s is gone", uuid)

@@ -284,8 +284,10 @@ def recover(compute: Compute, uuid: str, *, started: bool = True) -> None:
         elif scene.order is not None:
             close_order(compute, scene.order)
         now = Scene(compute.conductor.instance(uuid), compute.power_state(uuid), None)
-        is_here = now.instance.host == compute.host  # what was given up may have gone back to where it came from
-        if started and is_here and now.task is None and slept(compute, now):
+        # What was given up may have gone back to where it came from; what was rung makes the guest itself.
+        is_here = now.instance.host == compute.host
+        is_over = scene.order is None or not compute.conductor.order_is_open(scene.order.id)
+        if started and is_here and is_over and now.task is None and slept(compute, now):
             resume_on_boot(compute, now)
     except InstanceNotFound:
         _leave_deleted(compute, uuid)

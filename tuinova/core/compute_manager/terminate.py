@@ -17,4 +17,4 @@ def terminate(compute: Compute, order: WorkOrder, instance: Instance) -> Updates
     return without_shelved_image(compute, instance, updates) if shelved_image(instance) else updates
 
 
-TERMINATE = Work("compute_terminate_instance", DELETE_TASKS, terminate, to_error, delete_row=True)
+TERMINATE = Work("compute_terminate_instance", DELETE_TASKS, terminate, to_error, delete_row=True, waits=True)
