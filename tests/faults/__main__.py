@@ -12,6 +12,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -44,6 +45,7 @@ def main() -> int:
     parser.add_argument("--serve", action="store_true")
     given = parser.parse_args()
     seed = given.seed if given.seed is not None else random.SystemRandom().randrange(1 << 32) if given.all else 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what lies in memory goes then too
     directory = Path(tempfile.mkdtemp(prefix="faults-", dir=_place()))
     try:
         warm.warm_up(directory / "warm")
