@@ -37,6 +37,19 @@ async def test_a_footer_never_shows_a_key_without_its_word(make_app: Any, servic
                 assert (key in footer) == (word in footer)
 
 
+async def test_what_still_comes_while_the_program_ends_finds_no_bar_and_no_fault(
+    make_app: Any, service: FakeService, until: Any
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.state == "ready")
+        # The screen outlives its children for a moment, as when everything is closed.
+        await app.main.query(Bar).remove()
+        app.main.instances._follow_cursor()
+        app._notice(None)
+        app._show_title()
+
+
 async def test_a_click_on_a_count_filters_by_it_and_again_shows_all(
     make_app: Any, service: FakeService, until: Any
 ) -> None:

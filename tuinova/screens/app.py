@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -322,7 +322,7 @@ class TuinovaApp(ActingMixin, OrderedKeys, App[None]):
         right = acting_pieces(self.identity, self.acting.all_projects)
         used = sum(piece.width for piece in (*left, *right))
         counts = count_pieces(self.counts, self.size.width - used - 2)
-        for bar in self.main.query("#title").results(Bar):
+        for bar in self._bars("#title"):
             bar.show(left, [*counts, *right])
 
     def on_resize(self) -> None:
@@ -331,13 +331,18 @@ class TuinovaApp(ActingMixin, OrderedKeys, App[None]):
 
     def refresh_footer(self) -> None:
         """The footer of the open room."""
-        if self.main.is_mounted:
-            self.main.query_one("#footer", Bar).show(self.main.view.footer(), footer_pieces(APP_FOOTER))
+        for bar in self._bars("#footer"):
+            bar.show(self.main.view.footer(), footer_pieces(APP_FOOTER))
+
+    def _bars(self, selector: str) -> Iterator[Bar]:
+        """The bar of the main screen, which loses its children before itself when the program ends."""
+        yield from self.main.query(selector).results(Bar)
 
     def _notice(self, gone: Gone | None) -> None:
-        bar = self.main.query_one("#notice", Bar)
-        bar.set_class(gone is not None, "-shown")
-        if gone is not None:
+        for bar in self._bars("#notice"):
+            bar.set_class(gone is not None, "-shown")
+            if gone is None:
+                continue
             text = _("The service does not answer: {reason}").format(reason=gone.reason)
             bar.show([Piece(f" {text} ")], [Piece(_("trying again; r: now") + " ", "", "reload")])
 
