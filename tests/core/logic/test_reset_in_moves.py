@@ -143,6 +143,20 @@ def test_what_an_earlier_move_left_goes_before_the_next_one_comes(make_house: Ca
     true_to_the_hosts(house, server)
 
 
+def test_before_an_evacuation_an_earlier_move_is_over_too(make_house: Callable[..., House]) -> None:
+    house = make_house("node1", "node2")
+    server = house.create(flavor_ref=TINY)
+    moved = house.act(server.uuid, "resize", {"flavorRef": SMALL})
+    house.act(server.uuid, "resetState", {"state": "active"})
+    down(house, moved.host or "")
+    back = house.act(server.uuid, "evacuate", {})
+    assert (back.host, back.flavor["id"]) == (server.host, SMALL)
+    assert [one.status for one in house.conductor.migrations()] == ["done", "confirmed"]
+    down(house, moved.host or "", False)
+    house.pass_time(61)
+    true_to_the_hosts(house, server)
+
+
 @pytest.mark.parametrize("state", ["active", "error"])
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("method", LIVE_CALLS)

@@ -253,6 +253,7 @@ def _evacuate(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: 
         record=row.recorded_as,
         order=lambda current: OrderDraft("evacuate_server", None, args),
         also=[
+            forget_earlier(ctx, uuid),
             moves.begin(ctx, draft),
             *(also_event(EventStart(name, ctx.request_id)) for name in EVENTS["evacuate_server"]),
         ],
