@@ -162,6 +162,7 @@ class Env:
     events: list[tuple[str, str, LifecycleEvent]] = field(default_factory=list)
     other_events: list[tuple[str, str, LifecycleEvent]] = field(default_factory=list)
     connection: list[tuple[bool, str]] = field(default_factory=list)
+    planted: list[Callable[[], object]] = field(default_factory=list)  # what removes guests of somebody else
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _made: list[GuestSpec] = field(default_factory=list)
 
@@ -309,10 +310,13 @@ def _opened(env: Env) -> Iterator[Env]:
     if env.other is not None:
         env.other.init_host(lambda *event: env.other_events.append(event), lambda *_: None)
     yield env
-    env.clear()
-    env.driver.close()
-    if env.other is not None:
-        env.other.close()
+    # The guests that tests shared too: whoever uses these hosts next finds them empty.
+    for driver in filter(None, (env.driver, env.other)):
+        for guest in driver.list_guests():
+            driver.cleanup(guest.uuid)
+        driver.close()
+    for forget in env.planted:
+        forget()
 
 
 def _fake(path: Path) -> Env:
@@ -344,6 +348,8 @@ def _libvirt(lab: Any, second: Any = None) -> Env:
         options = LibvirtOptions(wait_soft_reboot_seconds=soft_reboot_seconds)
         return LibvirtDriver(host="cmp1", uri=lab.uri, instances_path=lab.instances, options=options)
 
+    planted: list[Callable[[], object]] = []
+
     def plant(name: str) -> str:
         definition = lab.directory / f"{name}.xml"
         identity = str(uuid.uuid4())
@@ -352,6 +358,7 @@ def _libvirt(lab: Any, second: Any = None) -> Env:
             "<vcpu>1</vcpu><os><type>hvm</type></os></domain>"
         )
         lab.virsh("define", str(definition))
+        planted.append(lambda: lab.virsh("undefine", name))
         return identity
 
     other = None
@@ -365,36 +372,37 @@ def _libvirt(lab: Any, second: Any = None) -> Env:
         make_driver=make,
         files_of=lambda guest: [path for path in Path(lab.instances).rglob("*") if guest in str(path)],
         plant_foreign=plant,
+        planted=planted,
         images={"disk": demo_image()},
     )
 
 
-@pytest.fixture(scope="session")
-def libvirt_session(request: pytest.FixtureRequest) -> Iterator[Env]:
+@pytest.fixture(scope="package")
+def libvirt_half(request: pytest.FixtureRequest) -> Iterator[Env]:
     if "other" in LACKING:
         yield from _opened(_libvirt(request.getfixturevalue("private_libvirt")))
     else:
         yield from _opened(_libvirt(*request.getfixturevalue("libvirt_hosts")))
 
 
-@pytest.fixture(scope="session")
-def fake_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Env]:
+@pytest.fixture(scope="package")
+def fake_half(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Env]:
     yield from _opened(_fake(tmp_path_factory.mktemp("fake")))
 
 
 @pytest.fixture(params=["fake", pytest.param("libvirt", marks=pytest.mark.integration)])
 def env(request: pytest.FixtureRequest) -> Iterator[Env]:
     """A driver; the guests that a test makes are removed after it."""
-    made: Env = request.getfixturevalue(f"{request.param}_session")
+    made: Env = request.getfixturevalue(f"{request.param}_half")
     yield made
     made.clear()
 
 
 @pytest.fixture
-def real_env(libvirt_session: Env) -> Iterator[Env]:
+def real_env(libvirt_half: Env) -> Iterator[Env]:
     """For what only a real hypervisor can get wrong; its tests are marked integration."""
-    yield libvirt_session
-    libvirt_session.clear()
+    yield libvirt_half
+    libvirt_half.clear()
 
 
 _running: dict[int, GuestSpec] = {}
