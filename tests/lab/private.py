@@ -7,6 +7,7 @@ outside by the path of the socket in the URI. Nothing of the host's libvirt is u
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -295,7 +296,16 @@ class PrivateLibvirt:
 
 
 def sweep() -> None:
-    """Stop the labs whose test run was killed."""
+    """Stop the labs whose test run was killed; one run at a time does so, and the others wait for it."""
+    lock = os.open(f"/tmp/{PREFIX}sweep-{os.geteuid()}", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _sweep()
+    finally:
+        os.close(lock)
+
+
+def _sweep() -> None:
     for path in Path("/tmp").glob(f"{PREFIX}*/lab.json"):
         try:
             state = json.loads(path.read_text())
