@@ -44,7 +44,7 @@ def standing(begin: Doing, host: str, call: str) -> Doing:
                 house.goes_on.wait(_PATIENCE)
             strike(method, when, *names)
 
-        faults.strike = stand  # type: ignore[method-assign]
+        faults.strike = stand  # type: ignore[method-assign] - a spy on the real one
         begin(house, facts)
         house.until(reached.is_set, f"{call} was called")
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from tests.integration.conftest import GUEST, House
+from tests.integration.conftest import GUEST, House, running
 from tests.integration.killing import at_rest, row_of
+from tests.integration.pair import Hosts
 from tests.integration.world import World, tables
+from tests.lab import LibvirtHosts
 from tuinova.client import Client
 from tuinova.client.errors import ApiError
 
@@ -146,3 +148,25 @@ class Stage:
             wrong += [("leaked", f"{host} has {left}")] if left else []
         wrong += [("leaked", f"held is {world.tables['allocation']}")] if world.tables["allocation"] else []
         assert not wrong, (wrong, self.house.log()[-3000:])
+
+
+@contextmanager
+def on_one_host(house: House) -> Iterator[Stage]:
+    """A server on the run's house."""
+    prepare(house)
+    stage = Stage(house)
+    yield stage
+    stage.clear()
+    house.ok("image", "delete", IMAGE)
+
+
+@contextmanager
+def on_two_hosts(hosts: LibvirtHosts) -> Iterator[Stage]:
+    """A server on two hosts between which a guest takes some seconds to move."""
+    house = Hosts(hosts)
+    house.env["TUINOVA_LIBVIRT_LIVE_MIGRATION_BANDWIDTH"] = "8"
+    with running(house) as one:
+        prepare(one)
+        stage = Stage(one)
+        yield stage
+        stage.clear()

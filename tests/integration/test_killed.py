@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import House, running
+from tests.integration.conftest import House
 from tests.integration.killing import Ask, Killed, Moment, Result, cut_off
-from tests.integration.pair import Hosts
-from tests.integration.stage import IMAGE, Stage, create, other_flavor, prepare
+from tests.integration.stage import IMAGE, Stage, create, on_one_host, on_two_hosts, other_flavor
 from tests.integration.world import tables
 from tests.lab import LibvirtHosts
 from tuinova.client import Client
@@ -173,23 +172,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="module")
 def one_host(house: House) -> Iterator[Stage]:
     """A server on the run's house."""
-    prepare(house)
-    stage = Stage(house)
-    yield stage
-    stage.clear()
-    house.ok("image", "delete", IMAGE)
+    with on_one_host(house) as one:
+        yield one
 
 
 @pytest.fixture(scope="module")
 def two_hosts(libvirt_hosts: LibvirtHosts) -> Iterator[Stage]:
-    """A server on two hosts between which a guest takes some seconds to move."""
-    house = Hosts(libvirt_hosts)
-    house.env["TUINOVA_LIBVIRT_LIVE_MIGRATION_BANDWIDTH"] = "8"
-    with running(house) as one:
-        prepare(one)
-        stage = Stage(one)
-        yield stage
-        stage.clear()
+    """A server on two hosts."""
+    with on_two_hosts(libvirt_hosts) as one:
+        yield one
 
 
 def test_a_kill_leaves_nothing_stuck_and_nothing_behind(

@@ -17,8 +17,7 @@ import pytest
 
 from tests.integration.conftest import House, running
 from tests.integration.killing import Killed, Moment, at_rest, cut_off
-from tests.integration.pair import Hosts
-from tests.integration.stage import IMAGE, Stage, create, other_flavor, prepare
+from tests.integration.stage import Stage, create, on_one_host, on_two_hosts, other_flavor, prepare
 from tests.integration.test_killed import ROWS, revive, use_again
 from tests.integration.world import World, tables
 from tests.lab import LibvirtHosts, PrivateLibvirt, processes
@@ -29,11 +28,8 @@ pytestmark = pytest.mark.integration
 @pytest.fixture(scope="module")
 def stage(house: House) -> Iterator[Stage]:
     """A server on the run's house."""
-    prepare(house)
-    one = Stage(house)
-    yield one
-    one.clear()
-    house.ok("image", "delete", IMAGE)
+    with on_one_host(house) as one:
+        yield one
 
 
 # the guest's process -------------------------------------------------------------------------------------------------
@@ -143,14 +139,9 @@ def test_a_daemon_that_dies_in_a_live_migration_leaves_one_guest(
 
 @pytest.fixture(scope="module")
 def two(libvirt_hosts: LibvirtHosts) -> Iterator[Stage]:
-    """A server on two hosts between which a guest takes some seconds to move."""
-    house = Hosts(libvirt_hosts)
-    house.env["TUINOVA_LIBVIRT_LIVE_MIGRATION_BANDWIDTH"] = "8"
-    with running(house) as one:
-        prepare(one)
-        stage = Stage(one)
-        yield stage
-        stage.clear()
+    """A server on two hosts."""
+    with on_two_hosts(libvirt_hosts) as one:
+        yield one
 
 
 # the disk ------------------------------------------------------------------------------------------------------------
