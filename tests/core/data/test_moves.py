@@ -40,7 +40,9 @@ def test_a_move_is_recorded_with_where_it_began_and_both_flavors(conductor, demo
         conductor.migration("nope")
 
 
-@pytest.mark.parametrize("end", [moves.keep_destination, moves.return_to_source])
+@pytest.mark.parametrize(
+    "end", [lambda uuid: moves.stay(uuid, "confirmed"), moves.return_to_source], ids=["stays", "goes back"]
+)
 def test_both_sides_hold_until_the_end_says_which_one_stays(conductor, moving, amounts, end):
     server, uuid = moving
     claim(conductor, server, uuid, amounts(2, 256, 5))
@@ -49,7 +51,7 @@ def test_both_sides_hold_until_the_end_says_which_one_stays(conductor, moving, a
     assert used(conductor) == {"h1": (1, 128), "h2": (2, 256)}
     assert conductor.migration(uuid).dest_compute == "h2"
     conductor.step(server.uuid, also=[end(uuid)])
-    stays = {"h1": (0, 0), "h2": (2, 256)} if end is moves.keep_destination else {"h1": (1, 128), "h2": (0, 0)}
+    stays = {"h1": (0, 0), "h2": (2, 256)} if end is not moves.return_to_source else {"h1": (1, 128), "h2": (0, 0)}
     assert used(conductor) == stays
     conductor.step(server.uuid, also=[end(uuid)])
     assert used(conductor) == stays

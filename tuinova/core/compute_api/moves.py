@@ -270,8 +270,7 @@ def forget_earlier(ctx: RequestContext, uuid: str) -> Part:
     def part(tx: Tx, instance: Instance) -> None:
         found = [one for one in moves.of_server(tx.connection, uuid) if one.status in ("finished", "error")]
         for migration in found:
-            moves.note(migration.uuid, status="confirmed" if migration.status == "finished" else "failed")(tx, instance)
-            moves.keep_destination(migration.uuid)(tx, instance)
+            moves.stay(migration.uuid, "confirmed" if migration.status == "finished" else "failed")(tx, instance)
         for host in sorted({place for one in found for place in (one.source_compute, one.dest_compute) if place}):
             also_order(ctx, OrderDraft("cleanup_instance", host, {}))(tx, instance)
 
@@ -304,8 +303,7 @@ def _end_move(ctx: RequestContext, migration: Migration) -> Part:
     finished = migration.status == "finished"
 
     def part(tx: Tx, instance: Instance) -> None:
-        moves.note(migration.uuid, status="confirmed" if finished else "error")(tx, instance)
-        moves.keep_destination(migration.uuid)(tx, instance)
+        moves.stay(migration.uuid, "confirmed" if finished else "error")(tx, instance)
         if finished:
             # Under an id of its own: by the request's are found the delete and its events.
             also_record(replace(ctx, request_id=new_request_id()), "confirmResize")(tx, instance)

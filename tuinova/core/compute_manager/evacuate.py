@@ -70,11 +70,11 @@ def _come_here(compute: Compute, order: WorkOrder) -> list[Part]:
 def evacuate_failed(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> Failure:
     """A claim that failed, or no address here, leaves it as it was on its old host; anything else is ERROR here."""
     migration = migration_of(compute, order)
-    note = moves.note(migration.uuid, status="failed")
     if isinstance(error, ComputeResourcesUnavailable) or instance.host != compute.host:
         updates = {"vm_state": instance.old_vm_state, "task_state": None}
-        return Failure(updates, also=[note, moves.return_to_source(migration.uuid), _goes_back(compute, migration)])
-    return Failure({"vm_state": VmState.ERROR, "task_state": None}, also=[note, moves.keep_destination(migration.uuid)])
+        back = [moves.return_to_source(migration.uuid), _goes_back(compute, migration)]
+        return Failure(updates, also=[moves.note(migration.uuid, status="failed"), *back])
+    return Failure({"vm_state": VmState.ERROR, "task_state": None}, also=[moves.stay(migration.uuid, "failed")])
 
 
 def _goes_back(compute: Compute, migration: Migration) -> Part:
@@ -110,7 +110,7 @@ def destroy_evacuated(compute: Compute) -> int:
             compute.driver.cleanup(instance.uuid)
             compute.conductor.step(
                 instance.uuid,
-                also=[moves.note(migration.uuid, status="completed"), moves.keep_destination(migration.uuid)],
+                also=[moves.stay(migration.uuid, "completed")],
                 with_deleted=True,
             )
             ended += 1

@@ -225,7 +225,7 @@ def post_at_destination(compute: Compute, order: WorkOrder, instance: Instance) 
     return Outcome(
         {"task_state": None, "progress": 0},
         facts={"power_state": compute.power_state(instance.uuid)},
-        also=[moves.note(uuid, status="completed"), moves.keep_destination(uuid)],
+        also=[moves.stay(uuid, "completed")],
     )
 
 
@@ -234,7 +234,7 @@ def post_failed(compute: Compute, order: WorkOrder, instance: Instance, error: E
     uuid = order.args["migration"]
     return Failure(
         {"task_state": None, "power_state": compute.last_power_state(instance)},
-        also=[moves.note(uuid, status="error"), moves.keep_destination(uuid)],
+        also=[moves.stay(uuid, "error")],
     )
 
 

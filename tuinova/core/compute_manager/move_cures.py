@@ -56,7 +56,7 @@ def move_broken(compute: Compute, scene: Scene) -> None:
     """The same where nobody knows which disks are there."""
     migration = _open_move(compute, scene)
     error = NovaError(INTERRUPTED.format(task=scene.task))
-    also = [moves.note(migration.uuid, status="error"), moves.keep_destination(migration.uuid)] if migration else []
+    also = [moves.stay(migration.uuid, "error")] if migration else []
     updates = {"vm_state": VmState.ERROR, "task_state": None, "power_state": scene.power}
     settle(compute, scene, updates, error=error, also=also)
 

@@ -174,8 +174,7 @@ def _waits_for_confirm(order: WorkOrder, migration: Migration) -> Part:
 def settled_here(ctx: RequestContext, migration: Migration) -> list[Part]:
     """The server stays where it is: the move is confirmed, and its source forgets what it set aside."""
     return [
-        moves.note(migration.uuid, status="confirmed"),
-        moves.keep_destination(migration.uuid),
+        moves.stay(migration.uuid, "confirmed"),
         also_order(ctx, OrderDraft("cleanup_instance", migration.source_compute, {})),
     ]
 
@@ -213,14 +212,14 @@ def confirm_resize(compute: Compute, order: WorkOrder, instance: Instance) -> Ou
     stopped = instance.power_state == PowerState.SHUTDOWN
     return Outcome(
         {"vm_state": VmState.STOPPED if stopped else VmState.ACTIVE, "system_metadata": {OLD_VM_STATE: None}},
-        also=[moves.note(migration.uuid, status="confirmed"), moves.keep_destination(migration.uuid)],
+        also=[moves.stay(migration.uuid, "confirmed")],
     )
 
 
 def confirm_failed(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> Failure:
     """ERROR; what is held stays held for whoever looks after it."""
     uuid = order.args["migration"]
-    also = [moves.note(uuid, status="error"), moves.keep_destination(uuid)]
+    also = [moves.stay(uuid, "error")]
     return Failure({"vm_state": VmState.ERROR}, also=also)
 
 
@@ -265,10 +264,10 @@ def revert_failed(compute: Compute, order: WorkOrder, instance: Instance, error:
     """ERROR where it is."""
     power = compute.last_power_state(instance)
     uuid = order.args["migration"]
-    also: list[Part] = [moves.note(uuid, status="error")]
-    if order.method == "revert_resize":
-        also.append(moves.keep_destination(uuid))
-    return Failure({"vm_state": VmState.ERROR, "task_state": None, "power_state": power}, also=also)
+    # Behind its first step the server is the source's again.
+    still_there = order.method == "revert_resize"
+    end = moves.stay(uuid, "error") if still_there else moves.note(uuid, status="error")
+    return Failure({"vm_state": VmState.ERROR, "task_state": None, "power_state": power}, also=[end])
 
 
 def discard_migrated(compute: Compute, order: WorkOrder, instance: Instance) -> None:

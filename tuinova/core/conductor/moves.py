@@ -119,12 +119,12 @@ def stay_at_destination(uuid: str) -> Part:
     return part
 
 
-def keep_destination(uuid: str) -> Part:
-    """The server stays where it is now: give back what the move holds at the source."""
+def stay(uuid: str, status: str) -> Part:
+    """The move ends with this status and the server stays where it is now: nothing is held at the source any more."""
 
     def part(tx: Tx, instance: Instance) -> None:
         placement.release(tx, uuid)
-        tx.change("migration", "update", uuid, instance.project_id)
+        note(uuid, status=status)(tx, instance)
 
     return part
 
