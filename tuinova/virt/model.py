@@ -10,10 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tuinova.core.errors import NovaError
 from tuinova.core.states import PowerState
+from tuinova.virt.networks import FixedIp, NetworkSpec, PortForward, PortSecurity
+
+if TYPE_CHECKING:
+    from tuinova.virt.volumes import LocalDisk, VolumeDisk
 
 
 class DriverError(NovaError):
@@ -60,13 +64,30 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True)
 class Nic:
-    """One port: its id, MAC, fixed address and the network that the driver named in `list_networks`."""
+    """One port.
+
+    `network` is the name in `list_networks` of a network that the hypervisor has without us; `spec` is the network
+    otherwise. `security` None: no firewall, the guest may speak as whom it likes. `address` and `prefix` are the first
+    fixed address, `fixed_ips` all of them (empty: just that one).
+    """
 
     port_id: str
     mac: str
     network: str
     address: str | None
     prefix: int = 24
+    fixed_ips: tuple[FixedIp, ...] = ()
+    spec: NetworkSpec | None = None
+    security: PortSecurity | None = None
+    tag: str | None = None
+    forwards: tuple[PortForward, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[FixedIp, ...]:
+        """All fixed addresses."""
+        if self.fixed_ips or self.address is None:
+            return self.fixed_ips
+        return (FixedIp(self.address, self.prefix),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +134,10 @@ class GuestSpec:
     kernel: ImageFile | None = None
     ramdisk: ImageFile | None = None
     nics: Sequence[Nic] = ()
+    # Volumes in the order of their devices; the one with boot_index 0 is the root of a guest without an image.
+    volumes: Sequence[VolumeDisk] = ()
+    # Ephemeral disks of the request, None: one of the flavor's size where it has any.
+    ephemerals: Sequence[LocalDisk] | None = None
     config_drive: bool = False
     # Path inside the drive (openstack/latest/meta_data.json ...) to content; called only when the drive is written.
     config_drive_files: Callable[[], Mapping[str, bytes]] | None = None
