@@ -28,5 +28,5 @@ def list_networks(
     columns = {"ID": "id", "Name": "name", "Subnets": "cidr"}
     if long:
         columns |= {"Host": "host", "Mode": "mode", "Gateway": "gateway", "MTU": "mtu"}
-    rows: list[dict[str, Any]] = session.client.networks.list()
+    rows: list[dict[str, Any]] = session.client.host_networks.list()
     return Listing(list(columns), [[row[key] for key in columns.values()] for row in rows])

@@ -36,7 +36,7 @@ def _config_drive(use: bool, no: bool, given: str | None) -> bool | None:
 
 
 def _network_id(name: str) -> str:
-    return str(session.client.networks.find(name)["id"])
+    return str(session.client.host_networks.find(name)["id"])
 
 
 def _networks(network: list[str] | None, nic: list[str] | None, none: bool, auto: bool) -> Any:

@@ -28,6 +28,17 @@ if TYPE_CHECKING:
     from tuinova.client.console import Console
     from tuinova.client.feed import ChangeStream
     from tuinova.client.images import Images
+    from tuinova.client.networks import (
+        Extensions,
+        FloatingIPs,
+        Networks,
+        Ports,
+        Routers,
+        SecurityGroupRules,
+        SecurityGroups,
+        Subnets,
+    )
+    from tuinova.client.volumes import Volumes, VolumeServices, VolumeSnapshots, VolumeTypes
 
 __all__ = [
     "Answer",
@@ -205,9 +216,9 @@ class Client:
         return resources.Migrations(self)
 
     @cached_property
-    def networks(self) -> resources.Networks:
-        """Networks."""
-        return resources.Networks(self)
+    def host_networks(self) -> resources.HostNetworks:
+        """The networks that the hosts have."""
+        return resources.HostNetworks(self)
 
     @cached_property
     def quotas(self) -> resources.Quotas:
@@ -228,3 +239,87 @@ class Client:
     def users(self) -> resources.Users:
         """Users."""
         return resources.Users(self)
+
+    @cached_property
+    def networks(self) -> Networks:
+        """Networks."""
+        from tuinova.client.networks import Networks
+
+        return Networks(self)
+
+    @cached_property
+    def subnets(self) -> Subnets:
+        """Subnets."""
+        from tuinova.client.networks import Subnets
+
+        return Subnets(self)
+
+    @cached_property
+    def ports(self) -> Ports:
+        """Ports."""
+        from tuinova.client.networks import Ports
+
+        return Ports(self)
+
+    @cached_property
+    def security_groups(self) -> SecurityGroups:
+        """Security groups."""
+        from tuinova.client.networks import SecurityGroups
+
+        return SecurityGroups(self)
+
+    @cached_property
+    def security_group_rules(self) -> SecurityGroupRules:
+        """Rules of security groups."""
+        from tuinova.client.networks import SecurityGroupRules
+
+        return SecurityGroupRules(self)
+
+    @cached_property
+    def routers(self) -> Routers:
+        """Routers."""
+        from tuinova.client.networks import Routers
+
+        return Routers(self)
+
+    @cached_property
+    def floating_ips(self) -> FloatingIPs:
+        """Floating IPs."""
+        from tuinova.client.networks import FloatingIPs
+
+        return FloatingIPs(self)
+
+    @cached_property
+    def extensions(self) -> Extensions:
+        """What the network service can."""
+        from tuinova.client.networks import Extensions
+
+        return Extensions(self)
+
+    @cached_property
+    def volumes(self) -> Volumes:
+        """Volumes."""
+        from tuinova.client.volumes import Volumes
+
+        return Volumes(self)
+
+    @cached_property
+    def volume_snapshots(self) -> VolumeSnapshots:
+        """Snapshots of volumes."""
+        from tuinova.client.volumes import VolumeSnapshots
+
+        return VolumeSnapshots(self)
+
+    @cached_property
+    def volume_types(self) -> VolumeTypes:
+        """Volume types."""
+        from tuinova.client.volumes import VolumeTypes
+
+        return VolumeTypes(self)
+
+    @cached_property
+    def volume_services(self) -> VolumeServices:
+        """What runs the volumes."""
+        from tuinova.client.volumes import VolumeServices
+
+        return VolumeServices(self)

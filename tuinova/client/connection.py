@@ -236,6 +236,8 @@ def _message(answer: Answer) -> str:
         for value in (data, *data.values()):
             if isinstance(value, dict) and isinstance(value.get("message"), str):
                 return str(value["message"])
+        if isinstance(data.get("NeutronError"), str):
+            return str(data["NeutronError"])
     text = answer.data.decode(errors="replace").strip()
     return text[:500] or http.client.responses.get(answer.status, "Unknown error")
 

@@ -227,8 +227,8 @@ class Migrations(Resource):
         return list(self._pages("/tuinova/v1/migrations", "migrations", filters))
 
 
-class Networks(Resource):
-    """The networks that servers can join."""
+class HostNetworks(Resource):
+    """The networks that the hosts have."""
 
     noun = "Network"
     path = "/tuinova/v1/networks"

@@ -160,3 +160,40 @@ class Servers(Resource):
     def send_keys(self, ident: str, keys: Texts) -> None:
         """Press keys together on the guest's keyboard: ctrl, alt, delete."""
         self.client.post(self._own(ident, "console", "keys"), {"keys": keys})
+
+    # ports, security groups and volumes
+    def interfaces(self, ident: str) -> Rows:
+        """The server's ports: port_id, net_id, mac_addr, port_state, fixed_ips, tag."""
+        return list(self.client.get(self._url(ident, "os-interface"))["interfaceAttachments"])
+
+    def add_interface(self, ident: str, **fields: Any) -> Json:
+        """Give it a port: `net_id`, or `port_id` of one that there is; `fixed_ips`, `tag`."""
+        return dict(
+            self.client.post(self._url(ident, "os-interface"), {"interfaceAttachment": fields})["interfaceAttachment"]
+        )
+
+    def remove_interface(self, ident: str, port_id: str) -> None:
+        """Take a port away."""
+        self.client.delete(self._url(ident, "os-interface", port_id))
+
+    def security_groups(self, ident: str) -> Rows:
+        """The security groups of its ports."""
+        return list(self.client.get(self._url(ident, "os-security-groups"))["security_groups"])
+
+    def volumes(self, ident: str) -> Rows:
+        """Its volumes: volumeId, device, tag, delete_on_termination, attachment_id, bdm_uuid."""
+        return list(self.client.get(self._url(ident, "os-volume_attachments"))["volumeAttachments"])
+
+    def attach_volume(self, ident: str, volume_id: str, **fields: Any) -> Json:
+        """Attach a volume: `device`, `tag`, `delete_on_termination`."""
+        body = {"volumeAttachment": {"volumeId": volume_id, **fields}}
+        return dict(self.client.post(self._url(ident, "os-volume_attachments"), body)["volumeAttachment"])
+
+    def update_volume(self, ident: str, volume_id: str, **fields: Any) -> None:
+        """Change `delete_on_termination` of an attached volume."""
+        body = {"volumeAttachment": {"volumeId": volume_id, **fields}}
+        self.client.put(self._url(ident, "os-volume_attachments", volume_id), body)
+
+    def detach_volume(self, ident: str, volume_id: str) -> None:
+        """Take a volume away; its data stays."""
+        self.client.delete(self._url(ident, "os-volume_attachments", volume_id))
