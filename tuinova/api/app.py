@@ -28,6 +28,7 @@ from tuinova.api import (
     instance_actions,
     keypairs,
     migrations,
+    network_quotas,
     networks,
     own_servers,
     quotas,
@@ -41,8 +42,9 @@ from tuinova.api import (
     servers,
     services,
     versions,
+    volume_quotas,
 )
-from tuinova.api.errors import RouteNotFound, error_response
+from tuinova.api.errors import RouteNotFound, error_response, face_of
 from tuinova.api.operations import Endpoint, Operation, endpoint, finish
 from tuinova.api.paths import PathTable
 from tuinova.api.state import ApiState, looks_like_project_id
@@ -71,6 +73,8 @@ _COMPUTE = (
     *services.OPERATIONS,
     *server_groups.OPERATIONS,
 )
+_NETWORK = (*network_quotas.OPERATIONS,)
+_VOLUME = (*volume_quotas.OPERATIONS,)
 _OWN = (
     *info.OPERATIONS,
     *own_servers.OPERATIONS,
@@ -87,6 +91,8 @@ FACES: tuple[tuple[str, str, tuple[Operation, ...]], ...] = (
     ("/tuinova/v1", "compute", _OWN),
     ("/image", "image", versions.IMAGE_ROOT),
     ("/image/v2", "image", images.OPERATIONS),
+    ("/network/v2.0", "network", _NETWORK),
+    ("/volume/v3", "volume", _VOLUME),
     ("/identity", "identity", (*versions.IDENTITY_ROOT, *identity.OPERATIONS)),
 )
 
@@ -149,17 +155,15 @@ def _streams(state: ApiState) -> list[BaseRoute]:
 
 async def _not_found(request: Request, _error: Exception) -> Response:
     request_id = new_request_id()
-    path = request.url.path
-    face = "image" if path.startswith("/image/") else "identity" if path.startswith("/identity/") else "compute"
-    response = error_response(RouteNotFound(), face=face, request_id=request_id)
+    response = error_response(RouteNotFound(), face=face_of(request.url.path), request_id=request_id)
     return finish(response, request, request_id, time.perf_counter())
 
 
 class Door:
     """What every request passes first: it is counted, and its path is brought into one form.
 
-    `/v2.1/{project_id}/servers` and a closing slash are the old forms that clients still use. Operations are found
-    here, at once; only streams and unknown paths go through Starlette's router.
+    `/v2.1/{project_id}/servers` (Cinder: `/volume/v3/{project_id}/...`) and a closing slash are old forms that clients
+    still use. Operations are found here, at once; only streams and unknown paths go through Starlette's router.
     """
 
     def __init__(
@@ -194,14 +198,18 @@ class Door:
                 self._activity.end()
 
 
+# Faces whose paths may name the project first.
+_WITH_PROJECT = ("/v2.1/", "/volume/v3/")
+
+
 def _in_one_form(scope: Scope) -> Scope:
     path: str = scope["path"]
-    if path.startswith("/v2.1/"):
-        parts = path.split("/", 3)
-        if looks_like_project_id(parts[2]):
-            rest = parts[3] if len(parts) > 3 else ""
-            scope = {**scope, "path": f"/v2.1/{rest}", "url_project_id": parts[2]}
-            path = scope["path"]
+    for prefix in _WITH_PROJECT:
+        if path.startswith(prefix):
+            given, _, rest = path.removeprefix(prefix).partition("/")
+            if looks_like_project_id(given):
+                scope = {**scope, "path": prefix + rest, "url_project_id": given}
+                path = scope["path"]
     if path in ("/v2.1", "/image", "/identity"):
         return {**scope, "path": path + "/"}
     if len(path) > 1 and path.endswith("/") and path not in ("/v2.1/", "/image/", "/identity/"):

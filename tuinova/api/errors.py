@@ -66,8 +66,17 @@ class ServiceStopping(NovaError):
     msg_fmt = "The service is stopping."
 
 
-def error_body(face: str, code: int, message: str) -> dict[str, object]:
-    """The body of an error in the words of the face: compute (Nova's), image (Glance's), identity (Keystone's)."""
+def face_of(path: str) -> str:
+    """Whose words an error of this path is told in."""
+    first = path.split("/", 2)[1] if path.startswith("/") else ""
+    return first if first in ("image", "identity", "network", "volume") else "compute"
+
+
+def error_body(face: str, code: int, message: str, kind: str = "") -> dict[str, object]:
+    """The body of an error in the words of the face: compute and volume (Nova's, Cinder's), image (Glance's),
+    identity (Keystone's), network (Neutron's, which names its `kind`)."""
+    if face == "network":
+        return {"NeutronError": {"type": kind, "message": message, "detail": ""}}
     if face == "identity":
         return {"error": {"code": code, "message": message, "title": HTTPStatus(code).phrase}}
     if face == "image":
@@ -89,5 +98,5 @@ def error_response(
     else:
         LOG.error("[%s] unexpected error", request_id, exc_info=error)
         code, message = 500, UNEXPECTED
-    body = json.dumps(error_body(face, code, message))
+    body = json.dumps(error_body(face, code, message, type(error).__name__))
     return Response(body, code, sent, media_type="application/json")

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tuinova.client import resources
+from tuinova.client.admin import Quotas, ServerGroups
 from tuinova.client.connection import Answer, Connection, segment
 from tuinova.client.errors import (
     ApiError,
@@ -159,6 +160,10 @@ class Client:
         """Nova's absolute limits of the acting project."""
         return dict(self.get("/v2.1/limits", params=params)["limits"]["absolute"])
 
+    def volume_limits(self) -> dict[str, Any]:
+        """Cinder's absolute limits of the acting project."""
+        return dict(self.get("/volume/v3/limits")["limits"]["absolute"])
+
     def availability_zones(self, detail: bool = False) -> list[dict[str, Any]]:
         """Zones and whether they are available."""
         path = "/v2.1/os-availability-zone" + ("/detail" if detail else "")
@@ -221,14 +226,14 @@ class Client:
         return resources.HostNetworks(self)
 
     @cached_property
-    def quotas(self) -> resources.Quotas:
+    def quotas(self) -> Quotas:
         """Quotas."""
-        return resources.Quotas(self)
+        return Quotas(self)
 
     @cached_property
-    def server_groups(self) -> resources.ServerGroups:
+    def server_groups(self) -> ServerGroups:
         """Server groups."""
-        return resources.ServerGroups(self)
+        return ServerGroups(self)
 
     @cached_property
     def projects(self) -> resources.Projects:

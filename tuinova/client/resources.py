@@ -243,64 +243,6 @@ class HostNetworks(Resource):
         return pick(found[:1], self.noun, name)
 
 
-class Quotas(Resource):
-    """Quotas of projects."""
-
-    noun = "Quota"
-    path = "/v2.1/os-quota-sets"
-
-    def get(self, ident: str) -> Json:
-        """Limits of a project."""
-        return dict(self.client.get(self._url(ident))["quota_set"])
-
-    def detail(self, ident: str) -> Json:
-        """{name: {limit, in_use, reserved}}."""
-        return dict(self.client.get(self._url(ident, "detail"))["quota_set"])
-
-    def defaults(self, ident: str) -> Json:
-        """Limits of a project that has none of its own."""
-        return dict(self.client.get(self._url(ident, "defaults"))["quota_set"])
-
-    def set(self, ident: str, limits: Mapping[str, Any], *, force: bool = False) -> Json:
-        """Change limits; -1 is unlimited."""
-        body = {"quota_set": {**limits, **({"force": True} if force else {})}}
-        return dict(self.client.put(self._url(ident), body)["quota_set"])
-
-    def delete(self, ident: str) -> None:
-        """Back to the defaults."""
-        self.client.delete(self._url(ident))
-
-
-class ServerGroups(Resource):
-    """Server groups."""
-
-    noun = "ServerGroup"
-    path = "/v2.1/os-server-groups"
-
-    def list(self, all_projects: bool = False) -> Rows:
-        """Groups of the project, or of all (admins)."""
-        params = {"all_projects": "True"} if all_projects else None
-        return list(self.client.get(self.path, params=params)["server_groups"])
-
-    def get(self, ident: str) -> Json:
-        """One by id."""
-        return dict(self.client.get(self._url(ident))["server_group"])
-
-    def find(self, name: str) -> Json:
-        """By id, else by name."""
-        if looks_like_uuid(name) and (found := self._by_id(name)):
-            return found
-        return pick([row for row in self.list() if row["name"] == name], self.noun, name)
-
-    def create(self, fields: Mapping[str, Any]) -> Json:
-        """A new group: name, policy, rules."""
-        return dict(self.client.post(self.path, {"server_group": dict(fields)})["server_group"])
-
-    def delete(self, ident: str) -> None:
-        """Remove the group; its members are not touched."""
-        self.client.delete(self._url(ident))
-
-
 class _Identity(Resource):
     key = ""
 

@@ -10,10 +10,9 @@ from tuinova.core.compute_api import ApiOptions
 from tuinova.core.compute_manager import ComputeOptions
 from tuinova.core.config import Config
 from tuinova.core.config.scheduling import DEFAULT_FILTERS
-from tuinova.core.drafts import QUOTA_NAMES, QuotaLimits
+from tuinova.core.drafts import QuotaLimits
+from tuinova.core.quota_table import BY_NAME, COMPUTE, RESOURCES, names_of
 
-# Names of the API that have another one in the configuration.
-_QUOTA_OPTION = {"injected_file_path_bytes": "injected_file_path_length"}
 _NO_LIMIT = 1_000_000
 
 
@@ -26,6 +25,8 @@ class EngineOptions:
     # Keyword arguments of scheduler.SchedulerOptions, which can't be imported before it is needed (numpy).
     scheduler: Mapping[str, Any] = field(default_factory=dict)
     quota: QuotaLimits = field(default_factory=QuotaLimits)
+    # Of Neutron's and Cinder's resources, by name.
+    other_quota: Mapping[str, int] = field(default_factory=dict)
     periodic_enable: bool = True
     report_interval: float = 10.0
     service_down_time: float = 60.0
@@ -51,7 +52,10 @@ def options_from(config: Config) -> EngineOptions:
             reclaim_instance_interval=default.reclaim_instance_interval,
         ),
         scheduler=_scheduler(config),
-        quota=QuotaLimits(**{name: config.get("quota", _QUOTA_OPTION.get(name, name)) for name in QUOTA_NAMES}),
+        quota=QuotaLimits(**{name: config.get(*BY_NAME[name].option) for name in names_of(COMPUTE)}),
+        other_quota={
+            resource.name: config.get(*resource.option) for resource in RESOURCES if resource.service != COMPUTE
+        },
         periodic_enable=default.periodic_enable,
         report_interval=float(default.report_interval),
         service_down_time=float(default.service_down_time),

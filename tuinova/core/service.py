@@ -340,7 +340,12 @@ def build_engine(places: Paths, options: Any = None) -> Engine:
         LOG.warning("%s", warning)
     engine_options = options_from(config)
     url = config.database.connection or f"sqlite:///{places.database}"
-    conductor = Conductor(url, keep_changes=config.tuinova.keep_changes, quota_defaults=engine_options.quota)
+    conductor = Conductor(
+        url,
+        keep_changes=config.tuinova.keep_changes,
+        quota_defaults=engine_options.quota,
+        other_quota_defaults=engine_options.other_quota,
+    )
     store = ImageStore(places.images)
     drivers = open_drivers(config, places)
     return Engine(conductor, drivers, store, engine_options, config=config, paths=places)

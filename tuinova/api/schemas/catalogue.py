@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tuinova.api.schemas import types
 from tuinova.api.schemas.types import integer, obj, or_null, text
+from tuinova.core.quota_table import NETWORK, VOLUME, names_of
 
 _SPEC_KEY = "^[a-zA-Z0-9-_:. ]{1,255}$"
 _SPEC_VALUE = {"type": ["string", "number"], "maxLength": 255}
@@ -70,6 +71,17 @@ QUOTA = obj(
     {"quota_set": obj({**{name: integer(-1) for name in QUOTA_NAMES}, "force": types.boolean})},
     "quota_set",
 )
+QUOTA_CLASS = obj({"quota_class_set": obj({name: integer(-1) for name in QUOTA_NAMES})}, "quota_class_set")
+
+
+def _quota_set(key: str, service: str) -> types.Schema:
+    numbers = {name: integer(-1) for name in names_of(service)}
+    return obj({key: obj({**numbers, "force": types.boolean})}, key)
+
+
+NETWORK_QUOTA = _quota_set("quota", NETWORK)
+VOLUME_QUOTA = _quota_set("quota_set", VOLUME)
+VOLUME_QUOTA_CLASS = _quota_set("quota_class_set", VOLUME)
 
 SERVICE = {
     **obj(

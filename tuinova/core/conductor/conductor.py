@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from tuinova.core.conductor.people import IdentityCache, People
 from tuinova.core.conductor.placement import Placement
 from tuinova.core.conductor.ports import Addresses, AddressPool
 from tuinova.core.conductor.quotas import Quotas
+from tuinova.core.conductor.server_groups import ServerGroups
 from tuinova.core.conductor.servers import Servers
 from tuinova.core.conductor.transaction import Tx
 from tuinova.core.conductor.writer import Writer
@@ -38,7 +39,9 @@ def utcnow() -> datetime:
     return datetime.now(UTC)
 
 
-class Conductor(Servers, Listing, Orders, Placement, Moves, Addresses, Hosts, Flavors, Images, People, Quotas):
+class Conductor(
+    Servers, Listing, Orders, Placement, Moves, Addresses, Hosts, Flavors, Images, People, Quotas, ServerGroups
+):
     """All calls are blocking and thread-safe; a write returns after its commit, reading never waits for a writer."""
 
     def __init__(
@@ -48,8 +51,10 @@ class Conductor(Servers, Listing, Orders, Placement, Moves, Addresses, Hosts, Fl
         clock: Callable[[], datetime] = utcnow,
         keep_changes: int = KEEP,
         quota_defaults: QuotaLimits | None = None,
+        other_quota_defaults: Mapping[str, int] | None = None,
     ) -> None:
         self.quota_defaults = quota_defaults or QuotaLimits()
+        self.other_quota_defaults = dict(other_quota_defaults or {})
         self._identities = IdentityCache()
         self.database_url = database_url
         self._clock = clock

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select
 
 from tuinova.core.conductor.transaction import Part, Tx
 from tuinova.core.context import RequestContext
 from tuinova.core.drafts import InstanceDraft, QuotaLimits
-from tuinova.core.errors import QuotaExceeded, ServerGroupMembersExceeded
+from tuinova.core.errors import (
+    NovaError,
+    OverQuota,
+    QuotaExceeded,
+    ServerGroupMembersExceeded,
+    SnapshotLimitExceeded,
+    VolumeLimitExceeded,
+    VolumeSizeExceedsQuota,
+)
 from tuinova.core.models import Instance as InstanceTable
 from tuinova.core.models import ServerGroup as GroupTable
 from tuinova.core.models import ServerGroupMember as MemberTable
@@ -29,6 +39,12 @@ _USAGE = select(
     _I.c.vm_state != VmState.SOFT_DELETED.value,
 )
 _GROUPS = select(func.count(_G.c.id)).where(_G.c.project_id == bindparam("project_id"))
+# Neutron's and Cinder's resources: a statement gives how many the project `project_id` holds, as one number.
+COUNTS: dict[str, Select[Any]] = {}
+_TOO_MANY: Final[Mapping[str, type[NovaError]]] = {
+    "snapshots": SnapshotLimitExceeded,
+    "volumes": VolumeLimitExceeded,
+}
 _MEMBERS = select(func.count(_M.c.id)).where(_M.c.group_uuid == bindparam("group"))
 
 
@@ -37,6 +53,37 @@ def usage(connection: Connection, project_id: str) -> QuotaUsage:
     row = connection.execute(_USAGE, {"project_id": project_id}).one()
     groups = connection.execute(_GROUPS, {"project_id": project_id}).scalar() or 0
     return QuotaUsage(int(row[0]), int(row[1]), int(row[2]), int(groups))
+
+
+def held(connection: Connection, project_id: str, names: Iterable[str]) -> dict[str, int]:
+    """What a project holds of these resources; those that nobody counts for a project are left out."""
+    wanted = set(names)
+    compute = {item.name for item in fields(QuotaUsage)} & wanted
+    found: dict[str, int] = {}
+    if compute:
+        counted = usage(connection, project_id)
+        found = {name: getattr(counted, name) for name in compute}
+    for name in wanted & set(COUNTS):
+        found[name] = int(connection.execute(COUNTS[name], {"project_id": project_id}).scalar() or 0)
+    return found
+
+
+def refuse_beyond(
+    connection: Connection, project_id: str, limits: Mapping[str, int], wanted: Mapping[str, int]
+) -> None:
+    """Raise Neutron's or Cinder's refusal when a project would hold more than its limits of what is wanted."""
+    bounded = [name for name, count in wanted.items() if count > 0 and limits[name] >= 0]
+    used = held(connection, project_id, bounded)
+    overs = sorted(name for name in bounded if limits[name] < used.get(name, 0) + wanted[name])
+    if not overs:
+        return
+    # Cinder looks at the size first, then at the numbers; this is the alphabet's order too.
+    name = overs[0]
+    if name == "gigabytes":
+        raise VolumeSizeExceedsQuota(name=name, requested=wanted[name], quota=limits[name], consumed=used.get(name, 0))
+    if name in _TOO_MANY:
+        raise _TOO_MANY[name](allowed=limits[name], name=name)
+    raise OverQuota(overs=overs)
 
 
 def check_create(

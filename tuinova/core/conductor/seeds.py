@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, insert
 
 from tuinova.core.models import Flavor, FlavorExtraSpec, Project, Quota, Role, RoleAssignment, User
+from tuinova.core.quota_table import NETWORK, VOLUME, names_of
 
 _NAMESPACE = uuid.UUID("6f1d2b0e-6c57-4c0b-9e5e-7f4f0f6f3a51")
 
@@ -37,7 +38,11 @@ FLAVORS: Final = (
     ("d3", "ds2G", 2048, 10, 2),
     ("d4", "ds4G", 4096, 20, 4),
 )
-UNLIMITED: Final = ("instances", "cores", "ram", "key_pairs", "server_groups", "server_group_members")
+UNLIMITED: Final = (
+    *("instances", "cores", "ram", "key_pairs", "server_groups", "server_group_members"),
+    *names_of(NETWORK),
+    *names_of(VOLUME),
+)
 
 
 def sow(connection: Connection, now: datetime) -> None:

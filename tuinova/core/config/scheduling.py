@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tuinova.core.config.option import Option
+from tuinova.core.quota_table import COMPUTE, RESOURCES
 
 _S, _F, _M, _Q = "scheduler", "filter_scheduler", "metrics", "quota"
 DEFAULT_FILTERS: Final = (
@@ -87,5 +88,11 @@ OPTIONS: Final = (
     _quota("key_pairs", 100, "Key pairs of a user"),
     _quota("server_groups", 10, "Server groups of a project"),
     _quota("server_group_members", 10, "Servers of a group"),
+    # Neutron's and Cinder's, by the names that they have there.
+    *(
+        Option(*resource.option, "int", resource.default, f"{resource.what}; -1: unlimited.", ours=True, minimum=-1)
+        for resource in RESOURCES
+        if resource.service != COMPUTE
+    ),
     Option(_Q, "recheck_quota", "bool", True, "Count again in the transaction that writes the servers."),
 )

@@ -116,6 +116,7 @@ from tuinova.core.errors.missing import (
     TraceNotFound,
     UserNotFound,
 )
+from tuinova.core.errors.quotas import OverQuota, SnapshotLimitExceeded, VolumeLimitExceeded, VolumeSizeExceedsQuota
 from tuinova.core.errors.unavailable import HypervisorUnavailable, ImageStorageFull, NotSupported
 
 __all__ = [
@@ -195,6 +196,7 @@ __all__ = [
     "NotResized",
     "NotSupported",
     "NovaError",
+    "OverQuota",
     "PolicyNotAuthorized",
     "PreserveEphemeralNotSupported",
     "ProjectNotFound",
@@ -212,6 +214,7 @@ __all__ = [
     "ServiceNotFound",
     "ServiceUnavailable",
     "SetAdminPasswdNotSupported",
+    "SnapshotLimitExceeded",
     "StateDirectoryLocked",
     "TraceNotFound",
     "TriggerCrashDumpNotSupported",
@@ -222,6 +225,8 @@ __all__ = [
     "UnsupportedPolicyException",
     "UnsupportedRescueImage",
     "UserNotFound",
+    "VolumeLimitExceeded",
+    "VolumeSizeExceedsQuota",
     "ZeroDiskFlavorForbidden",
     "ZoneNotAvailable",
 ]

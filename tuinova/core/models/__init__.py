@@ -2,7 +2,7 @@
 
 from sqlmodel import SQLModel
 
-from tuinova.core.models.catalogue import Flavor, FlavorAccess, FlavorExtraSpec, Image, Keypair, Quota
+from tuinova.core.models.catalogue import Flavor, FlavorAccess, FlavorExtraSpec, Image, Keypair, Quota, QuotaClass
 from tuinova.core.models.hosts import (
     Aggregate,
     AggregateHost,
@@ -49,6 +49,7 @@ __all__ = [
     "Port",
     "Project",
     "Quota",
+    "QuotaClass",
     "Role",
     "RoleAssignment",
     "ScheduleTrace",

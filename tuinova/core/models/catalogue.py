@@ -107,3 +107,15 @@ class Quota(Table, table=True):
     project_id: str = Field(max_length=64)
     resource: str = Field(max_length=64)
     hard_limit: int
+
+
+class QuotaClass(Table, table=True):
+    """A limit of a class of projects; the class "default" stands for every project without its own."""
+
+    __tablename__ = "quota_class"
+    __table_args__ = (UniqueConstraint("class_name", "resource"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    class_name: str = Field(max_length=255)
+    resource: str = Field(max_length=64)
+    hard_limit: int

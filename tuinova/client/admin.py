@@ -1,0 +1,95 @@
+"""What an administrator and a user set beside servers: quotas and server groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tuinova.client.connection import segment
+from tuinova.client.resources import Json, Resource, Rows, looks_like_uuid, pick
+
+# A service's quotas: where they are, what a body is called, what is used is asked by, and the key of what is used.
+_QUOTAS: Final[Mapping[str, tuple[str, str, str, str]]] = {
+    "compute": ("/v2.1/os-quota-sets", "quota_set", "/detail", "in_use"),
+    "network": ("/network/v2.0/quotas", "quota", "/details", "used"),
+    "volume": ("/volume/v3/os-quota-sets", "quota_set", "?usage=True", "in_use"),
+}
+_CLASSES: Final[Mapping[str, str]] = {
+    "compute": "/v2.1/os-quota-class-sets",
+    "volume": "/volume/v3/os-quota-class-sets",
+}
+
+
+class Quotas(Resource):
+    """Quotas of projects, by service: compute, network, volume."""
+
+    noun = "Quota"
+
+    def get(self, ident: str, service: str = "compute") -> Json:
+        """Limits of a project."""
+        path, key, _, _ = _QUOTAS[service]
+        return dict(self.client.get(f"{path}/{segment(ident)}")[key])
+
+    def detail(self, ident: str, service: str = "compute") -> Json:
+        """{name: {limit, in_use, reserved}}."""
+        path, key, more, used = _QUOTAS[service]
+        rows = self.client.get(f"{path}/{segment(ident)}{more}")[key]
+        return {
+            name: {"limit": row["limit"], "in_use": row[used], "reserved": row["reserved"]}
+            for name, row in rows.items()
+            if isinstance(row, dict)  # not the project's id
+        }
+
+    def defaults(self, ident: str, service: str = "compute") -> Json:
+        """Limits of a project that has none of its own."""
+        path, key, _, _ = _QUOTAS[service]
+        word = "default" if service == "network" else "defaults"
+        return dict(self.client.get(f"{path}/{segment(ident)}/{word}")[key])
+
+    def set(self, ident: str, limits: Mapping[str, Any], *, force: bool = False, service: str = "compute") -> Json:
+        """Change limits; -1 is unlimited."""
+        path, key, _, _ = _QUOTAS[service]
+        body = {key: {**limits, **({"force": True} if force else {})}}
+        return dict(self.client.put(f"{path}/{segment(ident)}", body)[key])
+
+    def delete(self, ident: str, service: str = "compute") -> None:
+        """Back to the defaults."""
+        self.client.delete(f"{_QUOTAS[service][0]}/{segment(ident)}")
+
+    def get_class(self, name: str = "default", service: str = "compute") -> Json:
+        """Limits of a class: "default" is every project without its own."""
+        return dict(self.client.get(f"{_CLASSES[service]}/{segment(name)}")["quota_class_set"])
+
+    def set_class(self, name: str, limits: Mapping[str, Any], service: str = "compute") -> None:
+        """Change them."""
+        self.client.put(f"{_CLASSES[service]}/{segment(name)}", {"quota_class_set": dict(limits)})
+
+
+class ServerGroups(Resource):
+    """Server groups."""
+
+    noun = "ServerGroup"
+    path = "/v2.1/os-server-groups"
+
+    def list(self, all_projects: bool = False) -> Rows:
+        """Groups of the project, or of all (admins)."""
+        params = {"all_projects": "True"} if all_projects else None
+        return list(self.client.get(self.path, params=params)["server_groups"])
+
+    def get(self, ident: str) -> Json:
+        """One by id."""
+        return dict(self.client.get(self._url(ident))["server_group"])
+
+    def find(self, name: str) -> Json:
+        """By id, else by name."""
+        if looks_like_uuid(name) and (found := self._by_id(name)):
+            return found
+        return pick([row for row in self.list() if row["name"] == name], self.noun, name)
+
+    def create(self, fields: Mapping[str, Any]) -> Json:
+        """A new group: name, policy, rules."""
+        return dict(self.client.post(self.path, {"server_group": dict(fields)})["server_group"])
+
+    def delete(self, ident: str) -> None:
+        """Remove the group; its members are not touched."""
+        self.client.delete(self._url(ident))
