@@ -22,7 +22,10 @@ from tuinova.api import (
     flavors,
     hypervisors,
     identity,
+    image_actions,
     image_data,
+    image_list,
+    image_members,
     images,
     info,
     instance_actions,
@@ -84,13 +87,19 @@ _OWN = (
     *migrations.OWN_OPERATIONS,
     *networks.OWN_OPERATIONS,
 )
+_IMAGE = (
+    *image_list.OPERATIONS,
+    *images.OPERATIONS,
+    *image_members.OPERATIONS,
+    *image_actions.OPERATIONS,
+)
 # (prefix, face, operations); the face decides how errors read.
 FACES: tuple[tuple[str, str, tuple[Operation, ...]], ...] = (
     ("", "compute", versions.ROOT),
     ("/v2.1", "compute", _COMPUTE),
     ("/tuinova/v1", "compute", _OWN),
     ("/image", "image", versions.IMAGE_ROOT),
-    ("/image/v2", "image", images.OPERATIONS),
+    ("/image/v2", "image", _IMAGE),
     ("/network/v2.0", "network", _NETWORK),
     ("/volume/v3", "volume", _VOLUME),
     ("/identity", "identity", (*versions.IDENTITY_ROOT, *identity.OPERATIONS)),

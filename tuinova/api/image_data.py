@@ -20,7 +20,7 @@ from tuinova.api.images import own_image, visible_image
 from tuinova.api.operations import finish
 from tuinova.api.state import ApiState
 from tuinova.core.context import RequestContext, new_request_id
-from tuinova.core.errors import ImageDataConflict, ImageUnacceptable, Invalid, InvalidDiskFormat, NovaError
+from tuinova.core.errors import Forbidden, ImageDataConflict, ImageUnacceptable, Invalid, InvalidDiskFormat, NovaError
 from tuinova.core.image_store import StoredImage
 from tuinova.core.policy import authorize
 from tuinova.core.records import Image
@@ -150,6 +150,8 @@ async def _download(state: ApiState, request: Request, ctx: RequestContext) -> R
 def _open(state: ApiState, ctx: RequestContext, ident: str) -> tuple[Image, Iterator[bytes] | None]:
     authorize(ctx, "download_image")
     image = visible_image(state, ctx, ident)
-    if image.status != "active":
+    if image.status == "deactivated" and not ctx.is_admin:
+        raise Forbidden("The requested image has been deactivated. Image data download is forbidden.")
+    if image.status not in ("active", "deactivated"):
         return image, None
     return image, state.image_store.read(ident)

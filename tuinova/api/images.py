@@ -5,16 +5,13 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlencode
 
-from tuinova.api import params
 from tuinova.api.operations import Call, Operation
 from tuinova.api.schemas import images as schemas
 from tuinova.api.state import ApiState
 from tuinova.api.validation import validate
 from tuinova.api.views import seconds
 from tuinova.core.context import RequestContext
-from tuinova.core.drafts import ImageFilter
 from tuinova.core.errors import Conflict, Forbidden, ImageNotFound, Invalid, InvalidDiskFormat
 from tuinova.core.image_store import DISK_FORMATS
 from tuinova.core.policy import allowed, authorize
@@ -24,17 +21,21 @@ _READ_ONLY = frozenset(
     {
         *("id", "status", "size", "virtual_size", "checksum", "created_at", "updated_at", "file", "schema", "self"),
         *("os_hash_algo", "os_hash_value", "owner", "direct_url", "locations", "deleted", "deleted_at", "stores"),
+        *("task_progress", "task_message"),
     }
 )
 _RESERVED = frozenset({"self", "file", "schema", "direct_url", "locations", "deleted", "deleted_at", "stores"})
 _FIXED_WITH_DATA = frozenset({"disk_format", "container_format"})
 _MOST_PROPERTIES = 128
+# Names that Glance keeps for itself.
+_GLANCES_OWN = "os_glance_"
 
 
 def view(image: Image) -> dict[str, Any]:
-    """The image, properties on top."""
+    """The image, properties on top; while it is imported, and after that failed, what there is to say of it."""
     return {
         **image.properties,
+        **_task(image),
         "id": image.id,
         "name": image.name,
         "status": image.status,
@@ -60,6 +61,11 @@ def view(image: Image) -> dict[str, Any]:
     }
 
 
+def _task(image: Image) -> dict[str, Any]:
+    task = image.task or {}
+    return {f"task_{key}": task[key] for key in ("progress", "message") if task.get(key)}
+
+
 def visible_image(state: ApiState, ctx: RequestContext, ident: str) -> Image:
     """An image that the caller may know of; raises ImageNotFound."""
     image = state.conductor.image(ident)
@@ -74,59 +80,6 @@ def own_image(state: ApiState, ctx: RequestContext, ident: str, what: str) -> Im
     if not ctx.is_admin and image.owner != ctx.project_id:
         raise Forbidden(f"You are not permitted to {what} this image.")
     return image
-
-
-def index(call: Call) -> Any:
-    """The images that the project may use."""
-    limit = params.page_limit(call.query)
-    found = call.state.conductor.images(_filter(call, limit))
-    body: dict[str, Any] = {
-        "images": [view(image) for image in found],
-        "first": "/v2/images",
-        "schema": "/v2/schemas/images",
-    }
-    if found and len(found) == limit:
-        kept = [(key, value) for key, value in call.query.multi_items() if key != "marker"]
-        body["next"] = f"/v2/images?{urlencode([*kept, ('marker', found[-1].id)])}"
-    return body
-
-
-def _filter(call: Call, limit: int) -> ImageFilter:
-    query, ctx = call.query, call.ctx
-    ident = query.get("id")
-    hidden = params.boolean(query, "os_hidden")
-    owner = query.get("owner")
-    return ImageFilter(
-        # An admin's list is his project's too (Glance), unless he asks for what others own.
-        project_id=None if ctx.is_admin else ctx.project_id,
-        ids=None if ident is None else ident.removeprefix("in:").split(",")[:1000],
-        name=query.get("name"),
-        status=query.get("status"),
-        visibility=None if query.get("visibility") == "all" else query.get("visibility"),
-        owner=owner,
-        disk_format=query.get("disk_format"),
-        container_format=query.get("container_format"),
-        tag=query.get("tag"),
-        os_hidden=bool(hidden),
-        protected=params.boolean(query, "protected"),
-        sort=_sorting(call),
-        limit=limit,
-        marker=query.get("marker"),
-    )
-
-
-def _sorting(call: Call) -> tuple[tuple[str, str], ...]:
-    """`sort=name:asc,size:desc`, or Nova's kind of parameters."""
-    text = call.query.get("sort")
-    if text is None:
-        return params.sort_pairs(call.query) or (("created_at", "desc"),)
-    pairs = []
-    for part in text.split(",")[:10]:
-        key, _, direction = part.strip().partition(":")
-        if direction not in ("", "asc", "desc"):
-            raise Invalid(f"Invalid sort direction: {direction[:20]}")
-        pairs.append((key[:40], direction or "desc"))
-    return tuple(pairs)
 
 
 def show(call: Call) -> Any:
@@ -160,6 +113,8 @@ def _check_properties(properties: dict[str, Any]) -> None:
     for name in properties:
         if not 0 < len(name) <= 255:
             raise Invalid(f"Invalid property name: {name[:80]!r}")
+        if name.startswith(_GLANCES_OWN):
+            raise Forbidden(f"Attribute '{name[:80]}' is reserved.")
 
 
 def update(call: Call) -> Any:
@@ -168,29 +123,29 @@ def update(call: Call) -> Any:
     image = own_image(call.state, call.ctx, ident, "modify")
     changed = image
     for step in call.body:
-        changed = _patched(changed, step)
+        changed = _patched(changed, step, admin=call.ctx.is_admin)
     published = changed.visibility == "public" and image.visibility != "public"
     if published and not allowed(call.ctx, "publicize_image"):
         raise Forbidden("You are not authorized to complete publicize_image action.")
     _check_properties(changed.properties)
-    names = (*schemas.FIELDS, "properties")
+    names = (*_SETTABLE, "properties")
     values = {name: getattr(changed, name) for name in names if getattr(changed, name) != getattr(image, name)}
     if not values:
         return view(image)
     return view(call.state.conductor.update_image(ident, **values))
 
 
-def _patched(image: Image, step: dict[str, Any]) -> Image:
-    """The image after one step of the patch."""
+def _patched(image: Image, step: dict[str, Any], *, admin: bool) -> Image:
+    """The image after one step of the patch; an admin may give it to another project."""
     name = _pointed(step["path"])
-    if name in _READ_ONLY:
+    if name in _READ_ONLY and not (name == "owner" and admin):
         raise Forbidden(f"Attribute '{name}' is {'reserved' if name in _RESERVED else 'read-only'}.")
     if step["op"] == "remove":
         return _without(image, name)
     if "value" not in step:
         raise Invalid(f"Operation '{step['op']}' requires a value.")
     value = step["value"]
-    if name in schemas.FIELDS:
+    if name in _SETTABLE:
         validate(_FIELD_SCHEMAS[name], {name: value})
         if name in _FIXED_WITH_DATA and image.status != "queued" and value != getattr(image, name):
             raise Forbidden(f"Attribute {name} can be replaced only for a queued image.")
@@ -202,7 +157,7 @@ def _patched(image: Image, step: dict[str, Any]) -> Image:
 
 
 def _without(image: Image, name: str) -> Image:
-    if name in schemas.FIELDS:
+    if name in _SETTABLE:
         raise Forbidden(f"Property {name} may not be removed.")
     if name not in image.properties:
         raise Conflict(f"Property {name} does not exist.")
@@ -216,7 +171,8 @@ def _pointed(path: str) -> str:
     return path[1:].replace("~1", "/").replace("~0", "~")
 
 
-_FIELD_SCHEMAS = {name: {"type": "object", "properties": {name: rule}} for name, rule in schemas.FIELDS.items()}
+_SETTABLE = {**schemas.FIELDS, "owner": {"type": "string", "minLength": 1, "maxLength": 255}}
+_FIELD_SCHEMAS = {name: {"type": "object", "properties": {name: rule}} for name, rule in _SETTABLE.items()}
 _PROPERTY_SCHEMA = {"type": "object", "additionalProperties": schemas.PROPERTY}
 
 
@@ -250,7 +206,6 @@ def _retag(call: Call, *, add: bool) -> None:
 
 
 OPERATIONS = (
-    Operation("GET", "/images", index, rule="get_images"),
     Operation("POST", "/images", create, 201, "add_image", schemas.CREATE),
     Operation("GET", "/images/{id}", show, rule="get_image"),
     Operation("PATCH", "/images/{id}", update, 200, "modify_image", schemas.PATCH),

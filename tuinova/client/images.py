@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -23,9 +24,11 @@ class Images(Resource):
     noun = "Image"
     path = "/image/v2/images"
 
-    def list(self, **filters: Any) -> Rows:
-        """Images by Glance's filters, by name."""
-        return list(self._pages(self.path, "images", filters))
+    def list(self, *, most: int | None = None, **filters: Any) -> Rows:
+        """Images by Glance's filters, by name; `most` of them, whatever the size of a page."""
+        if most is not None:
+            filters.setdefault("limit", most)
+        return list(itertools.islice(self._pages(self.path, "images", filters), most))
 
     def get(self, ident: str) -> Json:
         """One by id."""
@@ -35,7 +38,9 @@ class Images(Resource):
         """By id, else by name."""
         if looks_like_uuid(name) and (found := self._by_id(name)):
             return found
-        return pick([row for row in self.list(name=name) if row["name"] == name], self.noun, name)
+        named = [row for row in self.list(name=name) if row["name"] == name]
+        # A name is also looked for among those that no list shows unless it is asked to (openstacksdk does).
+        return pick(named or self.list(name=name, os_hidden=True), self.noun, name)
 
     def create(self, fields: Mapping[str, Any]) -> Json:
         """A queued image: name, disk_format, container_format, visibility, min_disk, min_ram, properties on top."""
@@ -58,6 +63,42 @@ class Images(Resource):
                 for key, value in fields.items()
             ],
         )
+
+    def deactivate(self, ident: str) -> None:
+        """Take it out of use."""
+        self.client.post(self._url(ident, "actions", "deactivate"))
+
+    def reactivate(self, ident: str) -> None:
+        """Back into use."""
+        self.client.post(self._url(ident, "actions", "reactivate"))
+
+    def add_tag(self, ident: str, tag: str) -> None:
+        """Put a tag on."""
+        self.client.put(self._url(ident, "tags", tag))
+
+    def remove_tag(self, ident: str, tag: str) -> None:
+        """Take a tag off."""
+        self.client.delete(self._url(ident, "tags", tag))
+
+    def members(self, ident: str) -> Rows:
+        """The projects that a shared image is shared with."""
+        return list(self.client.get(self._url(ident, "members"))["members"])
+
+    def member(self, ident: str, project: str) -> Json:
+        """One of them."""
+        return dict(self.client.get(self._url(ident, "members", project)))
+
+    def add_member(self, ident: str, project: str) -> Json:
+        """Share it with a project."""
+        return dict(self.client.post(self._url(ident, "members"), {"member": project}))
+
+    def answer(self, ident: str, project: str, status: str) -> Json:
+        """A member's answer: accepted, rejected, pending."""
+        return dict(self.client.put(self._url(ident, "members", project), {"status": status}))
+
+    def remove_member(self, ident: str, project: str) -> None:
+        """Share it no longer."""
+        self.client.delete(self._url(ident, "members", project))
 
     def delete(self, ident: str) -> None:
         """Remove image and data."""

@@ -258,17 +258,32 @@ class FlavorFilter:
 
 @dataclass(frozen=True, slots=True)
 class ImageFilter:
-    """Which images; `project_id` sees its own, public, community and shared-with-all ones, None sees everything."""
+    """Which images; a text is exact, a collection means any of its texts.
+
+    `project_id` None sees everything; a project sees its own, public ones, and shared ones that it is a member of with
+    `member_status` ("all": whatever it has answered); community ones only where `visibility` asks for them, or for
+    "all". `member_id` leaves only images that are shared with that project. `properties` must have these values.
+    """
 
     project_id: str | None = None
+    member_id: str | None = None
+    member_status: str = "accepted"
     ids: Collection[str] | None = None
-    name: str | None = None
-    status: str | None = None
+    name: str | Collection[str] | None = None
+    status: str | Collection[str] | None = None
     visibility: str | None = None
     owner: str | None = None
-    disk_format: str | None = None
-    container_format: str | None = None
-    tag: str | None = None
+    disk_format: str | Collection[str] | None = None
+    container_format: str | Collection[str] | None = None
+    checksum: str | None = None
+    os_hash_value: str | None = None
+    min_disk: int | None = None
+    min_ram: int | None = None
+    size_min: int | None = None
+    size_max: int | None = None
+    tags: Collection[str] = ()
+    properties: Mapping[str, str] = field(default_factory=dict)
+    times: Collection[tuple[str, str, datetime]] = ()  # (column, lt | lte | gt | gte | eq | neq, moment)
     os_hidden: bool | None = False
     protected: bool | None = None
     sort: tuple[tuple[str, str], ...] = (("created_at", "desc"),)

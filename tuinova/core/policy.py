@@ -64,6 +64,8 @@ _OPERATIONS: Mapping[str, str] = {
         "get_images",
         "get_image",
         "download_image",
+        "get_members",
+        "get_member",
         "tuinova:servers:schedule",
     ),
     **_rules(
@@ -84,6 +86,12 @@ _OPERATIONS: Mapping[str, str] = {
         "modify_image",
         "delete_image",
         "upload_image",
+        "import_image",
+        "deactivate",
+        "reactivate",
+        "add_member",
+        "modify_member",
+        "delete_member",
         "tuinova:servers:console",
     ),
     **_rules(

@@ -68,7 +68,7 @@ def test_filters_order_and_pages(conductor):
     assert ids(os_hidden=None, sort=(("name", "asc"),)) == ["3", "2", "1", "0"]
     assert ids(name="n1") == ["2"]
     assert ids(ids=["1", "2", "9"]) == ["2", "1"]
-    assert ids(tag="t") == ["3", "2"]
+    assert ids(tags=["t"]) == ["3", "2"]
     assert ids(limit=1, marker="3") == ["2"]
     with pytest.raises(MarkerNotFound):
         ids(marker="x")

@@ -127,7 +127,8 @@ def test_an_admins_image_of_anothers_server_is_shared_with_its_project(house: Ho
     server = house.create(ctx=house.ctx("demo", "demo"))
     image = make_image(house, server.uuid)
     assert (image.visibility, image.owner) == ("shared", house.ctx().project_id)
-    assert (image.properties["instance_owner"], image.properties["owner_id"]) == (server.project_id, server.project_id)
+    assert image.members == {server.project_id: "pending"}
+    assert image.properties["owner_id"] == server.project_id
     assert house.create(ctx=house.ctx("demo", "demo"), image_ref=image.id, name="its copy").vm_state == "active"
     assert not image.visible_to("another project's id")
     assert not image.visible_to(None)

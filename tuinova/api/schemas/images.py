@@ -33,6 +33,8 @@ CREATE = {
     "additionalProperties": PROPERTY,
     "maxProperties": 256,
 }
+MEMBER = {"type": "object", "properties": {"member": {"type": "string", "maxLength": 255}}}
+ANSWER = {"type": "object", "properties": {"status": {"type": "string", "maxLength": 255}}}
 PATCH = {
     "type": "array",
     "maxItems": 512,

@@ -10,7 +10,7 @@ from tuinova.core.conductor.images import new_image
 from tuinova.core.context import RequestContext
 from tuinova.core.drafts import new_uuid
 from tuinova.core.errors import Invalid
-from tuinova.core.records import INSTANCE_OWNER, Image, Instance
+from tuinova.core.records import Image, Instance
 from tuinova.core.states import Action
 
 # nova/compute/utils.py NON_INHERITABLE_IMAGE_PROPERTIES and the default of non_inheritable_image_properties.
@@ -49,8 +49,6 @@ def image_of(
             "user_id": str(ctx.user_id or ""),
             "image_type": image_type,
             **extra,
-            # Nova shares the image with the server's project when somebody else asks for it.
-            **({} if same_project else {INSTANCE_OWNER: instance.project_id}),
         }
         return Image(
             id=image_id,
@@ -61,6 +59,8 @@ def image_of(
             min_disk=max(int(image.get("min_disk") or 0), int(instance.flavor.get("root_gb") or 0)),
             min_ram=int(image.get("min_ram") or 0),
             properties={key: str(value) for key, value in properties.items()},
+            # Nova shares the image with the server's project when somebody else asks for it.
+            members={} if same_project else {instance.project_id: "pending"},
         )
 
     return make

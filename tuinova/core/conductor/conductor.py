@@ -15,6 +15,7 @@ from tuinova.core.conductor.errors import DatabaseUnavailable
 from tuinova.core.conductor.feed import KEEP, Feed, RowCache
 from tuinova.core.conductor.flavors import Flavors
 from tuinova.core.conductor.hosts import Hosts
+from tuinova.core.conductor.image_members import ImageMembers
 from tuinova.core.conductor.images import Images
 from tuinova.core.conductor.listing import Listing
 from tuinova.core.conductor.moves import Moves
@@ -40,7 +41,19 @@ def utcnow() -> datetime:
 
 
 class Conductor(
-    Servers, Listing, Orders, Placement, Moves, Addresses, Hosts, Flavors, Images, People, Quotas, ServerGroups
+    Servers,
+    Listing,
+    Orders,
+    Placement,
+    Moves,
+    Addresses,
+    Hosts,
+    Flavors,
+    Images,
+    ImageMembers,
+    People,
+    Quotas,
+    ServerGroups,
 ):
     """All calls are blocking and thread-safe; a write returns after its commit, reading never waits for a writer."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, insert, or_, select, update
 
 from tuinova.core.conductor.base import Base
 from tuinova.core.conductor.transaction import Part, Tx
@@ -20,15 +22,31 @@ from tuinova.core.errors import (
     MarkerNotFound,
 )
 from tuinova.core.models import Image as ImageTable
+from tuinova.core.models import ImageMember as MemberTable
 from tuinova.core.records import Image, Instance
 
 _T = ImageTable.__table__  # type: ignore[attr-defined]
-_FIELDS = tuple(item.name for item in fields(Image))
+_M = MemberTable.__table__  # type: ignore[attr-defined]
+_FIELDS = tuple(item.name for item in fields(Image) if item.name != "members")
 _SELECT = select(*(_T.c[name] for name in _FIELDS))
 _ONE = _SELECT.where(_T.c.id == bindparam("id"))
 _DELETE = delete(_T).where(_T.c.id == bindparam("id"))
+_DELETE_MEMBERS = delete(_M).where(_M.c.image_id == bindparam("id"))
 _IDS = select(_T.c.id)
-_EXACT = ("name", "status", "visibility", "owner", "disk_format", "container_format", "os_hidden", "protected")
+_MEMBERS = select(_M.c.image_id, _M.c.member_id, _M.c.status)
+_MEMBERS_OF = _MEMBERS.where(_M.c.image_id == bindparam("id"))
+_EXACT = (
+    *("name", "status", "owner", "disk_format", "container_format", "checksum", "os_hash_value"),
+    *("min_disk", "min_ram", "os_hidden", "protected"),
+)
+_COMPARE = {
+    "lt": operator.lt,
+    "lte": operator.le,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "eq": operator.eq,
+    "neq": operator.ne,
+}
 SORT_KEYS = (
     "name",
     "status",
@@ -45,24 +63,62 @@ SORT_KEYS = (
 )
 
 
-def _one(connection: Connection, image_id: str) -> Image:
+def read_image(connection: Connection, image_id: str) -> Image:
+    """One image with its members; raises ImageNotFound."""
     row = connection.execute(_ONE, {"id": image_id}).first()
     if row is None:
         raise ImageNotFound(image_id=image_id)
-    return Image(*row)
+    return _record(row, {one.member_id: one.status for one in connection.execute(_MEMBERS_OF, {"id": image_id})})
+
+
+def _record(row: Any, members: dict[str, str]) -> Image:
+    values: dict[str, Any] = dict(zip(_FIELDS, row, strict=True))
+    return Image(**values, members=members)
 
 
 def _conditions(wanted: ImageFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = [
-        _T.c[name] == value for name in _EXACT if (value := getattr(wanted, name)) is not None
+        _T.c[name].in_(list(value)) if _is_several(value) else _T.c[name] == value
+        for name in _EXACT
+        if (value := getattr(wanted, name)) is not None
     ]
     if wanted.ids is not None:
         found.append(_T.c.id.in_(list(wanted.ids)))
+    if wanted.visibility not in (None, "all"):
+        found.append(_T.c.visibility == wanted.visibility)
+    if wanted.size_min is not None:
+        found.append(_T.c.size >= wanted.size_min)
+    if wanted.size_max is not None:
+        found.append(_T.c.size <= wanted.size_max)
+    found += [_COMPARE[how](_T.c[name], moment) for name, how, moment in wanted.times]
+    if wanted.member_id is not None:
+        found.append(_shared_with(wanted.member_id, wanted.member_status))
     if wanted.project_id is not None:
         # Community images are only in lists that ask for them (Glance).
-        others = "community" if wanted.visibility == "community" else "public"
-        found.append(or_(_T.c.owner == wanted.project_id, _T.c.visibility == others))
+        others = ("public", "community") if wanted.visibility in ("community", "all") else ("public",)
+        shared = _shared_with(wanted.project_id, wanted.member_status)
+        found.append(or_(_T.c.owner == wanted.project_id, _T.c.visibility.in_(others), shared))
     return found
+
+
+def _is_several(value: object) -> bool:
+    return isinstance(value, Collection) and not isinstance(value, str)
+
+
+def _shared_with(project_id: str, status: str) -> ColumnElement[bool]:
+    """Images that are shared with a project, which has answered so."""
+    members = select(_M.c.image_id).where(_M.c.member_id == project_id)
+    if status != "all":
+        members = members.where(_M.c.status == status)
+    return and_(_T.c.visibility == "shared", _T.c.id.in_(members))
+
+
+def _fits(image: Image, wanted: ImageFilter) -> bool:
+    """What is kept as JSON and so not looked for in the database."""
+    properties = image.properties
+    return all(tag in image.tags for tag in wanted.tags) and all(
+        properties.get(key) == value for key, value in wanted.properties.items()
+    )
 
 
 def insert_image(tx: Tx, image: Image) -> None:
@@ -71,7 +127,16 @@ def insert_image(tx: Tx, image: Image) -> None:
         raise ImageExists(image_id=image.id)
     values = {name: getattr(image, name) for name in _FIELDS}
     tx.run(insert(_T), {**values, "created_at": image.created_at or tx.now, "updated_at": tx.now})
+    for member_id, status in image.members.items():
+        row = {"image_id": image.id, "member_id": member_id, "status": status, "created_at": tx.now}
+        tx.run(insert(_M), {**row, "updated_at": tx.now})
     tx.change("image", "update", image.id, image.owner)
+
+
+def remove_image(tx: Tx, image_id: str) -> None:
+    """Take an image's rows away."""
+    tx.run(_DELETE_MEMBERS, {"id": image_id})
+    tx.run(_DELETE, {"id": image_id})
 
 
 def new_image(image: Image | Callable[[Instance], Image]) -> Part:
@@ -90,7 +155,7 @@ def fill_image(image_id: str, *, expect: str, properties: Mapping[str, str] | No
     """
 
     def part(tx: Tx, instance: Instance) -> None:
-        old = _one(tx.connection, image_id)
+        old = read_image(tx.connection, image_id)
         if old.status != expect:
             raise ImageDataConflict(image_id=image_id, status=old.status)
         merged = {**old.properties, **(properties or {})}
@@ -121,7 +186,7 @@ def drop_image(image_id: str, *, half_made: bool = False) -> Part:
     def part(tx: Tx, instance: Instance) -> None:
         row = tx.first(_ONE, {"id": image_id})
         if row is not None and not (row.status == "active" if half_made else row.protected):
-            tx.run(_DELETE, {"id": image_id})
+            remove_image(tx, image_id)
             tx.change("image", "delete", image_id, instance.project_id)
 
     return part
@@ -139,9 +204,12 @@ class Images(Base):
                 raise InvalidInput(reason=f"sort_key: {name} is none of {', '.join(SORT_KEYS)}")
             statement = statement.order_by(_T.c[name].desc() if direction == "desc" else _T.c[name].asc())
         with self._reading() as connection:
-            found = [Image(*row) for row in connection.execute(statement)]
-        if wanted.tag is not None:
-            found = [image for image in found if wanted.tag in image.tags]
+            members: dict[str, dict[str, str]] = defaultdict(dict)
+            for image_id, member_id, status in connection.execute(_MEMBERS):
+                members[image_id][member_id] = status
+            rows = connection.execute(statement)
+            found = [_record(row, members.get(row.id, {})) for row in rows]
+        found = [image for image in found if _fits(image, wanted)]
         if wanted.marker is not None:
             places = [place for place, image in enumerate(found) if image.id == wanted.marker]
             if not places:
@@ -152,7 +220,7 @@ class Images(Base):
     def image(self, image_id: str) -> Image:
         """One image; raises ImageNotFound."""
         with self._reading() as connection:
-            return _one(connection, image_id)
+            return read_image(connection, image_id)
 
     def image_ids(self) -> set[str]:
         """The ids of all images, for finding data without a row."""
@@ -164,7 +232,7 @@ class Images(Base):
 
         def job(tx: Tx) -> Image:
             insert_image(tx, image)
-            return _one(tx.connection, image.id)
+            return read_image(tx.connection, image.id)
 
         return self._write(job)
 
@@ -172,13 +240,13 @@ class Images(Base):
         """Change fields; raises ImageNotFound, ImageDataConflict when the status is not the expected one."""
 
         def job(tx: Tx) -> Image:
-            old = _one(tx.connection, image_id)
+            old = read_image(tx.connection, image_id)
             if not isinstance(expect_status, Any_):
                 allowed = (expect_status,) if isinstance(expect_status, str) else expect_status
                 if old.status not in allowed:
                     raise ImageDataConflict(image_id=image_id, status=old.status)
             tx.run(update(_T).where(_T.c.id == image_id).values({**values, "updated_at": tx.now}))
-            new = _one(tx.connection, image_id)
+            new = read_image(tx.connection, image_id)
             tx.change("image", "update", image_id, new.owner)
             return new
 
@@ -200,10 +268,10 @@ class Images(Base):
         """Remove an image's row and return what it was; raises ImageNotFound, ImageProtected."""
 
         def job(tx: Tx) -> Image:
-            old = _one(tx.connection, image_id)
+            old = read_image(tx.connection, image_id)
             if old.protected:
                 raise ImageProtected(image_id=image_id)
-            tx.run(_DELETE, {"id": image_id})
+            remove_image(tx, image_id)
             tx.change("image", "delete", image_id, old.owner)
             return old
 

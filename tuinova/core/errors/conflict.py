@@ -99,6 +99,12 @@ class ImageDataConflict(Conflict):
     msg_fmt = "Image {image_id} is in status {status}: its data can't be written."
 
 
+class ImageMemberExists(Conflict):
+    """A project that is a member already."""
+
+    msg_fmt = "Member {member_id} is duplicated for image {image_id}"
+
+
 class ServiceHostsInstances(Conflict):
     """Deleting a compute service that still has servers."""
 

@@ -48,6 +48,12 @@ class ImageNotFound(NotFound):
     msg_fmt = "Image {image_id} could not be found."
 
 
+class ImageMemberNotFound(NotFound):
+    """A project that is no member of the image, or one that the caller may not know of."""
+
+    msg_fmt = "{member_id} not found in the member list of the image {image_id}."
+
+
 class KeypairNotFound(NotFound):
     """Unknown key pair of this user."""
 

@@ -2,7 +2,16 @@
 
 from sqlmodel import SQLModel
 
-from tuinova.core.models.catalogue import Flavor, FlavorAccess, FlavorExtraSpec, Image, Keypair, Quota, QuotaClass
+from tuinova.core.models.catalogue import (
+    Flavor,
+    FlavorAccess,
+    FlavorExtraSpec,
+    Image,
+    ImageMember,
+    Keypair,
+    Quota,
+    QuotaClass,
+)
 from tuinova.core.models.hosts import (
     Aggregate,
     AggregateHost,
@@ -40,6 +49,7 @@ __all__ = [
     "FlavorAccess",
     "FlavorExtraSpec",
     "Image",
+    "ImageMember",
     "Instance",
     "InstanceAction",
     "InstanceFault",

@@ -80,6 +80,21 @@ class Image(Table, table=True):
     tags: list[Any] = json_field([])
     created_at: datetime
     updated_at: datetime | None = None
+    task: dict[str, Any] | None = json_field(None, nullable=True)
+
+
+class ImageMember(Table, table=True):
+    """A project that a shared image is shared with."""
+
+    __tablename__ = "image_member"
+    __table_args__ = (UniqueConstraint("image_id", "member_id"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    image_id: str = Field(max_length=36)
+    member_id: str = Field(max_length=64, index=True)
+    status: str = Field(default="pending", max_length=16)
+    created_at: datetime
+    updated_at: datetime | None = None
 
 
 class Keypair(Table, table=True):

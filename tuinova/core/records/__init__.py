@@ -3,7 +3,7 @@
 JSON columns are plain dicts and lists that several readers may share: read only. Times are aware UTC datetimes.
 """
 
-from tuinova.core.records.catalogue import INSTANCE_OWNER, Flavor, Image, Keypair, Project, QuotaUsage, User
+from tuinova.core.records.catalogue import Flavor, Image, ImageMember, Keypair, Project, QuotaUsage, User
 from tuinova.core.records.hosts import Aggregate, Allocation, ComputeNode, Network, Port, Service
 from tuinova.core.records.servers import (
     MIGRATION_ENDS,
@@ -19,7 +19,6 @@ from tuinova.core.records.servers import (
 from tuinova.core.records.work import Change, WorkOrder
 
 __all__ = [
-    "INSTANCE_OWNER",
     "MIGRATION_ENDS",
     "OLD_VM_STATE",
     "ActionEvent",
@@ -30,6 +29,7 @@ __all__ = [
     "Fault",
     "Flavor",
     "Image",
+    "ImageMember",
     "Instance",
     "InstanceAction",
     "Keypair",

@@ -52,13 +52,23 @@ class Flavor:
         }
 
 
-# The property that names the project of the server that an image was made of, where that is not its owner's.
-INSTANCE_OWNER = "instance_owner"
+@dataclass(frozen=True, slots=True)
+class ImageMember:
+    """A project that an image is shared with: pending, accepted or rejected by it."""
+
+    image_id: str
+    member_id: str
+    status: str = "pending"
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image as Glance shows it; sizes in bytes, min_disk in GiB, min_ram in MiB."""
+    """An image as Glance shows it; sizes in bytes, min_disk in GiB, min_ram in MiB.
+
+    `members` are the projects that it is shared with, each with its status; `task` is what an import has come to.
+    """
 
     id: str
     name: str | None
@@ -78,18 +88,21 @@ class Image:
     os_hidden: bool = False
     properties: dict[str, str] = field(default_factory=dict)
     tags: list[str] = field(default_factory=list)
+    task: JsonDict | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    members: dict[str, str] = field(default_factory=dict)
 
     def visible_to(self, project_id: str | None) -> bool:
         """Whether a project that knows its id may use it.
 
-        Whoever makes an image of another project's server shares it with that project (nova/compute/utils.py
-        initialize_instance_snapshot_metadata); there are no other members.
+        A member may, whatever it has answered: accepting brings the image into its lists (Glance).
         """
-        if project_id is not None and self.visibility == "shared" and self.properties.get(INSTANCE_OWNER) == project_id:
+        if self.visibility in ("public", "community"):
             return True
-        return self.visibility in ("public", "community") or (project_id is not None and self.owner == project_id)
+        if project_id is None:
+            return False
+        return self.owner == project_id or (self.visibility == "shared" and project_id in self.members)
 
 
 @dataclass(frozen=True, slots=True)
