@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tuinova.api import (
+    aggregates,
     console,
     feed,
     flavor_access,
@@ -46,6 +47,7 @@ from tuinova.api import (
     services,
     versions,
     volume_quotas,
+    zones,
 )
 from tuinova.api.errors import RouteNotFound, error_response, face_of
 from tuinova.api.operations import Endpoint, Operation, endpoint, finish
@@ -74,10 +76,12 @@ _COMPUTE = (
     *quotas.OPERATIONS,
     *hypervisors.OPERATIONS,
     *services.OPERATIONS,
+    *zones.OPERATIONS,
+    *aggregates.OPERATIONS,
     *server_groups.OPERATIONS,
 )
-_NETWORK = (*network_quotas.OPERATIONS,)
-_VOLUME = (*volume_quotas.OPERATIONS,)
+_NETWORK = (*network_quotas.OPERATIONS, *zones.NETWORK_OPERATIONS)
+_VOLUME = (*volume_quotas.OPERATIONS, *zones.VOLUME_OPERATIONS)
 _OWN = (
     *info.OPERATIONS,
     *own_servers.OPERATIONS,

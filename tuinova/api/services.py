@@ -1,4 +1,4 @@
-"""/os-services and /os-availability-zone."""
+"""/os-services."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ _RULE = "os_compute_api:os-services:"
 _COMPUTE = "nova-compute"
 
 
-def _up(call: Call, service: Service) -> bool:
+def is_up(call: Call, service: Service) -> bool:
+    """Whether it was heard of of late."""
     return service.up(datetime.now(UTC), call.state.service_down_time)
 
 
@@ -27,7 +28,7 @@ def _view(call: Call, service: Service) -> dict[str, Any]:
         "host": service.host,
         "zone": service.availability_zone,
         "status": "disabled" if service.disabled else "enabled",
-        "state": "up" if _up(call, service) else "down",
+        "state": "up" if is_up(call, service) else "down",
         "updated_at": microseconds(service.last_seen_up or service.updated_at),
         "disabled_reason": service.disabled_reason,
         "forced_down": service.forced_down,
@@ -65,44 +66,8 @@ def delete(call: Call) -> None:
     call.state.conductor.delete_service(call.param("id"))
 
 
-def zones(call: Call) -> Any:
-    """Zones and whether one of their services is enabled; the internal one is hidden."""
-    found: dict[str, bool] = {}
-    for service in call.state.conductor.services(binary=_COMPUTE):
-        zone = service.availability_zone
-        found[zone] = found.get(zone, False) or not service.disabled
-    rows = [
-        {"zoneName": zone, "zoneState": {"available": available}, "hosts": None}
-        for zone, available in sorted(found.items())
-    ]
-    return {"availabilityZoneInfo": rows}
-
-
-def zones_detail(call: Call) -> Any:
-    """Zones with their hosts and services."""
-    found: dict[str, list[Service]] = {}
-    for service in call.state.conductor.services():
-        found.setdefault(service.availability_zone, []).append(service)
-    return {"availabilityZoneInfo": [_zone(call, zone, members) for zone, members in sorted(found.items())]}
-
-
-def _zone(call: Call, zone: str, members: list[Service]) -> dict[str, Any]:
-    hosts: dict[str, dict[str, Any]] = {}
-    for service in members:
-        hosts.setdefault(service.host, {})[service.binary] = {
-            "active": _up(call, service),
-            "available": not service.disabled,
-            "updated_at": microseconds(service.last_seen_up),
-        }
-    available = any(not service.disabled for service in members)
-    return {"zoneName": zone, "zoneState": {"available": available}, "hosts": hosts}
-
-
-_ZONES = "os_compute_api:os-availability-zone:"
 OPERATIONS = (
     Operation("GET", "/os-services", index, rule=_RULE + "list"),
     Operation("PUT", "/os-services/{id}", update, 200, _RULE + "update", schemas.SERVICE),
     Operation("DELETE", "/os-services/{id}", delete, 204, _RULE + "delete"),
-    Operation("GET", "/os-availability-zone", zones, rule=_ZONES + "list"),
-    Operation("GET", "/os-availability-zone/detail", zones_detail, rule=_ZONES + "detail"),
 )

@@ -57,6 +57,9 @@ def show_hypervisor(
     fields: dict[str, Any] = {**own, **found}
     service = fields.pop("service", None) or {}
     fields["service_host"], fields["service_id"] = service.get("host"), service.get("id")
+    fields["aggregates"] = [
+        row["name"] for row in session.client.aggregates.list() if fields["service_host"] in row["hosts"]
+    ]
     for name, value in fields.items():
         if isinstance(value, dict):
             fields[name] = dict_cell(value)

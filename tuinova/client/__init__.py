@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tuinova.client import resources
-from tuinova.client.admin import Quotas, ServerGroups
+from tuinova.client.admin import Aggregates, Quotas, ServerGroups
 from tuinova.client.connection import Answer, Connection, segment
 from tuinova.client.errors import (
     ApiError,
@@ -165,9 +165,17 @@ class Client:
         return dict(self.get("/volume/v3/limits")["limits"]["absolute"])
 
     def availability_zones(self, detail: bool = False) -> list[dict[str, Any]]:
-        """Zones and whether they are available."""
+        """The hosts' zones and whether they are available."""
         path = "/v2.1/os-availability-zone" + ("/detail" if detail else "")
         return list(self.get(path)["availabilityZoneInfo"])
+
+    def network_zones(self) -> list[dict[str, Any]]:
+        """Neutron's zones: name, resource (network, router), state."""
+        return list(self.get("/network/v2.0/availability_zones")["availability_zones"])
+
+    def volume_zones(self) -> list[dict[str, Any]]:
+        """Cinder's zones, as the hosts' ones but without hosts."""
+        return list(self.get("/volume/v3/os-availability-zone")["availabilityZoneInfo"])
 
     def changes(self, since: int | None = None) -> ChangeStream:
         """The change feed after `since`, from now on when None; raises Trimmed and, while iterating, StreamEnded."""
@@ -229,6 +237,11 @@ class Client:
     def quotas(self) -> Quotas:
         """Quotas."""
         return Quotas(self)
+
+    @cached_property
+    def aggregates(self) -> Aggregates:
+        """Host aggregates."""
+        return Aggregates(self)
 
     @cached_property
     def server_groups(self) -> ServerGroups:

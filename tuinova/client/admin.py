@@ -1,8 +1,8 @@
-"""What an administrator and a user set beside servers: quotas and server groups."""
+"""What an administrator and a user set beside servers: quotas, server groups, aggregates, zones."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tuinova.client.connection import segment
@@ -93,3 +93,56 @@ class ServerGroups(Resource):
     def delete(self, ident: str) -> None:
         """Remove the group; its members are not touched."""
         self.client.delete(self._url(ident))
+
+
+class Aggregates(Resource):
+    """Host aggregates."""
+
+    noun = "Aggregate"
+    path = "/v2.1/os-aggregates"
+
+    def list(self) -> Rows:
+        """All of them, oldest first."""
+        return list(self.client.get(self.path)["aggregates"])
+
+    def get(self, ident: str) -> Json:
+        """One by its number."""
+        return dict(self.client.get(self._url(ident))["aggregate"])
+
+    def find(self, name: str) -> Json:
+        """By number or uuid, else by name."""
+        rows = self.list()
+        by_id = [row for row in rows if name in (str(row["id"]), row["uuid"])]
+        return by_id[0] if by_id else pick([row for row in rows if row["name"] == name], self.noun, name)
+
+    def create(self, name: str, zone: str | None = None) -> Json:
+        """A new one, without hosts."""
+        fields = {"name": name, **({"availability_zone": zone} if zone else {})}
+        return dict(self.client.post(self.path, {"aggregate": fields})["aggregate"])
+
+    def update(self, ident: object, fields: Mapping[str, Any]) -> Json:
+        """Another name or availability_zone."""
+        return dict(self.client.put(self._url(ident), {"aggregate": dict(fields)})["aggregate"])
+
+    def delete(self, ident: object) -> None:
+        """Remove one without hosts."""
+        self.client.delete(self._url(ident))
+
+    def _act(self, ident: object, action: str, body: Mapping[str, Any]) -> Json:
+        return dict(self.client.post(self._url(ident, "action"), {action: dict(body)})["aggregate"])
+
+    def add_host(self, ident: object, host: str) -> Json:
+        """Put a host in."""
+        return self._act(ident, "add_host", {"host": host})
+
+    def remove_host(self, ident: object, host: str) -> Json:
+        """Take a host out."""
+        return self._act(ident, "remove_host", {"host": host})
+
+    def set_metadata(self, ident: object, metadata: Mapping[str, str | None]) -> Json:
+        """Add and change items; None removes one."""
+        return self._act(ident, "set_metadata", {"metadata": dict(metadata)})
+
+    def cache_images(self, ident: object, image_ids: Sequence[str]) -> None:
+        """Have its hosts fetch images."""
+        self.client.post(self._url(ident, "images"), {"cache": [{"id": image_id} for image_id in image_ids]})

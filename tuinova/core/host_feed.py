@@ -13,6 +13,7 @@ from tuinova.core.conductor import Conductor
 from tuinova.core.errors import ChangesTrimmed, MigrationNotFound, ServerGroupNotFound
 from tuinova.core.records import Change, ComputeNode, Instance, Service
 from tuinova.scheduler import (
+    AggregateInfo,
     Amounts,
     FilterScheduler,
     FlavorSpec,
@@ -47,6 +48,7 @@ class HostFeed:
         self._lock = threading.Lock()
         self._since = 0
         self._zones: dict[str, str] = {}
+        self._aggregates: dict[str, list[AggregateInfo]] = {}
         self._default_zone = options.default_availability_zone
         self._failing: set[tuple[str, str]] = set()
         self.table = HostTable()
@@ -67,6 +69,7 @@ class HostFeed:
             nodes = self._conductor.nodes()
             self._failing = {(node.host, node.hypervisor_hostname) for node in nodes if node.failed_builds}
             self._load_services()
+            self._load_aggregates()
             self.table.load(record_of(node, held.get((node.host, node.hypervisor_hostname), {})) for node in nodes)
             present = {(node.host, node.hypervisor_hostname) for node in nodes}
             for host, name in self.table.hosts():
@@ -98,6 +101,8 @@ class HostFeed:
             self._recount_move(uuid)
         if "service" in kinds:
             self._load_services()
+        if "aggregate" in kinds:
+            self._load_aggregates()
         if "node" in kinds:
             for node in self._conductor.nodes():
                 self.table.upsert(record_of(node, None))
@@ -107,6 +112,20 @@ class HostFeed:
             if service.binary == COMPUTE:
                 self._zones[service.host] = service.availability_zone
                 self.table.set_service(service.host, service_info(service))
+
+    def _load_aggregates(self) -> None:
+        """Tell the table of each host whose aggregates are others than it knows."""
+        found: dict[str, list[AggregateInfo]] = {}
+        aggregates = self._conductor.aggregates()
+        for aggregate in aggregates:
+            info = AggregateInfo(aggregate.id, aggregate.name, aggregate.availability_zone, aggregate.metadata)
+            for host in aggregate.hosts:
+                found.setdefault(host, []).append(info)
+        for host in found.keys() | self._aggregates.keys():
+            if found.get(host) != self._aggregates.get(host):
+                self.table.set_aggregates(host, found.get(host, ()))
+        self._aggregates = found
+        self.table.declare_zones(zone for aggregate in aggregates if (zone := aggregate.availability_zone))
 
     def request_spec(
         self, instances: Sequence[Instance], args: Mapping[str, Any], tried: Sequence[tuple[str, str]]

@@ -345,6 +345,7 @@ def build_engine(places: Paths, options: Any = None) -> Engine:
         keep_changes=config.tuinova.keep_changes,
         quota_defaults=engine_options.quota,
         other_quota_defaults=engine_options.other_quota,
+        default_availability_zone=engine_options.api.default_availability_zone,
     )
     store = ImageStore(places.images)
     drivers = open_drivers(config, places)

@@ -381,6 +381,13 @@ class ComputeDriver(ABC):
         """
         raise NotSupported()
 
+    def cache_image(self, image: ImageFile) -> bool:
+        """Bring an image into the cache before a guest asks for it; False when it was there already.
+
+        Raises ImageUnacceptable.
+        """
+        raise NotSupported()
+
     # console ---------------------------------------------------------------------------------------------------------
     @abstractmethod
     def console_output(self, uuid: str, all_boots: bool = False) -> bytes:

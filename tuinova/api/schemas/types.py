@@ -63,6 +63,8 @@ password: Schema = {"type": "string"}
 user_data = text(0, 65535, format="base64")
 ipv4 = text(0, 15, format="ipv4-or-empty")
 ipv6 = text(0, 45, format="ipv6-or-empty")
+# No colon: `zone:host:node` names a host.
+zone = text(1, 255, format="name", pattern="^[^:]*$")
 disk_config: Schema = {"type": "string", "enum": ["AUTO", "MANUAL"]}
 trusted_certs: Schema = {
     "type": ["array", "null"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tuinova.console.log import console_text
@@ -10,6 +10,7 @@ from tuinova.core import policy
 from tuinova.core.catalogue_cache import CatalogueCache
 from tuinova.core.compute_api import actions, basic, metadata
 from tuinova.core.compute_api.accepting import Accepted, Acceptor, Diagnose
+from tuinova.core.compute_api.aggregates import cache_images
 from tuinova.core.compute_api.create import create
 from tuinova.core.compute_api.guards import HostUp, check, check_visible
 from tuinova.core.compute_api.keypairs import check_name, ssh_fingerprint
@@ -98,6 +99,12 @@ class ComputeAPI:
         instance = self._conductor.instance(uuid)
         check(ctx, ACTION_BY_NAME["get_console_output"], instance, self._host_up)
         return self._console_log(instance.host or "", uuid, all_boots)
+
+    # aggregates ------------------------------------------------------------------------------------------------------
+    def cache_images(self, ctx: RequestContext, aggregate_id: int, image_ids: Sequence[str]) -> None:
+        """Have the hosts of an aggregate fetch images before servers need them."""
+        policy.authorize(ctx, "compute:aggregates:images")
+        cache_images(ctx, self._conductor.aggregate(aggregate_id), image_ids, self._conductor, self._host_up)
 
     # key pairs -------------------------------------------------------------------------------------------------------
     def import_keypair(

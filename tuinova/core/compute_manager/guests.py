@@ -89,6 +89,10 @@ class GuestSpecs:
             self._image(image.properties.get("ramdisk_id"), None, True),
         )
 
+    def image(self, image_id: str) -> ImageFile | None:
+        """An image's data; None where there is none now."""
+        return self._image(image_id, None, False)
+
     def _image(self, image_id: str | None, instance: Instance | None, required: bool) -> ImageFile | None:
         if not image_id:
             return None

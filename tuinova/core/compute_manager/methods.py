@@ -10,6 +10,7 @@ from tuinova.core.compute_manager import (
     build,
     deferred,
     evacuate,
+    image_cache,
     live,
     pause,
     power,
@@ -27,6 +28,8 @@ from tuinova.core.records import WorkOrder
 from tuinova.rpc.local import BUILD, EXPRESS, LONG, PATIENT
 
 BUILD_METHOD = "build_instance"
+# Its lane is the image's: it is the one order that is about no server.
+CACHE_METHOD = "cache_image"
 
 WORKS: Mapping[str, Work] = {
     "start_instance": power.START,
@@ -55,6 +58,7 @@ ASIDES: Mapping[str, Aside] = {**resize.ASIDES, **live.ASIDES}
 
 KINDS: Mapping[str, str] = {
     BUILD_METHOD: BUILD,
+    CACHE_METHOD: LONG,
     "stop_instance": PATIENT,
     "reboot_instance": PATIENT,
     "resize_instance": LONG,
@@ -74,6 +78,7 @@ KINDS: Mapping[str, str] = {
 
 METHODS: Mapping[str, Callable[[Compute, WorkOrder], None]] = {
     BUILD_METHOD: build.build,
+    CACHE_METHOD: image_cache.cache,
     **{name: partial(run, work) for name, work in WORKS.items()},
     **{name: partial(run_aside, aside) for name, aside in ASIDES.items()},
 }

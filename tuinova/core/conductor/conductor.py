@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from tuinova.core.conductor import schema
+from tuinova.core.conductor.aggregates import Aggregates
 from tuinova.core.conductor.database import open_engines
 from tuinova.core.conductor.errors import DatabaseUnavailable
 from tuinova.core.conductor.feed import KEEP, Feed, RowCache
@@ -48,6 +49,7 @@ class Conductor(
     Moves,
     Addresses,
     Hosts,
+    Aggregates,
     Flavors,
     Images,
     ImageMembers,
@@ -65,7 +67,9 @@ class Conductor(
         keep_changes: int = KEEP,
         quota_defaults: QuotaLimits | None = None,
         other_quota_defaults: Mapping[str, int] | None = None,
+        default_availability_zone: str = "nova",
     ) -> None:
+        self.default_availability_zone = default_availability_zone
         self.quota_defaults = quota_defaults or QuotaLimits()
         self.other_quota_defaults = dict(other_quota_defaults or {})
         self._identities = IdentityCache()

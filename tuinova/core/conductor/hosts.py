@@ -27,7 +27,6 @@ _I = InstanceTable.__table__  # type: ignore[attr-defined]
 _AH = AggregateHostTable.__table__  # type: ignore[attr-defined]
 _AM = AggregateMetadataTable.__table__  # type: ignore[attr-defined]
 
-DEFAULT_ZONE = "nova"
 INTERNAL_ZONE = "internal"
 COMPUTE = "nova-compute"
 _SERVICE_FIELDS = tuple(item.name for item in fields(Service) if item.name != "availability_zone")
@@ -41,6 +40,7 @@ _SERVICES_BY = {
 _SERVICE_BY_UUID = _SERVICES.where(_S.c.uuid == bindparam("uuid"))
 _BEAT = update(_S).where(_S.c.id == bindparam("_id")).values(last_seen_up=bindparam("v_last_seen_up"))
 _DELETE_SERVICE = delete(_S).where(_S.c.uuid == bindparam("uuid"))
+_AGGREGATES_WITH = select(_AH.c.aggregate_id).where(_AH.c.host == bindparam("host"))
 _SERVERS_ON = select(func.count(_I.c.id)).where(_I.c.host == bindparam("host"), _I.c.deleted.is_(False))
 _ZONES = (
     select(_AH.c.host, _AM.c.value)
@@ -135,12 +135,6 @@ def _zones(connection: Connection) -> dict[str, str]:
     return zones
 
 
-def _service(row: Any, zones: Mapping[str, str]) -> Service:
-    values = row._mapping
-    zone = zones.get(values["host"], DEFAULT_ZONE) if values["binary"] == COMPUTE else INTERNAL_ZONE
-    return Service(**values, availability_zone=zone)
-
-
 def _node_values(resources: ResourcesLike, policy: Mapping[str, Any]) -> dict[str, Any]:
     foreign = [
         {
@@ -175,6 +169,14 @@ def _node_values(resources: ResourcesLike, policy: Mapping[str, Any]) -> dict[st
 class Hosts(Base):
     """The conductor's calls about services and nodes."""
 
+    default_availability_zone: str
+
+    def _service(self, row: Any, zones: Mapping[str, str]) -> Service:
+        values = row._mapping
+        compute = values["binary"] == COMPUTE
+        zone = zones.get(values["host"], self.default_availability_zone) if compute else INTERNAL_ZONE
+        return Service(**values, availability_zone=zone)
+
     # services --------------------------------------------------------------------------------------------------------
     def register_service(self, host: str, binary: str = COMPUTE, topic: str = "compute") -> Service:
         """The service of a host, made enabled when it is new; it counts as seen now."""
@@ -187,7 +189,7 @@ class Hosts(Base):
             else:
                 tx.run(_BEAT, {"_id": row.id, "v_last_seen_up": tx.now})
             tx.change("service", "update", host)
-            return _service(tx.first(_SERVICE, {"host": host, "binary": binary}), _zones(tx.connection))
+            return self._service(tx.first(_SERVICE, {"host": host, "binary": binary}), _zones(tx.connection))
 
         return self._write(job)
 
@@ -199,7 +201,7 @@ class Hosts(Base):
             if row is None:
                 raise ServiceNotFound(service_id=host)
             tx.run(_BEAT, {"_id": row.id, "v_last_seen_up": tx.now})
-            if not _service(row, {}).up(tx.now, service_down_time):
+            if not self._service(row, {}).up(tx.now, service_down_time):
                 tx.change("service", "update", host)
 
         self._write(job)
@@ -209,7 +211,7 @@ class Hosts(Base):
         wanted = {name: value for name, value in (("host", host), ("binary", binary)) if value is not None}
         with self._reading() as connection:
             zones = _zones(connection)
-            return [_service(row, zones) for row in connection.execute(_SERVICES_BY[frozenset(wanted)], wanted)]
+            return [self._service(row, zones) for row in connection.execute(_SERVICES_BY[frozenset(wanted)], wanted)]
 
     def service_of(self, host: str, binary: str = COMPUTE) -> Service:
         """The service of a host; raises ServiceNotFound."""
@@ -217,7 +219,7 @@ class Hosts(Base):
             row = connection.execute(_SERVICE, {"host": host, "binary": binary}).first()
             if row is None:
                 raise ServiceNotFound(service_id=host)
-            return _service(row, _zones(connection))
+            return self._service(row, _zones(connection))
 
     def service(self, uuid: str) -> Service:
         """One service; raises ServiceNotFound."""
@@ -225,7 +227,7 @@ class Hosts(Base):
             row = connection.execute(_SERVICE_BY_UUID, {"uuid": uuid}).first()
             if row is None:
                 raise ServiceNotFound(service_id=uuid)
-            return _service(row, _zones(connection))
+            return self._service(row, _zones(connection))
 
     def set_service(
         self,
@@ -249,7 +251,7 @@ class Hosts(Base):
                 values["forced_down"] = forced_down
             tx.run(update(_S).where(_S.c.id == row.id).values(values))
             tx.change("service", "update", host)
-            return _service(tx.first(_SERVICE, {"host": host, "binary": binary}), _zones(tx.connection))
+            return self._service(tx.first(_SERVICE, {"host": host, "binary": binary}), _zones(tx.connection))
 
         return self._write(job)
 
@@ -264,6 +266,8 @@ class Hosts(Base):
                 if tx.run(_SERVERS_ON, {"host": row.host}).scalar():
                     raise ServiceHostsInstances
                 tx.run(delete(_N).where(_N.c.host == row.host))
+                for ident in tx.run(_AGGREGATES_WITH, {"host": row.host}).scalars().all():
+                    tx.change("aggregate", "update", str(ident))
                 tx.run(delete(_AH).where(_AH.c.host == row.host))
                 tx.change("node", "delete", row.host)
             tx.run(_DELETE_SERVICE, {"uuid": uuid})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, delete, func, select, update
@@ -142,3 +142,7 @@ class Orders(Base):
     def add_order(self, ctx: RequestContext, uuid: str, draft: OrderDraft) -> WorkOrder:
         """Write an order that belongs to no request (recovery, power sync)."""
         return self._write(lambda tx: write_order(tx, ctx, uuid, draft))
+
+    def add_orders(self, ctx: RequestContext, drafts: Sequence[tuple[str, OrderDraft]]) -> list[WorkOrder]:
+        """Write several, each with what its lane is (a server, an image), all or none of them."""
+        return self._write(lambda tx: [write_order(tx, ctx, lane, draft) for lane, draft in drafts])

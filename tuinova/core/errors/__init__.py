@@ -4,6 +4,18 @@ Sources: nova/exception.py and the handlers that turn exceptions into answers. `
 what an instance fault records; the message is formatted from keyword arguments, which stay readable as attributes.
 """
 
+from tuinova.core.errors.aggregates import (
+    AggregateHostExists,
+    AggregateHostNotFound,
+    AggregateNameExists,
+    AggregateNotFound,
+    AggregateRefusal,
+    InvalidAggregateActionAdd,
+    InvalidAggregateActionDelete,
+    InvalidAggregateActionRemove,
+    InvalidAggregateActionUpdate,
+    InvalidAggregateActionUpdateMeta,
+)
 from tuinova.core.errors.base import NovaError
 from tuinova.core.errors.conflict import (
     ChangesTrimmed,
@@ -123,6 +135,11 @@ from tuinova.core.errors.unavailable import HypervisorUnavailable, ImageStorageF
 
 __all__ = [
     "ActionNotFound",
+    "AggregateHostExists",
+    "AggregateHostNotFound",
+    "AggregateNameExists",
+    "AggregateNotFound",
+    "AggregateRefusal",
     "BuildAbortException",
     "CannotMigrateToSameHost",
     "CannotResizeDisk",
@@ -177,6 +194,11 @@ __all__ = [
     "InstancePowerOnFailure",
     "InternalError",
     "Invalid",
+    "InvalidAggregateActionAdd",
+    "InvalidAggregateActionDelete",
+    "InvalidAggregateActionRemove",
+    "InvalidAggregateActionUpdate",
+    "InvalidAggregateActionUpdateMeta",
     "InvalidConfig",
     "InvalidDiskFormat",
     "InvalidInput",

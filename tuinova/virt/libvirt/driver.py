@@ -22,6 +22,7 @@ from tuinova.virt.driver import (
     GuestNotFound,
     GuestSpec,
     HostNetwork,
+    ImageFile,
     LifecycleListener,
     LiveProgress,
     NodeResources,
@@ -347,6 +348,10 @@ class LibvirtDriver(ComputeDriver):
     def age_image_cache(self, image_ids: Collection[str]) -> Sequence[str]:
         """See the contract; nothing is asked of libvirt."""
         return CacheAging(self._cache, self.instances, self.options).age(image_ids)
+
+    def cache_image(self, image: ImageFile) -> bool:
+        """See the contract; nothing is asked of libvirt."""
+        return self._cache.prefetch(image)
 
     # console ---------------------------------------------------------------------------------------------------------
     def console_output(self, uuid: str, all_boots: bool = False) -> bytes:

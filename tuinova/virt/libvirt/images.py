@@ -117,16 +117,26 @@ class ImageCache:
 
     def base(self, image: ImageFile) -> Base:
         """The base of an image; made on first use."""
+        target = self._target(image)
+        self._ensure(image, target)
+        return self.known(target)
+
+    def prefetch(self, image: ImageFile) -> bool:
+        """Make the base of an image now; False when it was there already."""
+        return self._ensure(image, self._target(image))
+
+    def _target(self, image: ImageFile) -> Path:
+        fmt = FORMATS.get(image.disk_format, ((), "raw"))[1]
         name = self.base_name(image)
-        keep = not self._options.force_raw_images and FORMATS.get(image.disk_format, ((), "raw"))[1] != "raw"
-        fmt = FORMATS[image.disk_format][1] if keep else "raw"
-        target = self.directory / (f"{name}.{fmt}" if keep else name)
-        with self.locked(name):
+        return self.directory / (name if self._options.force_raw_images or fmt == "raw" else f"{name}.{fmt}")
+
+    def _ensure(self, image: ImageFile, target: Path) -> bool:
+        with self.locked(self.base_name(image)):
             if target.exists():
                 os.utime(target)
-            else:
-                self._make(image, target, keep)
-        return self.known(target)
+                return False
+            self._make(image, target, keep=bool(target.suffix))
+            return True
 
     def known(self, path: Path) -> Base:
         """The facts of a base that is there, by its name: `<sha1>` and what we made is raw, else `<sha1>.<format>`."""
