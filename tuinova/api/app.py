@@ -25,6 +25,7 @@ from tuinova.api import (
     identity,
     image_actions,
     image_data,
+    image_import,
     image_list,
     image_members,
     images,
@@ -96,6 +97,7 @@ _IMAGE = (
     *images.OPERATIONS,
     *image_members.OPERATIONS,
     *image_actions.OPERATIONS,
+    *image_import.OPERATIONS,
 )
 # (prefix, face, operations); the face decides how errors read.
 FACES: tuple[tuple[str, str, tuple[Operation, ...]], ...] = (

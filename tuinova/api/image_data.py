@@ -126,6 +126,7 @@ def _activate(state: ApiState, ident: str, stored: StoredImage) -> None:
             checksum=stored.checksum,
             os_hash_algo="sha512",
             os_hash_value=stored.sha512,
+            task=None,
         )
     except NovaError:
         state.image_store.delete(ident)  # the image was deleted while its data came in

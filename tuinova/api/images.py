@@ -181,6 +181,7 @@ def delete(call: Call) -> None:
     ident = call.param("id")
     own_image(call.state, call.ctx, ident, "delete")
     call.state.conductor.delete_image(ident)
+    call.state.importer.cancel(ident)
     call.state.image_store.delete(ident)
 
 

@@ -43,6 +43,7 @@ class ApiState:
         self.conductor = engine.conductor
         self.compute = engine.compute_api
         self.image_store = engine.image_store
+        self.importer = engine.importer
         self.identity = Identity(engine.conductor)
         self.details = DetailTexts(BASE_URL)
         self.base_url = BASE_URL

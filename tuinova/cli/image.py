@@ -11,6 +11,7 @@ _WORDS = {
     "create": ("create",),
     "save": ("save",),
     "set": ("set", "unset"),
+    "catalog": ("catalog",),
     "members": ("add", "remove", "member"),
 }
 # The first word of each command to its module.

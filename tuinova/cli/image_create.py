@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from tuinova.cli.arguments import Properties
 from tuinova.cli.commands import exclusive, key_values, new_app, session, shower
 from tuinova.cli.diagnostics import CommandError
-from tuinova.cli.image_options import progress_bar
+from tuinova.cli.image_options import (
+    Community,
+    MinDisk,
+    MinRam,
+    Private,
+    Project,
+    ProjectDomain,
+    Public,
+    Shared,
+    Tags,
+    either,
+    import_bar,
+    progress_bar,
+    project_id,
+    visibility,
+)
 from tuinova.cli.image_record import image_record
 from tuinova.cli.output import Record
-from tuinova.client import ClientError
+from tuinova.client import ClientError, WaitFailed
 from tuinova.i18n import _
 
 Json = dict[str, Any]
@@ -28,44 +46,76 @@ def create_image(
     id_: Annotated[
         str | None, typer.Option("--id", metavar="<id>", help=_("ID; made by the service if absent"))
     ] = None,
-    container_format: Annotated[str, typer.Option(help=_("bare, ami, aki, ari"))] = "bare",
-    disk_format: Annotated[str, typer.Option(help=_("raw, qcow2, iso, ami, aki, ari"))] = "raw",
-    min_disk: Annotated[int, typer.Option(metavar="<GB>", help=_("Least root disk"))] = 0,
-    min_ram: Annotated[int, typer.Option(metavar="<MB>", help=_("Least RAM"))] = 0,
+    container_format: Annotated[str | None, typer.Option(help=_("bare (default), ami, aki, ari"))] = None,
+    disk_format: Annotated[str | None, typer.Option(help=_("raw (default), qcow2, iso, ami, aki, ari"))] = None,
+    min_disk: MinDisk = None,
+    min_ram: MinRam = None,
     file: Annotated[str | None, typer.Option(metavar="<file>", help=_("Data; standard input if piped"))] = None,
+    from_url: Annotated[
+        str | None, typer.Option("--from-url", metavar="<url>", help=_("The service fetches the data (http, https)"))
+    ] = None,
+    from_catalog: Annotated[
+        str | None,
+        typer.Option("--from-catalog", metavar="<name>", help=_("A well-known image; see 'image catalog list'")),
+    ] = None,
+    arch: Annotated[
+        str | None,
+        typer.Option("--arch", metavar="<arch>", help=_("With --from-catalog: x86_64, aarch64; else this machine's")),
+    ] = None,
+    checksum: Annotated[
+        str | None,
+        typer.Option(metavar="<algorithm:digits>", help=_("With --from-url: md5:, sha256: or sha512: and its digits")),
+    ] = None,
+    checksum_url: Annotated[
+        str | None, typer.Option(metavar="<url>", help=_("With --from-url: a published list of checksums"))
+    ] = None,
+    wait: Annotated[
+        bool | None, typer.Option("--wait/--no-wait", help=_("Wait until it is fetched (default on a terminal)"))
+    ] = None,
     progress: Annotated[bool, typer.Option("--progress", help=_("Show a progress bar"))] = False,
     protected: Annotated[bool, typer.Option("--protected", help=_("May not be deleted"))] = False,
     unprotected: Annotated[bool, typer.Option("--unprotected", help=_("May be deleted (default)"))] = False,
-    public: Annotated[bool, typer.Option("--public", help=_("For all projects (admin)"))] = False,
-    private: Annotated[bool, typer.Option("--private", help=_("Only for the own project"))] = False,
-    shared: Annotated[bool, typer.Option("--shared", help=_("For chosen projects (default)"))] = False,
-    community: Annotated[bool, typer.Option("--community", help=_("For all who know it"))] = False,
-    property_: Annotated[
-        list[str] | None, typer.Option("--property", metavar="<key=value>", help=_("Property (repeatable)"))
-    ] = None,
-    tag: Annotated[list[str] | None, typer.Option(help=_("Tag (repeatable)"))] = None,
+    public: Public = False,
+    private: Private = False,
+    shared: Shared = False,
+    community: Community = False,
+    property_: Properties = None,
+    tag: Tags = None,
+    project: Project = None,
+    project_domain: ProjectDomain = None,
 ) -> Record:
-    """Create an image and upload its data; an upload that fails leaves no image behind."""
-    exclusive(protected=protected, unprotected=unprotected)
-    exclusive(public=public, private=private, shared=shared, community=community)
-    chosen = {"public": public, "private": private, "community": community}
+    """Create an image and upload its data or let the service fetch it; an upload that fails leaves no image behind."""
+    exclusive(file=file, from_url=from_url, from_catalog=from_catalog)
+    exclusive(checksum=checksum, checksum_url=checksum_url)
     body: Json = {
         "name": name,
+        "id": id_,
         "container_format": container_format,
         "disk_format": disk_format,
         "min_disk": min_disk,
         "min_ram": min_ram,
-        "protected": protected,
-        "visibility": next((kind for kind, wanted in chosen.items() if wanted), "shared"),
+        "protected": bool(either(protected=protected, unprotected=unprotected)),
+        "visibility": visibility(public=public, private=private, shared=shared, community=community) or "shared",
+        "tags": tag or None,
         **key_values(property_),
     }
-    if id_:
-        body["id"] = id_
-    if tag:
-        body["tags"] = tag
-    source = _open_source(file)
+    web = _from_where(from_url, from_catalog, arch, checksum, checksum_url)
+    given = {key: value for key, value in body.items() if value is not None}
+    source = None if web else _open_source(file)
+    body = {
+        "container_format": "bare",
+        "disk_format": "raw",
+        "min_disk": 0,
+        "min_ram": 0,
+        **(web or _Web()).fields,
+        **given,
+    }
+    if project is not None:
+        body["owner"] = project_id(project)
     client = session.client
     created = client.images.create(body)
+    if web is not None:
+        return _fetch(created, web, sys.stderr.isatty() if wait is None else wait)
     if source is not None:
         with source, progress_bar(name, progress) as report:
             try:
@@ -74,6 +124,58 @@ def create_image(
                 _forget(created["id"])
                 raise
     return image_record(client.images.get(created["id"]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Web:
+    """Where the service is to fetch the data, and what is known of it."""
+
+    url: str = ""
+    checksum: str | None = None
+    checksum_url: str | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _from_where(
+    url: str | None, catalog: str | None, arch: str | None, checksum: str | None, checksum_url: str | None
+) -> _Web | None:
+    """The web's part of the command line; a usage error for options that need others."""
+    if catalog is None and arch is not None:
+        raise CommandError(_("argument --arch: only with --from-catalog"), code=2)
+    if url is None and (checksum or checksum_url):
+        option = "--checksum" if checksum else "--checksum-url"
+        raise CommandError(_("argument {option}: only with --from-url").format(option=option), code=2)
+    if url is not None:
+        return _Web(url, checksum, checksum_url)
+    if catalog is None:
+        return None
+    from tuinova.client.image_catalog import UnknownCatalogImage, catalog_image, this_architecture
+
+    try:
+        entry, kind = catalog_image(catalog), arch or this_architecture()
+        where, list_ = entry.where(kind)
+    except UnknownCatalogImage as error:
+        raise CommandError(str(error)) from error
+    return _Web(where, None, list_, entry.fields(kind))
+
+
+def _fetch(created: Json, web: _Web, wait: bool) -> Record:
+    """Let the service fetch the data; a refusal at once leaves no image behind, a later one is told by the image."""
+    client, ident = session.client, created["id"]
+    try:
+        client.images.start_import(ident, web.url, checksum=web.checksum, checksum_uri=web.checksum_url)
+    except ClientError:
+        _forget(ident)
+        raise
+    if not wait:
+        return image_record(client.images.get(ident))
+    from tuinova.client.waiters import wait_for_image
+
+    with import_bar(created["name"]) as report:
+        try:
+            return image_record(wait_for_image(client, ident, on_progress=report))
+        except WaitFailed as error:
+            raise CommandError(f"{error}\n" + _("Image ID: {ident}").format(ident=ident)) from error
 
 
 def _open_source(file: str | None) -> Any:

@@ -10,9 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from tuinova.cli.commands import exclusive, session
-from tuinova.i18n import _
+from tuinova.i18n import N_, _
+from tuinova.text import clean
 
 Json = dict[str, Any]
+# (bytes done, bytes in all or None[, what is done])
+Report = Callable[..., None]
 Image = Annotated[str, typer.Argument(metavar="<image>", help=_("Image (name or ID)"))]
 Public = Annotated[bool, typer.Option("--public", help=_("For all projects (admin)"))]
 Private = Annotated[bool, typer.Option("--private", help=_("Only for the own project"))]
@@ -46,8 +49,8 @@ def project_id(name: str | None) -> str | None:
 
 
 @contextlib.contextmanager
-def progress_bar(title: str, wanted: bool) -> Iterator[Callable[[int, int | None], None] | None]:
-    """A progress bar on stderr when it is a terminal or was asked for."""
+def progress_bar(title: str, wanted: bool, *, stages: bool = False) -> Iterator[Report | None]:
+    """A progress bar on stderr when it is a terminal or was asked for; with `stages` a word says what is done."""
     if not wanted and not sys.stderr.isatty():
         yield None
         return
@@ -56,10 +59,29 @@ def progress_bar(title: str, wanted: bool) -> Iterator[Callable[[int, int | None
 
     with Progress(
         TextColumn("{task.description}", markup=False),
+        *([TextColumn("{task.fields[stage]}", markup=False)] if stages else []),
         BarColumn(bar_width=30),
         DownloadColumn(binary_units=True),
         TransferSpeedColumn(),
         console=Console(stderr=True),
     ) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        task = bar.add_task(clean(title), total=None, stage="")
+        yield lambda done, total, stage="": bar.update(task, completed=done, total=total, stage=stage)
+
+
+# What an import's progress counts (`what` of the image's task) in words.
+_WHAT = {"waiting": N_("waiting"), "downloading": N_("downloading"), "checking": N_("checking")}
+
+
+@contextlib.contextmanager
+def import_bar(name: str) -> Iterator[Callable[[Json], None]]:
+    """A progress bar of an import on a terminal, from what the image says of its task."""
+    with progress_bar(clean(name), False, stages=True) as report:
+
+        def show(image: Json) -> None:
+            told = image.get("task_progress")
+            if report is not None and told:
+                what = str(told.get("what") or "")
+                report(int(told.get("done") or 0), told.get("total"), _(_WHAT.get(what, what)))
+
+        yield show

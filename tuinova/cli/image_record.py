@@ -27,6 +27,8 @@ _KNOWN = (
     "virtual_size",
     "visibility",
 )
+# Only there while an image is fetched from the web, or after that went wrong.
+_TASK = ("task_progress", "task_message")
 
 
 def _human_size(size: int) -> str:
@@ -41,7 +43,8 @@ def _human_size(size: int) -> str:
 def image_record(image: Json, human: bool = False) -> Record:
     """Glance's fields; everything else is a property."""
     fields: dict[str, Any] = {name: image.get(name) for name in _KNOWN}
-    fields["properties"] = dict_cell({key: value for key, value in image.items() if key not in _KNOWN})
+    fields["properties"] = dict_cell({key: value for key, value in image.items() if key not in (*_KNOWN, *_TASK)})
+    fields |= {name: image[name] for name in _TASK if name in image}
     fields["tags"] = list_cell(image.get("tags"))
     if human and image.get("size") is not None:
         fields["size"] = Cell(image["size"], _human_size(image["size"]))

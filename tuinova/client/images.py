@@ -64,6 +64,15 @@ class Images(Resource):
             ],
         )
 
+    def start_import(
+        self, ident: str, uri: str, *, checksum: str | None = None, checksum_uri: str | None = None
+    ) -> None:
+        """Let the service fetch the data of a queued image from the web."""
+        method = {"name": "web-download", "uri": uri, "checksum": checksum, "checksum_uri": checksum_uri}
+        self.client.post(
+            self._url(ident, "import"), {"method": {key: value for key, value in method.items() if value is not None}}
+        )
+
     def deactivate(self, ident: str) -> None:
         """Take it out of use."""
         self.client.post(self._url(ident, "actions", "deactivate"))

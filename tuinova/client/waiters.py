@@ -1,4 +1,4 @@
-"""Waiting for servers by following the change feed, not a timer."""
+"""Waiting for servers and images by following the change feed, not a timer."""
 
 from __future__ import annotations
 
@@ -83,8 +83,50 @@ def _why(view: View) -> str:
     return f"Server {view['name']} is in status {view['status']}{tail}"
 
 
-def _views(client: Client, ident: str, timeout: float | None) -> Iterator[View | None]:
-    """The server as it is, then after each change; None when it is gone. Ends after `timeout`."""
+def wait_for_image(
+    client: Client, ident: str, *, on_progress: OnProgress | None = None, timeout: float | None = None
+) -> View:
+    """The image once it is active; raises WaitFailed with what its task says when its import has ended otherwise."""
+    for image in _views(client, ident, timeout, "image", _image_now):
+        if image is None:
+            raise WaitFailed(f"Image {ident} was deleted.")
+        if on_progress is not None:
+            on_progress(image)
+        if image["status"] == "active":
+            return image
+        if image["status"] not in ("importing", "saving"):
+            tail = f": {image['task_message']}" if image.get("task_message") else ""
+            raise WaitFailed(f"Image {image['name'] or ident} is in status {image['status']}{tail}", image)
+    raise WaitTimeout(f"Image {ident} was not active within {timeout:g} s.")
+
+
+def _image_now(client: Client, ident: str) -> View | None:
+    try:
+        return client.images.get(ident)
+    except ApiError as error:
+        if error.code == 404:
+            return None
+        raise
+
+
+def _server_now(client: Client, ident: str) -> View | None:
+    """The row view of one server; None when there is none (any more)."""
+    try:
+        return dict(client.get(f"/tuinova/v1/servers/{ident}"))
+    except ApiError as error:
+        if error.code == 404:
+            return None
+        raise
+
+
+def _views(
+    client: Client,
+    ident: str,
+    timeout: float | None,
+    kind: str = "server",
+    now: Callable[[Client, str], View | None] = _server_now,
+) -> Iterator[View | None]:
+    """What it is now, then after each change; None when it is gone. Ends after `timeout`."""
     expired = threading.Event()
     streams: list[Any] = []
 
@@ -104,13 +146,14 @@ def _views(client: Client, ident: str, timeout: float | None) -> Iterator[View |
                 # The stream first, then the state: so no change falls between them.
                 with client.changes(None) as stream:
                     streams[:] = [stream]
-                    view = _now(client, ident)
+                    view = now(client, ident)
                     yield view
                     if view is None:
                         return
-                    for change in _of_server(stream, ident):
+                    for change in _of(stream, kind, ident):
                         lost = 0
-                        yield change["view"] if change["op"] != "delete" else None
+                        # Only the feed's entries of servers carry what they are.
+                        yield None if change["op"] == "delete" else change["view"] or now(client, ident)
             except (StreamEnded, Trimmed, ServiceUnreachable):
                 # The service left or was killed: look again, it is started anew where that is allowed.
                 lost += 1
@@ -122,18 +165,8 @@ def _views(client: Client, ident: str, timeout: float | None) -> Iterator[View |
             timer.cancel()
 
 
-def _of_server(stream: Any, ident: str) -> Iterator[View]:
+def _of(stream: Any, kind: str, ident: str) -> Iterator[View]:
     for batch in stream:
         for change in batch:
-            if change["kind"] == "server" and change["key"] == ident:
+            if change["kind"] == kind and change["key"] == ident:
                 yield change
-
-
-def _now(client: Client, ident: str) -> View | None:
-    """The row view of one server; None when there is none (any more)."""
-    try:
-        return dict(client.get(f"/tuinova/v1/servers/{ident}"))
-    except ApiError as error:
-        if error.code == 404:
-            return None
-        raise

@@ -11,6 +11,7 @@ from tuinova.core.compute_manager import ComputeOptions
 from tuinova.core.config import Config
 from tuinova.core.config.scheduling import DEFAULT_FILTERS
 from tuinova.core.drafts import QuotaLimits
+from tuinova.core.image_import import DownloadRules
 from tuinova.core.quota_table import BY_NAME, COMPUTE, RESOURCES, names_of
 
 _NO_LIMIT = 1_000_000
@@ -27,6 +28,7 @@ class EngineOptions:
     quota: QuotaLimits = field(default_factory=QuotaLimits)
     # Of Neutron's and Cinder's resources, by name.
     other_quota: Mapping[str, int] = field(default_factory=dict)
+    downloads: DownloadRules = field(default_factory=DownloadRules)
     periodic_enable: bool = True
     report_interval: float = 10.0
     service_down_time: float = 60.0
@@ -56,11 +58,25 @@ def options_from(config: Config) -> EngineOptions:
         other_quota={
             resource.name: config.get(*resource.option) for resource in RESOURCES if resource.service != COMPUTE
         },
+        downloads=_downloads(config),
         periodic_enable=default.periodic_enable,
         report_interval=float(default.report_interval),
         service_down_time=float(default.service_down_time),
         max_concurrent_builds=default.max_concurrent_builds or _NO_LIMIT,
         workers=config.tuinova.workers,
+    )
+
+
+def _downloads(config: Config) -> DownloadRules:
+    image = config.image
+    return DownloadRules(
+        allow_private_addresses=image.allow_private_addresses,
+        private_hosts=image.private_hosts,
+        max_bytes=image.max_download_gb << 30,
+        timeout=float(image.download_timeout),
+        attempts=image.download_attempts,
+        redirects=image.download_redirects,
+        at_once=image.downloads,
     )
 
 

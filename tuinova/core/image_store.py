@@ -14,7 +14,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +26,8 @@ LOG = logging.getLogger(__name__)
 DISK_FORMATS: Final = ("qcow2", "raw", "iso", "ami", "aki", "ari")
 _PART = ".part"
 _SNAPSHOT = ".snapshot.part"
+_IMPORT = ".import.part"
+_IMPORT_NOTE = ".note.import.part"
 _CHUNK = 1 << 20
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -89,7 +91,7 @@ class ImageStore:
         except FileExistsError:
             raise ImageDataConflict(image_id=image_id, status="saving") from None
         except OSError as error:
-            raise _storage_error(error) from error
+            raise storage_error(error) from error
         with _or_nothing(part):
             with os.fdopen(descriptor, "wb", buffering=0) as file:
                 stored = _examine(image_id, chunks, disk_format, lambda chunk: _write_all(file, chunk))
@@ -110,8 +112,7 @@ class ImageStore:
         return path
 
     def _snapshot(self, image_id: str) -> Path:
-        target = self.path(image_id)
-        return target.with_name(target.name + _SNAPSHOT)
+        return self._beside(image_id, _SNAPSHOT)
 
     def adopt(self, image_id: str, disk_format: str, progress: Progress | None = None) -> StoredImage:
         """Take the file that was written to `snapshot_path` as an image's data, looked through as an upload is.
@@ -121,8 +122,37 @@ class ImageStore:
         """
         if disk_format not in DISK_FORMATS:
             raise InvalidDiskFormat(disk_format=disk_format)
-        part = self._snapshot(image_id)
-        with _or_nothing(part):
+        return self._adopt(image_id, self._snapshot(image_id), disk_format, progress)
+
+    def import_path(self, image_id: str) -> Path:
+        """Where the data of an import grows."""
+        return self._beside(image_id, _IMPORT)
+
+    def import_note(self, image_id: str) -> Path:
+        """Where the importer notes what it is of."""
+        return self._beside(image_id, _IMPORT_NOTE)
+
+    def adopt_import(self, image_id: str, disk_format: str, progress: Progress | None = None) -> StoredImage:
+        """As `adopt`, for what lies in `import_path`; what `progress` raises leaves it there."""
+        if disk_format not in DISK_FORMATS:
+            raise InvalidDiskFormat(disk_format=disk_format)
+        stored = self._adopt(image_id, self.import_path(image_id), disk_format, progress, keep=True)
+        self.discard_import(image_id)
+        return stored
+
+    def discard_import(self, image_id: str) -> None:
+        """Remove what an import has brought so far."""
+        self.import_note(image_id).unlink(missing_ok=True)
+        self.import_path(image_id).unlink(missing_ok=True)
+
+    def _beside(self, image_id: str, ending: str) -> Path:
+        target = self.path(image_id)
+        return target.with_name(target.name + ending)
+
+    def _adopt(
+        self, image_id: str, part: Path, disk_format: str, progress: Progress | None, *, keep: bool = False
+    ) -> StoredImage:
+        with nullcontext() if keep else _or_nothing(part):
             if self.exists(image_id):
                 raise ImageDataConflict(image_id=image_id, status="active")
             with _open_whole(image_id, part) as file:
@@ -149,13 +179,17 @@ class ImageStore:
         """Remove the data; what is gone already is fine."""
         self.path(image_id).unlink(missing_ok=True)
 
-    def sweep(self, known: Collection[str]) -> list[str]:
+    def sweep(self, known: Collection[str], importing: Collection[str] = ()) -> list[str]:
         """Remove what interrupted uploads and deletions left: part files, and data without a row.
 
-        Only for a start, when nobody writes; `known` are the ids of all rows. Returns the names that went.
+        Only for a start, when nobody writes; `known` are the ids of all rows, `importing` those whose import goes on.
+        Returns the names that went.
         """
         gone = []
+        kept = {path.name for ident in importing for path in (self.import_path(ident), self.import_note(ident))}
         for path in sorted(self.directory.iterdir()):
+            if path.name in kept:
+                continue
             if path.is_file() and (path.name.endswith(_PART) or path.name not in known):
                 path.unlink(missing_ok=True)
                 gone.append(path.name)
@@ -177,7 +211,7 @@ def _or_nothing(part: Path) -> Iterator[None]:
         yield
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise _storage_error(error) from error
+        raise storage_error(error) from error
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -193,7 +227,8 @@ def _closing(file: Any, chunk_size: int) -> Iterator[bytes]:
         yield from _chunks(file, chunk_size)
 
 
-def _storage_error(error: OSError) -> OSError | ImageStorageFull:
+def storage_error(error: OSError) -> OSError | ImageStorageFull:
+    """Ours where the disk is full."""
     if error.errno in _FULL:
         return ImageStorageFull(reason=error.strerror)
     return error

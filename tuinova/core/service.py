@@ -23,6 +23,7 @@ from tuinova.core.engine_options import EngineOptions, options_from
 from tuinova.core.errors import ConsoleNotAvailable, HypervisorUnavailable, InstanceNotFound, InstanceNotReady
 from tuinova.core.host_board import HostBoard
 from tuinova.core.hypervisors import open_drivers
+from tuinova.core.image_import import Importer
 from tuinova.core.image_store import ImageStore
 from tuinova.core.paths import Paths
 from tuinova.core.records import Instance, WorkOrder
@@ -144,6 +145,7 @@ class Engine:
             console_log=self._console_log,
             diagnose=self._diagnose,
         )
+        self.importer = Importer(conductor, image_store, self.options.downloads)
         self.console_hub = ConsoleHub(
             self._open_console, read_log=self._read_console_log, power_of=self._power_of_guest
         )
@@ -193,6 +195,7 @@ class Engine:
         for manager in self.managers.values():
             manager.start()
         self._conductor_manager.recover(self._ring_again)
+        self.importer.resume()
         self.duties.every(self.options.report_interval, "heartbeat", self._beat)
         self.duties.every(_STRAY_SECONDS, "stray orders", self._pick_up_strays)
         if self.options.periodic_enable:
@@ -205,7 +208,8 @@ class Engine:
 
         What a server's action was filling is recovery's: the action's order still names the image.
         """
-        self.image_store.sweep(self.conductor.image_ids())
+        importing = [one.id for one in self.conductor.images(ImageFilter(status="importing", os_hidden=None))]
+        self.image_store.sweep(self.conductor.image_ids(), importing)
         ordered = {order.args.get("image_id") for order in self.conductor.open_orders()}
         for image in self.conductor.images(ImageFilter(status="saving", os_hidden=None)):
             if image.id not in ordered:
@@ -232,6 +236,7 @@ class Engine:
         self.duties.stop()
         if not self.bus.stop(self.options.stop_timeout, builds=self.options.build_stop_timeout):
             LOG.warning("some work did not end in time; the next start takes it up")
+        self.importer.stop()
         self.join_start(5.0)
         # First the conductor: a call that ends because its hypervisor is left must not be written down as a failure.
         self.conductor.close()
@@ -240,7 +245,12 @@ class Engine:
 
     def busy(self) -> bool:
         """Whether leaving now would leave something undone: a guest runs, work is open, a time runs."""
-        if self.bus.open_jobs() or self.duties.next_due() is not None or self.conductor.open_orders():
+        if (
+            self.importer.busy()
+            or self.bus.open_jobs()
+            or self.duties.next_due() is not None
+            or self.conductor.open_orders()
+        ):
             return True
         waiting = [InstanceFilter(power_state=int(state), deleted=False) for state in _RUNNING]
         options = self.options.compute

@@ -35,6 +35,26 @@ CREATE = {
 }
 MEMBER = {"type": "object", "properties": {"member": {"type": "string", "maxLength": 255}}}
 ANSWER = {"type": "object", "properties": {"status": {"type": "string", "maxLength": 255}}}
+_URI = {"type": "string", "minLength": 1, "maxLength": 4096}
+IMPORT = {
+    "type": "object",
+    "properties": {
+        "method": {
+            "type": "object",
+            "properties": {
+                "name": {"type": "string", "maxLength": 255},
+                "uri": _URI,
+                "checksum": {"type": ["string", "null"], "maxLength": 255},
+                "checksum_uri": {"oneOf": [{"type": "null"}, _URI]},
+            },
+            "required": ["name"],
+        },
+        "all_stores": {"type": "boolean"},
+        "all_stores_must_succeed": {"type": "boolean"},
+        "stores": {"type": "array", "maxItems": 0},
+    },
+    "required": ["method"],
+}
 PATCH = {
     "type": "array",
     "maxItems": 512,

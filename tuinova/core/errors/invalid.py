@@ -123,6 +123,12 @@ class InvalidDiskFormat(Invalid):
     msg_fmt = "Disk format {disk_format} is not acceptable"
 
 
+class DownloadRefused(Invalid):
+    """Something on the web that is not fetched, or that is not what was promised."""
+
+    msg_fmt = "{reason}"
+
+
 class FlavorMemoryTooSmall(Invalid):
     """RAM below the image's min_ram."""
 

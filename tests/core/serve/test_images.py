@@ -1,0 +1,115 @@
+"""Images and a service that is killed in the middle: what comes from the web goes on, what was uploaded begins anew."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.web import Web, web_server
+from tuinova.client import connect
+from tuinova.client.waiters import wait_for_image
+from tuinova.core.sockets import connect_unix
+
+RAW = {"name": "i", "disk_format": "raw", "container_format": "bare"}
+DATA = os.urandom(6 << 20)
+SHA256 = f"sha256:{hashlib.sha256(DATA).hexdigest()}"
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    with web_server() as server:
+        yield server
+
+
+def synced(directory: Path, ident: str) -> int:
+    """What the note of an import says is on the disk."""
+    try:
+        return int(json.loads((directory / f"{ident}.note.import.part").read_text())["synced"])
+    except (OSError, ValueError):
+        return 0
+
+
+def killed_in_the_middle(place: Any, url: str, checksum: str | None = SHA256) -> tuple[str, int]:
+    """The id of an image whose import a SIGKILL cut off, and the bytes that it had come to."""
+    place.environment["TUINOVA_IMAGE_ALLOW_PRIVATE_ADDRESSES"] = "true"
+    process = place.ready()
+    with connect(url=place.url) as client:
+        ident = str(client.images.create(RAW)["id"])
+        client.images.start_import(ident, url, checksum=checksum)
+        place.wait_until(lambda: synced(place.directory / "images", ident) > 0)
+    process.send_signal(signal.SIGKILL)
+    process.wait(20)
+    return ident, synced(place.directory / "images", ident)
+
+
+def test_a_download_goes_on_after_the_service_was_killed(place: Any, web: Web) -> None:
+    url = web.serve("/a", DATA, pause=0.02)
+    ident, come_to = killed_in_the_middle(place, url)
+    assert 0 < come_to < len(DATA)
+    web.files["/a"].pause = 0.0
+    place.ready()
+    with connect(url=place.url) as client:
+        image = wait_for_image(client, ident, timeout=60)
+        assert image["os_hash_value"] == hashlib.sha512(DATA).hexdigest()
+    assert [headers.get("Range") for _path, headers in web.asked] == [None, f"bytes={come_to}-"]
+    assert {path.name for path in (place.directory / "images").iterdir()} == {ident}
+
+
+def test_a_file_that_changed_meanwhile_is_fetched_anew(place: Any, web: Web) -> None:
+    url = web.serve("/a", DATA, pause=0.02)
+    ident, _come_to = killed_in_the_middle(place, url, checksum=None)
+    other = os.urandom(1 << 20)
+    web.serve("/a", other, etag='"two"')
+    place.ready()
+    with connect(url=place.url) as client:
+        image = wait_for_image(client, ident, timeout=60)
+        assert (image["size"], image["os_hash_value"]) == (len(other), hashlib.sha512(other).hexdigest())
+
+
+def test_a_stop_leaves_a_download_for_the_next_start(place: Any, web: Web) -> None:
+    place.environment["TUINOVA_IMAGE_ALLOW_PRIVATE_ADDRESSES"] = "true"
+    url = web.serve("/a", DATA, pause=0.05)
+    process = place.ready()
+    with connect(url=place.url) as client:
+        ident = str(client.images.create(RAW)["id"])
+        client.images.start_import(ident, url)
+        place.wait_until(lambda: synced(place.directory / "images", ident) > 0)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    web.files["/a"].pause = 0.0
+    place.ready()
+    with connect(url=place.url) as client:
+        assert wait_for_image(client, ident, timeout=60)["size"] == len(DATA)
+    assert web.asked[-1][1].get("Range") is not None
+
+
+def test_an_upload_that_a_kill_cut_off_may_be_made_again(place: Any) -> None:
+    process = place.ready()
+    images = place.directory / "images"
+    with connect(url=place.url) as client:
+        ident = client.images.create(RAW)["id"]
+    head = (
+        f"PUT /image/v2/images/{ident}/file HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\n"
+        f"Content-Length: {len(DATA)}\r\n\r\n"
+    )
+    with connect_unix(place.socket, 10) as sock:
+        sock.sendall(head.encode() + DATA[: 2 << 20])
+        place.wait_until(lambda: any(path.stat().st_size for path in images.glob("*.part")))
+        process.send_signal(signal.SIGKILL)
+        process.wait(20)
+    assert list(images.glob("*.part"))
+    place.ready()
+    assert not list(images.iterdir())
+    with connect(url=place.url) as client:
+        assert client.images.get(ident)["status"] == "queued"
+        import io
+
+        client.images.upload(ident, io.BytesIO(DATA))
+        assert client.images.get(ident)["os_hash_value"] == hashlib.sha512(DATA).hexdigest()
