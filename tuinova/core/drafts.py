@@ -197,6 +197,27 @@ QUOTA_NAMES: Final = tuple(item.name for item in fields(QuotaLimits))
 
 
 @dataclass(frozen=True, slots=True)
+class VolumeFilter:
+    """Which volumes; None is no filter. `properties` must all be there."""
+
+    project_id: str | None = None
+    user_id: str | None = None
+    ids: Collection[str] | None = None
+    name: str | None = None
+    name_like: str | None = None
+    status: str | None = None
+    volume_type: str | None = None
+    availability_zone: str | None = None
+    backend: str | None = None
+    bootable: bool | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)
+    sort: tuple[tuple[str, str], ...] = ()
+    limit: int | None = None
+    offset: int = 0
+    marker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class InstanceFilter:
     """Which servers, in which order.
 

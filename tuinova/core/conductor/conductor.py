@@ -28,6 +28,8 @@ from tuinova.core.conductor.quotas import Quotas
 from tuinova.core.conductor.server_groups import ServerGroups
 from tuinova.core.conductor.servers import Servers
 from tuinova.core.conductor.transaction import Tx
+from tuinova.core.conductor.volume_snapshots import VolumeSnapshots, VolumeTypes
+from tuinova.core.conductor.volumes import Volumes
 from tuinova.core.conductor.writer import Writer
 from tuinova.core.drafts import QuotaLimits
 from tuinova.core.records import Change, WorkOrder
@@ -56,6 +58,9 @@ class Conductor(
     People,
     Quotas,
     ServerGroups,
+    Volumes,
+    VolumeSnapshots,
+    VolumeTypes,
 ):
     """All calls are blocking and thread-safe; a write returns after its commit, reading never waits for a writer."""
 

@@ -24,12 +24,16 @@ from tuinova.core.errors import (
 from tuinova.core.models import Instance as InstanceTable
 from tuinova.core.models import ServerGroup as GroupTable
 from tuinova.core.models import ServerGroupMember as MemberTable
+from tuinova.core.models import Volume as VolumeTable
+from tuinova.core.models import VolumeSnapshot as SnapshotTable
 from tuinova.core.records import Instance, QuotaUsage
 from tuinova.core.states import VmState
 
 _I = InstanceTable.__table__  # type: ignore[attr-defined]
 _G = GroupTable.__table__  # type: ignore[attr-defined]
 _M = MemberTable.__table__  # type: ignore[attr-defined]
+_V = VolumeTable.__table__  # type: ignore[attr-defined]
+_S = SnapshotTable.__table__  # type: ignore[attr-defined]
 # Deleted servers don't count, nor do soft-deleted ones: those are counted again when they are restored.
 _USAGE = select(
     func.count(_I.c.id), func.coalesce(func.sum(_I.c.vcpus), 0), func.coalesce(func.sum(_I.c.memory_mb), 0)
@@ -40,7 +44,19 @@ _USAGE = select(
 )
 _GROUPS = select(func.count(_G.c.id)).where(_G.c.project_id == bindparam("project_id"))
 # Neutron's and Cinder's resources: a statement gives how many the project `project_id` holds, as one number.
-COUNTS: dict[str, Select[Any]] = {}
+COUNTS: dict[str, Select[Any]] = {
+    "volumes": select(func.count()).where(_V.c.project_id == bindparam("project_id")),
+    "snapshots": select(func.count()).where(_S.c.project_id == bindparam("project_id")),
+    # An extension that runs counts already; a snapshot counts with the size of its volume.
+    "gigabytes": select(
+        select(func.coalesce(func.sum(_V.c.size + _V.c.reserved_gb), 0))
+        .where(_V.c.project_id == bindparam("project_id"))
+        .scalar_subquery()
+        + select(func.coalesce(func.sum(_S.c.size), 0))
+        .where(_S.c.project_id == bindparam("project_id"))
+        .scalar_subquery()
+    ),
+}
 _TOO_MANY: Final[Mapping[str, type[NovaError]]] = {
     "snapshots": SnapshotLimitExceeded,
     "volumes": VolumeLimitExceeded,

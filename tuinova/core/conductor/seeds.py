@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, insert
 
-from tuinova.core.models import Flavor, FlavorExtraSpec, Project, Quota, Role, RoleAssignment, User
+from tuinova.core.models import Flavor, FlavorExtraSpec, Project, Quota, Role, RoleAssignment, User, VolumeType
 from tuinova.core.quota_table import NETWORK, VOLUME, names_of
 
 _NAMESPACE = uuid.UUID("6f1d2b0e-6c57-4c0b-9e5e-7f4f0f6f3a51")
@@ -43,6 +43,8 @@ UNLIMITED: Final = (
     *names_of(NETWORK),
     *names_of(VOLUME),
 )
+# Cinder's own, which volumes get where none is asked for.
+DEFAULT_VOLUME_TYPE: Final = "__DEFAULT__"
 
 
 def sow(connection: Connection, now: datetime) -> None:
@@ -78,6 +80,19 @@ def sow(connection: Connection, now: datetime) -> None:
             for resource in UNLIMITED
         ],
     )
+    connection.execute(insert(VolumeType), [default_volume_type(now)])
+
+
+def default_volume_type(now: datetime) -> dict[str, Any]:
+    """The row of the type that volumes get where none is asked for."""
+    return {
+        "id": str(uuid.uuid5(_NAMESPACE, f"volume_type:{DEFAULT_VOLUME_TYPE}")),
+        "name": DEFAULT_VOLUME_TYPE,
+        "description": "Default Volume Type",
+        "is_public": True,
+        "extra_specs": {},
+        "created_at": now,
+    }
 
 
 def _people(connection: Connection) -> None:

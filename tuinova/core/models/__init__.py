@@ -33,6 +33,7 @@ from tuinova.core.models.servers import (
     ServerGroup,
     ServerGroupMember,
 )
+from tuinova.core.models.volumes import Volume, VolumeAttachment, VolumeSnapshot, VolumeType
 from tuinova.core.models.work import Change, WorkOrder
 
 metadata = SQLModel.metadata
@@ -67,6 +68,10 @@ __all__ = [
     "ServerGroupMember",
     "Service",
     "User",
+    "Volume",
+    "VolumeAttachment",
+    "VolumeSnapshot",
+    "VolumeType",
     "WorkOrder",
     "metadata",
 ]

@@ -73,6 +73,8 @@ class Instance(Table, table=True):
     tags: list[Any] = json_field([])
     version: int = 0
     task_progress: dict[str, Any] | None = json_field(nullable=True)
+    # NULL: what the image and the flavor say, nothing else.
+    block_devices: list[Any] | None = json_field(nullable=True)
 
 
 class InstanceAction(Table, table=True):

@@ -16,6 +16,7 @@ from tuinova.core.records.servers import (
     ScheduleTrace,
     ServerGroup,
 )
+from tuinova.core.records.volumes import Volume, VolumeAttachment, VolumeSnapshot, VolumeType
 from tuinova.core.records.work import Change, WorkOrder
 
 __all__ = [
@@ -42,5 +43,9 @@ __all__ = [
     "ServerGroup",
     "Service",
     "User",
+    "Volume",
+    "VolumeAttachment",
+    "VolumeSnapshot",
+    "VolumeType",
     "WorkOrder",
 ]

@@ -23,7 +23,8 @@ class Instance:
     extra_specs, is_public, disabled, description. `image`: name, disk_format, min_disk, min_ram, size, properties.
     `addresses`: port_id, network, mac, address, version, type of each port. `version` is the number of the server's
     last change, so what is made of a record can be kept under (uuid, version). `task_progress`: what the task has done
-    so far (`what`, `done`, `total`, both in bytes), None where nothing is known.
+    so far (`what`, `done`, `total`, both in bytes), None where nothing is known. `block_devices` is the block device
+    mapping as `core.block_devices` reads it; None where it is only what image and flavor say.
     """
 
     id: int
@@ -74,6 +75,7 @@ class Instance:
     tags: list[str] = field(default_factory=list)
     version: int = 0
     task_progress: JsonDict | None = None
+    block_devices: list[JsonDict] | None = None
 
     @property
     def status(self) -> str:
