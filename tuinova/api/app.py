@@ -47,7 +47,12 @@ from tuinova.api import (
     servers,
     services,
     versions,
+    volume_actions,
     volume_quotas,
+    volume_services,
+    volume_snapshots,
+    volume_types,
+    volumes,
     zones,
 )
 from tuinova.api.errors import RouteNotFound, error_response, face_of
@@ -82,7 +87,15 @@ _COMPUTE = (
     *server_groups.OPERATIONS,
 )
 _NETWORK = (*network_quotas.OPERATIONS, *zones.NETWORK_OPERATIONS)
-_VOLUME = (*volume_quotas.OPERATIONS, *zones.VOLUME_OPERATIONS)
+_VOLUME = (
+    *volume_services.OPERATIONS,
+    *volumes.OPERATIONS,
+    *volume_actions.OPERATIONS,
+    *volume_snapshots.OPERATIONS,
+    *volume_types.OPERATIONS,
+    *volume_quotas.OPERATIONS,
+    *zones.VOLUME_OPERATIONS,
+)
 _OWN = (
     *info.OPERATIONS,
     *own_servers.OPERATIONS,
@@ -107,6 +120,7 @@ FACES: tuple[tuple[str, str, tuple[Operation, ...]], ...] = (
     ("/image", "image", versions.IMAGE_ROOT),
     ("/image/v2", "image", _IMAGE),
     ("/network/v2.0", "network", _NETWORK),
+    ("/volume", "volume", volume_services.ROOT),
     ("/volume/v3", "volume", _VOLUME),
     ("/identity", "identity", (*versions.IDENTITY_ROOT, *identity.OPERATIONS)),
 )

@@ -40,6 +40,7 @@ _SAME_HEADERS = (
     (b"x-openstack-nova-api-version", _VERSION.encode()),
     (b"vary", b"OpenStack-API-Version, X-OpenStack-Nova-API-Version"),
 )
+_VOLUME_HEADERS = ((b"openstack-api-version", b"volume 3.70"), (b"vary", b"OpenStack-API-Version"))
 _OF_A_SERVER = ("/v2.1/servers/", "/tuinova/v1/servers/")
 _READS = frozenset({"GET", "HEAD"})
 
@@ -135,7 +136,7 @@ def finish(response: Response, request: Request, request_id: str, started: float
     response.raw_headers += (
         (b"x-openstack-request-id", ident),
         (b"x-compute-request-id", ident),
-        *_SAME_HEADERS,
+        *(_VOLUME_HEADERS if request.scope["path"].startswith("/volume") else _SAME_HEADERS),
     )
     level = logging.DEBUG if request.method in _READS and response.status_code < 500 else logging.INFO
     if LOG.isEnabledFor(level):

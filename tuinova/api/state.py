@@ -42,6 +42,7 @@ class ApiState:
         self.places = engine.paths
         self.conductor = engine.conductor
         self.compute = engine.compute_api
+        self.volumes = engine.volume_api
         self.image_store = engine.image_store
         self.importer = engine.importer
         self.identity = Identity(engine.conductor)

@@ -16,6 +16,7 @@ from tuinova.core.config import Config
 from tuinova.core.errors import InvalidConfig
 from tuinova.core.paths import Paths
 from tuinova.virt.driver import ComputeDriver
+from tuinova.virt.volumes import NoVolumes, VolumeDriver
 
 LOG = logging.getLogger(__name__)
 
@@ -77,6 +78,15 @@ def _fake_drivers(config: Config, paths: Paths) -> list[ComputeDriver]:
     )
     path = paths.state_dir / "fake"
     return [FakeDriver(host=name, path=path, options=options) for name in _names(config, paths, ours.fake_hosts)]
+
+
+def open_volumes(config: Config, paths: Paths) -> VolumeDriver:
+    """The driver of the volumes, one for all hosts; one without backends where there is no place for volumes."""
+    if config.tuinova.driver == "fake":
+        from tuinova.virt.fake.volumes import FakeVolumeDriver
+
+        return FakeVolumeDriver(paths.state_dir / "fake-volumes")
+    return NoVolumes()
 
 
 # libvirt -------------------------------------------------------------------------------------------------------------

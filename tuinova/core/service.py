@@ -22,14 +22,17 @@ from tuinova.core.config import Config, load
 from tuinova.core.engine_options import EngineOptions, options_from
 from tuinova.core.errors import ConsoleNotAvailable, HypervisorUnavailable, InstanceNotFound, InstanceNotReady
 from tuinova.core.host_board import HostBoard
-from tuinova.core.hypervisors import open_drivers
+from tuinova.core.hypervisors import open_drivers, open_volumes
 from tuinova.core.image_import import Importer
 from tuinova.core.image_store import ImageStore
 from tuinova.core.paths import Paths
 from tuinova.core.records import Instance, WorkOrder
 from tuinova.core.states import PowerState, VmState
+from tuinova.core.volume_api import VolumeAPI
+from tuinova.core.volume_manager import VolumeManager, VolumeStore
 from tuinova.rpc.local import LocalBus
 from tuinova.virt.driver import ComputeDriver, ConsoleSink, ConsoleStream, GuestNotFound
+from tuinova.virt.volumes import NoVolumes, VolumeDriver
 
 if TYPE_CHECKING:  # imports numpy
     from tuinova.core.host_feed import HostFeed
@@ -121,6 +124,7 @@ class Engine:
         paths: Paths | None = None,
         now: Callable[[], datetime] = utc_now,
         duties: Duties | None = None,
+        volume_driver: VolumeDriver | None = None,
     ) -> None:
         self.options = options or EngineOptions()
         self.config = config
@@ -135,6 +139,9 @@ class Engine:
         # A single compute host lends its name to the other services, as where all of Nova runs on one machine.
         self._name = drivers[0].host if len(drivers) == 1 else socket.gethostname()
         self._catalogue = CatalogueCache(conductor)
+        self.volume_store = VolumeStore(volume_driver or NoVolumes(), conductor, self._catalogue, image_store)
+        self.volume_api = VolumeAPI(conductor, self._catalogue, self.volume_store)
+        self.volume_manager = VolumeManager(conductor, self.volume_store, self.bus)
         self._board = HostBoard(conductor, now, service_down_time=self.options.service_down_time)
         self._uuid_host: dict[str, str] = {}
         self.compute_api = ComputeAPI(
@@ -192,8 +199,10 @@ class Engine:
             self.conductor.register_service(self._name, binary, topic)
         for manager in self.managers.values():
             self.conductor.register_service(manager.host)
+        self.volume_manager.start()
         for manager in self.managers.values():
             manager.start()
+        self.volume_manager.recover(self._ring_again)
         self._conductor_manager.recover(self._ring_again)
         self.importer.resume()
         self.duties.every(self.options.report_interval, "heartbeat", self._beat)
@@ -242,6 +251,7 @@ class Engine:
         self.conductor.close()
         for manager in self.managers.values():
             manager.close()
+        self.volume_manager.close()
 
     def busy(self) -> bool:
         """Whether leaving now would leave something undone: a guest runs, work is open, a time runs."""
@@ -272,6 +282,15 @@ class Engine:
         for manager in self.managers.values():
             self.conductor.heartbeat(manager.host)
             self.hosts.heartbeat(manager.host)
+
+    @property
+    def service_name(self) -> str:
+        """The host that the services of no compute host are told to be on."""
+        return self._name
+
+    def clock(self) -> datetime:
+        """The moment."""
+        return self._now()
 
     # what the faces ask ----------------------------------------------------------------------------------------------
     def host_statuses(self) -> dict[str, str]:
@@ -359,4 +378,12 @@ def build_engine(places: Paths, options: Any = None) -> Engine:
     )
     store = ImageStore(places.images)
     drivers = open_drivers(config, places)
-    return Engine(conductor, drivers, store, engine_options, config=config, paths=places)
+    return Engine(
+        conductor,
+        drivers,
+        store,
+        engine_options,
+        config=config,
+        paths=places,
+        volume_driver=open_volumes(config, places),
+    )

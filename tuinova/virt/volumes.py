@@ -10,9 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from tuinova.virt.model import ImageFile, Progress
+from tuinova.virt.model import DriverError, ImageFile, Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +131,59 @@ class VolumeDriver(ABC):
     @abstractmethod
     def cleanup(self, key: str) -> None:
         """Remove every trace of a volume or snapshot of which no record exists any more."""
+
+    def close(self) -> None:  # noqa: B027 - most drivers have nothing open
+        """Let go of what is open; a call that runs ends with an error. What was made stays."""
+
+
+class NoVolumes(VolumeDriver):
+    """The driver of a service without a place for volumes: it has no backends, so nothing else is ever asked."""
+
+    def _refuse(self) -> NoReturn:
+        raise DriverError(reason="This hypervisor has no place for volumes")
+
+    def start(self) -> None:
+        """Nothing to do."""
+
+    def backends(self) -> Sequence[VolumeBackend]:
+        """None."""
+        return ()
+
+    def create(self, volume: VolumeSpec, source: VolumeSource | None, progress: Progress) -> None:
+        """Refused."""
+        self._refuse()
+
+    def delete(self, volume: VolumeSpec) -> None:
+        """Refused."""
+        self._refuse()
+
+    def extend(self, volume: VolumeSpec, size_gb: int) -> None:
+        """Refused."""
+        self._refuse()
+
+    def connection(self, volume: VolumeSpec) -> Mapping[str, Any]:
+        """Refused."""
+        self._refuse()
+
+    def create_snapshot(self, volume: VolumeSpec, snapshot_id: str, progress: Progress) -> None:
+        """Refused."""
+        self._refuse()
+
+    def snapshot_connection(self, volume: VolumeSpec, snapshot_id: str) -> Mapping[str, Any]:
+        """Refused."""
+        self._refuse()
+
+    def delete_snapshot(self, volume: VolumeSpec, snapshot_id: str) -> None:
+        """Refused."""
+        self._refuse()
+
+    def upload(self, volume: VolumeSpec, target: Path, disk_format: str, progress: Progress) -> None:
+        """Refused."""
+        self._refuse()
+
+    def made(self) -> Mapping[str, Sequence[str]]:
+        """Nothing."""
+        return {}
+
+    def cleanup(self, key: str) -> None:
+        """Nothing is there."""

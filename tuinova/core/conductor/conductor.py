@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from tuinova.core.conductor import schema
 from tuinova.core.conductor.aggregates import Aggregates
+from tuinova.core.conductor.block_devices import BlockDevices
 from tuinova.core.conductor.database import open_engines
 from tuinova.core.conductor.errors import DatabaseUnavailable
 from tuinova.core.conductor.feed import KEEP, Feed, RowCache
@@ -61,6 +62,7 @@ class Conductor(
     Volumes,
     VolumeSnapshots,
     VolumeTypes,
+    BlockDevices,
 ):
     """All calls are blocking and thread-safe; a write returns after its commit, reading never waits for a writer."""
 

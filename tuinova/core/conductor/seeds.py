@@ -91,6 +91,7 @@ def default_volume_type(now: datetime) -> dict[str, Any]:
         "description": "Default Volume Type",
         "is_public": True,
         "extra_specs": {},
+        "projects": [],
         "created_at": now,
     }
 

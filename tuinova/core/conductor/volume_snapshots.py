@@ -24,6 +24,9 @@ from tuinova.core.conductor.volumes import LaneOrder, VolumeFacts
 from tuinova.core.context import RequestContext
 from tuinova.core.drafts import OrderDraft, new_uuid
 from tuinova.core.errors.volumes import (
+    VolumeTypeAccessExists,
+    VolumeTypeAccessNotFound,
+    VolumeTypeAccessPublic,
     VolumeTypeExists,
     VolumeTypeInUse,
     VolumeTypeNotFoundByName,
@@ -152,7 +155,7 @@ class VolumeTypes(Base):
             if TYPES.where(tx.connection, TYPES.c.name == name):
                 raise VolumeTypeExists(id=name)
             values = {"id": new_uuid(), "name": name, "description": description, "is_public": is_public}
-            made = TYPES.insert(tx, {**values, "extra_specs": dict(extra_specs)})
+            made = TYPES.insert(tx, {**values, "extra_specs": dict(extra_specs), "projects": []})
             tx.change("volume_type", "update", made.id)
             return made
 
@@ -190,6 +193,24 @@ class VolumeTypes(Base):
             return TYPES.read(tx.connection, type_id)
 
         return self._write(job)
+
+    def set_volume_type_access(self, type_id: str, project_id: str, *, given: bool) -> None:
+        """Let a project use a private type, or no more; raises Cinder's refusals."""
+
+        def job(tx: Tx) -> None:
+            old = TYPES.read(tx.connection, type_id)
+            has = project_id in old.projects
+            if given and old.is_public:
+                raise VolumeTypeAccessPublic
+            if given and has:
+                raise VolumeTypeAccessExists(volume_type_id=type_id, project_id=project_id)
+            if not given and not has:
+                raise VolumeTypeAccessNotFound(volume_type_id=type_id, project_id=project_id)
+            projects = [*old.projects, project_id] if given else [one for one in old.projects if one != project_id]
+            TYPES.save(tx, type_id, {"projects": projects, "updated_at": tx.now})
+            tx.change("volume_type", "update", type_id)
+
+        self._write(job)
 
     def delete_volume_type(self, type_id: str) -> None:
         """Remove a type; raises VolumeTypeNotFound, VolumeTypeInUse."""

@@ -1,4 +1,4 @@
-"""Volumes: accepted requests, steps of the volume service, and reading; Cinder's quota is counted in the transaction."""
+"""Volumes: accepted requests, steps of the volume service, reading; the quota is counted in the transaction."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ class Volumes(Base):
         self, *, volume_ids: Sequence[str] | None = None, instance_uuid: str | None = None
     ) -> list[VolumeAttachment]:
         """Who has which volumes."""
-        conditions = []
+        conditions: list[ColumnElement[bool]] = []
         if volume_ids is not None:
             conditions.append(ATTACHMENTS.c.volume_id.in_(list(volume_ids)))
         if instance_uuid is not None:

@@ -50,6 +50,24 @@ class VolumeTypeExists(Conflict):
     msg_fmt = "Volume Type {id} already exists."
 
 
+class VolumeTypeAccessExists(Conflict):
+    """Access that was given already."""
+
+    msg_fmt = "Volume type access for {volume_type_id} / {project_id} combination already exists."
+
+
+class VolumeTypeAccessNotFound(NotFound):
+    """Access that was never given."""
+
+    msg_fmt = "Volume type access not found for {volume_type_id} / {project_id} combination."
+
+
+class VolumeTypeAccessPublic(Invalid):
+    """Access to what everybody may use."""
+
+    msg_fmt = "Invalid volume type: Type access modification is not applicable to public volume type."
+
+
 class VolumeTypeInUse(Invalid):
     """A type that volumes have."""
 

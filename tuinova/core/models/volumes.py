@@ -72,6 +72,7 @@ class VolumeType(Table, table=True):
     description: str | None = text_field()
     is_public: bool = True
     extra_specs: dict[str, Any] = json_field({})
+    projects: list[Any] = json_field([])
     created_at: datetime
     updated_at: datetime | None = None
 

@@ -63,13 +63,17 @@ class VolumeSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class VolumeType:
-    """A type of volumes; the extra spec volume_backend_name says where its volumes lie."""
+    """A type of volumes; the extra spec volume_backend_name says where its volumes lie.
+
+    `projects` may use one that is not public.
+    """
 
     id: str
     name: str
     description: str | None = None
     is_public: bool = True
     extra_specs: JsonDict = field(default_factory=dict)
+    projects: list[str] = field(default_factory=list)
     created_at: datetime | None = None
     updated_at: datetime | None = None
 

@@ -71,6 +71,7 @@ def _volume_type() -> None:
         sa.Column("description", sa.Text()),
         sa.Column("is_public", sa.Boolean(), nullable=False),
         sa.Column("extra_specs", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("projects", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True)),
         sa.PrimaryKeyConstraint("id", name="pk_volume_type"),
@@ -82,6 +83,7 @@ def _volume_type() -> None:
         "description": "Default Volume Type",
         "is_public": True,
         "extra_specs": {},
+        "projects": [],
         "created_at": datetime.now(UTC),
     }
     op.bulk_insert(table, [values])

@@ -1,0 +1,193 @@
+"""The volume API as one object: volumes here, snapshots and types beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tuinova.core import policy
+from tuinova.core.catalogue_cache import CatalogueCache
+from tuinova.core.conductor import Conductor
+from tuinova.core.conductor.volumes import VOLUME_HOST, LaneOrder, VolumeFacts
+from tuinova.core.context import RequestContext
+from tuinova.core.drafts import OrderDraft
+from tuinova.core.errors import Invalid, InvalidInput
+from tuinova.core.errors.volumes import InvalidVolume, VolumeMetadataNotFound, VolumeNotFound
+from tuinova.core.quota_table import VOLUME
+from tuinova.core.records import Volume
+from tuinova.core.states.volumes import VOLUME_ACTIONS, VOLUME_RESETS, VolumeStatus
+from tuinova.core.volume_api.create import VolumeRequest, new_volume
+from tuinova.core.volume_api.images import VolumeUploads
+from tuinova.core.volume_api.snapshots import SnapshotRequests
+from tuinova.core.volume_manager.store import VolumeStore
+
+_NOT_DELETABLE = (
+    "Volume status must be available or error or error_restoring or error_extending or error_managing and must not be "
+    "migrating, attached, belong to a group, have snapshots or be disassociated from snapshots after volume transfer."
+)
+
+
+class VolumeAPI(SnapshotRequests, VolumeUploads):
+    """Each method is one request; raises Cinder's refusals, and VolumeNotFound for what the caller can't see."""
+
+    def __init__(self, conductor: Conductor, catalogue: CatalogueCache, store: VolumeStore) -> None:
+        self._conductor = conductor
+        self._catalogue = catalogue
+        self.store = store
+
+    # reading ---------------------------------------------------------------------------------------------------------
+    def get(self, ctx: RequestContext, volume_id: str) -> Volume:
+        """One volume that the caller may see."""
+        volume = self._conductor.volume(volume_id)
+        self._see(ctx, volume)
+        return volume
+
+    @staticmethod
+    def _see(ctx: RequestContext, volume: Volume) -> None:
+        if not policy.sees_project(ctx, volume.project_id):
+            raise VolumeNotFound(volume_id=volume.id)
+
+    # creating, changing ----------------------------------------------------------------------------------------------
+    def create(self, ctx: RequestContext, request: VolumeRequest) -> Volume:
+        """Accept a new volume; its data are made afterwards."""
+        values = new_volume(ctx, request, self._conductor, self._catalogue)
+        limits = self._conductor.quota_of(ctx.project_id or "", VOLUME)
+        return self._conductor.create_volume(ctx, values, limits, OrderDraft("create_volume", VOLUME_HOST, {}))
+
+    def update(self, ctx: RequestContext, volume_id: str, values: Mapping[str, Any]) -> Volume:
+        """Name, description, metadata."""
+        return self._change(ctx, volume_id, values)
+
+    def _change(self, ctx: RequestContext, volume_id: str, values: Any) -> Volume:
+        return self._conductor.accept_volume(
+            ctx, volume_id, check=lambda facts: self._see(ctx, facts.volume), updates=values
+        )
+
+    def set_metadata(
+        self, ctx: RequestContext, volume_id: str, items: Mapping[str, str], *, replace: bool = False
+    ) -> dict[str, str]:
+        """Merge items into the metadata, or replace all of it."""
+        changed = self._change(
+            ctx,
+            volume_id,
+            lambda facts: {"properties": dict(items) if replace else {**facts.volume.properties, **items}},
+        )
+        return changed.properties
+
+    def delete_metadata(self, ctx: RequestContext, volume_id: str, key: str) -> None:
+        """Take one item away."""
+
+        def updates(facts: VolumeFacts) -> Mapping[str, Any]:
+            if key not in facts.volume.properties:
+                raise VolumeMetadataNotFound(volume_id=volume_id, metadata_key=key)
+            return {"properties": {name: value for name, value in facts.volume.properties.items() if name != key}}
+
+        self._change(ctx, volume_id, updates)
+
+    def set_image_metadata(self, ctx: RequestContext, volume_id: str, items: Mapping[str, str]) -> dict[str, str]:
+        """Merge items into what the volume keeps of its image."""
+        changed = self._change(
+            ctx, volume_id, lambda facts: {"image_metadata": {**facts.volume.image_metadata, **items}}
+        )
+        return changed.image_metadata
+
+    def delete_image_metadata(self, ctx: RequestContext, volume_id: str, key: str) -> None:
+        """Take one item of it away."""
+
+        def updates(facts: VolumeFacts) -> Mapping[str, Any]:
+            kept = dict(facts.volume.image_metadata)
+            if kept.pop(key, None) is None:
+                raise VolumeMetadataNotFound(volume_id=volume_id, metadata_key=key)
+            return {"image_metadata": kept}
+
+        self._change(ctx, volume_id, updates)
+
+    def set_bootable(self, ctx: RequestContext, volume_id: str, bootable: bool) -> None:
+        """Say whether a server may boot from it."""
+        self._change(ctx, volume_id, {"bootable": bootable})
+
+    def set_readonly(self, ctx: RequestContext, volume_id: str, readonly: bool) -> None:
+        """Say whether servers may write to it; only while none has it."""
+
+        def check(facts: VolumeFacts) -> None:
+            self._see(ctx, facts.volume)
+            if facts.volume.status not in VOLUME_ACTIONS["readonly"]:
+                raise InvalidVolume(
+                    reason=f"Volume {volume_id} status must be available to update readonly flag, but current status "
+                    f"is: {facts.volume.status}."
+                )
+
+        self._conductor.accept_volume(ctx, volume_id, check=check, updates={"readonly": readonly})
+
+    # extending -------------------------------------------------------------------------------------------------------
+    def extend(self, ctx: RequestContext, volume_id: str, size: int) -> None:
+        """Make it bigger; one that a server has is made bigger by the server's host, and its guest sees that."""
+
+        def check(facts: VolumeFacts) -> None:
+            volume = facts.volume
+            self._see(ctx, volume)
+            if volume.status not in VOLUME_ACTIONS["extend online"]:
+                raise InvalidVolume(
+                    reason=f"Volume {volume_id} status must be '('available', 'in-use')' to extend, currently "
+                    f"{volume.status}."
+                )
+            if size <= volume.size:
+                raise InvalidInput(
+                    reason="New size for extend must be greater than current size. "
+                    f"(current: {volume.size}, extended: {size})."
+                )
+
+        def order(facts: VolumeFacts) -> OrderDraft | LaneOrder:
+            return self.lane_order(facts, "extend_volume", "extend_attached_volume", {"size": size})
+
+        owner = self.get(ctx, volume_id).project_id
+        self._conductor.accept_volume(
+            ctx,
+            volume_id,
+            check=check,
+            updates=lambda facts: {
+                "status": VolumeStatus.EXTENDING,
+                "previous_status": facts.volume.status,
+                "reserved_gb": size - facts.volume.size,
+            },
+            order=order,
+            grow=(self._conductor.quota_of(owner, VOLUME), size),
+        )
+
+    def lane_order(
+        self, facts: VolumeFacts, at_rest: str, attached: str, args: Mapping[str, Any]
+    ) -> OrderDraft | LaneOrder:
+        """An order of the volume service, or for a volume that a guest may have, of that guest's host."""
+        holder = facts.attachment
+        host = self._conductor.instance(holder.instance_uuid).host if holder is not None else None
+        if holder is None or host is None:
+            return OrderDraft(at_rest, VOLUME_HOST, dict(args))
+        return LaneOrder(holder.instance_uuid, OrderDraft(attached, host, {"volume_id": facts.volume.id, **dict(args)}))
+
+    # deleting, resetting ---------------------------------------------------------------------------------------------
+    def delete(self, ctx: RequestContext, volume_id: str, *, cascade: bool = False, force: bool = False) -> None:
+        """Remove it; with `cascade` its snapshots too, with `force` whatever status it has."""
+
+        def check(facts: VolumeFacts) -> None:
+            self._see(ctx, facts.volume)
+            if facts.attachment is not None or (facts.snapshots and not cascade):
+                raise InvalidVolume(reason=_NOT_DELETABLE)
+            if facts.volume.status not in VOLUME_ACTIONS["delete"] and not force:
+                raise InvalidVolume(reason=_NOT_DELETABLE)
+
+        self._conductor.accept_volume(
+            ctx,
+            volume_id,
+            check=check,
+            updates={"status": VolumeStatus.DELETING, "fault": None},
+            order=OrderDraft("delete_volume", VOLUME_HOST, {}),
+        )
+
+    def reset_status(self, ctx: RequestContext, volume_id: str, status: str) -> None:
+        """Say that it is in another status; nothing else is done to it."""
+        if status not in VOLUME_RESETS:
+            raise Invalid(
+                f"Invalid input for field/attribute status. Value: {status}. '{status}' is not one of "
+                f"{list(VOLUME_RESETS)}"
+            )
+        self._change(ctx, volume_id, {"status": status, "reserved_gb": 0})
