@@ -7,15 +7,16 @@ from tuinova.api.schemas.types import integer, obj, or_null, text
 
 _HINT_GROUP = {"type": "string", "format": "uuid"}
 _HINT_LIST = {"type": ["string", "array"], "items": {"type": "string"}, "uniqueItems": True}
+_HINT_SERVERS = {"anyOf": [types.uuid, {"type": "array", "items": types.uuid, "uniqueItems": True}]}
 HINTS = obj(
     {
         "group": _HINT_GROUP,
-        "different_host": _HINT_LIST,
-        "same_host": _HINT_LIST,
+        "different_host": _HINT_SERVERS,
+        "same_host": _HINT_SERVERS,
         "query": {"type": ["string", "object"]},
         "target_cell": text(1),
         "different_cell": _HINT_LIST,
-        "build_near_host_ip": {"type": "string"},
+        "build_near_host_ip": {"anyOf": [types.ipv4, types.ipv6]},
         "cidr": {"type": "string", "pattern": "^/[0-9a-f.:]+$"},
     },
     extra=True,

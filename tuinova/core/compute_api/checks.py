@@ -234,8 +234,10 @@ def check_sizes(ctx: RequestContext, flavor: Flavor, image: Image) -> None:
         raise FlavorDiskSmallerThanMinDisk(flavor_size=disk, image_min_disk=image.min_disk * _GIB)
 
 
-def asked_group(hints: Mapping[str, Any], conductor: Conductor, count: int, limits: QuotaLimits) -> ServerGroup | None:
-    """The server group of the hint `group`, with room for `count` more members."""
+def asked_group(
+    ctx: RequestContext, hints: Mapping[str, Any], conductor: Conductor, count: int, limits: QuotaLimits
+) -> ServerGroup | None:
+    """The server group of the hint `group`, one that the caller sees, with room for `count` more members."""
     value = hints.get("group")
     if isinstance(value, list | tuple):
         value = value[0] if value else None
@@ -245,6 +247,8 @@ def asked_group(hints: Mapping[str, Any], conductor: Conductor, count: int, limi
         group = conductor.server_group(str(value))
     except ServerGroupNotFound as error:
         raise Invalid(error.message) from error
+    if not policy.sees_project(ctx, group.project_id):
+        raise Invalid(ServerGroupNotFound(group_id=str(value)).message)
     if 0 <= limits.server_group_members < len(group.members) + count:
         raise ServerGroupMembersExceeded()
     return group

@@ -89,7 +89,7 @@ def _check(
     limits = catalogue.limits(ctx.project_id or "")
     checks.check_metadata_quota(request.metadata, limits)
     checks.check_sizes(ctx, flavor, image)
-    group = checks.asked_group(request.scheduler_hints, conductor, request.counts[0], limits)
+    group = checks.asked_group(ctx, request.scheduler_hints, conductor, request.counts[0], limits)
     drive = bool(request.config_drive or options.force_config_drive)
     return _Plan(
         request=request,

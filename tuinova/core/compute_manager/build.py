@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tuinova.core.compute_manager import groups
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.work import LEFT_OPEN, close_event
 from tuinova.core.conductor.errors import UnexpectedTaskState
@@ -20,7 +21,7 @@ from tuinova.core.errors import (
     NovaError,
 )
 from tuinova.core.faults import fault_of, message_of, traceback_of
-from tuinova.core.records import Instance, WorkOrder
+from tuinova.core.records import WorkOrder
 from tuinova.core.states import BUILD_TASKS, DELETE_TASKS, PowerState, TaskState, VmState
 from tuinova.virt.driver import HostNetwork
 
@@ -69,7 +70,7 @@ def _build(compute: Compute, order: WorkOrder) -> None:
         expect_task=TaskState.BLOCK_DEVICE_MAPPING,
         order_started=order.id,
     )
-    check_group(compute, instance)
+    groups.check(compute, instance)
     guest = compute.specs.make(instance, admin_password=order.args.get("admin_password"), must_have_image=True)
     compute.driver.spawn(guest)
     instance = conductor.step(
@@ -86,27 +87,6 @@ def _build(compute: Compute, order: WorkOrder) -> None:
         order_done=order.id,
     )
     compute.written_power[uuid] = instance.power_state
-
-
-def check_group(compute: Compute, instance: Instance) -> None:
-    """Nova's late check: two builds may have been scheduled before either was seen; the later one must go.
-
-    Raises ComputeResourcesUnavailable, which sends the build to another host.
-    """
-    if instance.server_group_id is None:
-        return
-    group = compute.conductor.server_group(instance.server_group_id)
-    others = [compute.conductor.instance(uuid) for uuid in group.members if uuid != instance.uuid]
-    here = [other for other in others if other.host == compute.host]
-    if group.policy == "anti-affinity":
-        most = int(group.rules.get("max_server_per_host", 1))
-        # Both look at each other: the younger row gives way, so that exactly one does.
-        if len([other for other in here if other.id < instance.id or other.launched]) >= most:
-            raise ComputeResourcesUnavailable(reason="Anti-affinity instance group policy was violated")
-    elif group.policy == "affinity":
-        elsewhere = [other for other in others if other.host not in (None, compute.host)]
-        if any(other.id < instance.id or other.launched for other in elsewhere):
-            raise ComputeResourcesUnavailable(reason="Affinity instance group policy was violated")
 
 
 def chosen_networks(present: Sequence[HostNetwork], asked: str | Sequence[str] | None) -> list[HostNetwork]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from tuinova.core.compute_manager.build import check_group
+from tuinova.core.compute_manager import groups
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.resize import bind_here, migration_of
 from tuinova.core.compute_manager.work import Failure, Outcome, Work
@@ -28,7 +28,7 @@ _PENDING = ("accepted", "pre-migrating", "done", "failed")
 
 def evacuate(compute: Compute, order: WorkOrder, instance: Instance) -> Outcome:
     """Build it here; it ends stopped, except that a server in ERROR ends ACTIVE (Nova from 2.95)."""
-    check_group(compute, instance)
+    groups.check(compute, instance)
     compute.conductor.step(
         instance.uuid,
         updates={"task_state": TaskState.REBUILD_BLOCK_DEVICE_MAPPING},

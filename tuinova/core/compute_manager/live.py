@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tuinova.core.compute_manager import groups
 from tuinova.core.compute_manager.aside import Aside
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.progress import Reporter
@@ -44,8 +45,9 @@ def _still_wanted(compute: Compute, order: WorkOrder) -> None:
 
 # checks --------------------------------------------------------------------------------------------------------------
 def check_destination(compute: Compute, order: WorkOrder, instance: Instance) -> Outcome:
-    """May the guest come here? Its addresses must be free: it keeps them."""
+    """May the guest come here? Its addresses must be free: it keeps them. Its group's policy must allow it."""
     _still_wanted(compute, order)
+    groups.check(compute, instance)
     guest = compute.specs.make(instance)
     data = compute.driver.check_can_live_migrate_destination(guest, order.args.get("block_migration"))
     source = migration_of(compute, order).source_compute

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tuinova.core.compute_manager import groups
 from tuinova.core.compute_manager.aside import Aside
-from tuinova.core.compute_manager.build import check_group
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.progress import Reporter
 from tuinova.core.compute_manager.work import Failure, Outcome, Updates, Work
@@ -61,7 +61,7 @@ def bind_here(compute: Compute, order: WorkOrder) -> Sequence[Part]:
 # the way there -------------------------------------------------------------------------------------------------------
 def prep_resize(compute: Compute, order: WorkOrder, instance: Instance) -> Outcome:
     """At the destination: what the source must know; Nova's late look at the server group."""
-    check_group(compute, replace(instance, host=compute.host))
+    groups.check(compute, instance)
     migration = migration_of(compute, order)
     args = {**order.args, "destination": dict(compute.driver.migration_address())}
     return Outcome({"task_state": PREP}, order=OrderDraft("resize_instance", migration.source_compute, args))

@@ -83,6 +83,7 @@ class ServerGroups(Base):
                     "created_at": tx.now,
                 },
             )
+            tx.change("server_group", "update", uuid, group.project_id)
 
         self._write(job)
         return self.server_group(uuid)
@@ -91,8 +92,11 @@ class ServerGroups(Base):
         """Remove a server group; its members are not touched. Raises ServerGroupNotFound."""
 
         def job(tx: Tx) -> None:
-            tx.run(_DELETE_MEMBERS, {"uuid": uuid})
-            if tx.run(_DELETE_GROUP, {"uuid": uuid}).rowcount == 0:
+            row = tx.first(_GROUP, {"uuid": uuid})
+            if row is None:
                 raise ServerGroupNotFound(group_id=uuid)
+            tx.run(_DELETE_MEMBERS, {"uuid": uuid})
+            tx.run(_DELETE_GROUP, {"uuid": uuid})
+            tx.change("server_group", "delete", uuid, row.project_id)
 
         self._write(job)
