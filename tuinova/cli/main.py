@@ -25,6 +25,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "network": ("tuinova.cli.network", N_("Networks that servers can join")),
     "quota": ("tuinova.cli.quota", N_("Quotas of a project")),
     "limits": ("tuinova.cli.quota", N_("What a project may use, and uses")),
+    "usage": ("tuinova.cli.usage", N_("What projects have used")),
     "aggregate": ("tuinova.cli.aggregate", N_("Host aggregates")),
     "availability": ("tuinova.cli.zone", N_("Availability zones")),
     "project": ("tuinova.cli.identity", N_("Projects")),

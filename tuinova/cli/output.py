@@ -75,25 +75,29 @@ class Options:
 
 @dataclass(slots=True)
 class Listing:
-    """Columns and rows of a list command; `hidden` columns are shown only when -c names them."""
+    """Columns and rows of a list command; `hidden` columns are shown only when -c names them.
+
+    A `heading` stands above tables only.
+    """
 
     columns: Sequence[str]
     rows: Iterable[Sequence[Any]]
     hidden: Sequence[str] = ()
+    heading: str = ""
 
 
 @dataclass(slots=True)
 class Record:
-    """Fields of a show command, in order."""
+    """Fields of a show command, in order; a `heading` stands above tables only."""
 
     fields: Mapping[str, Any]
+    heading: str = ""
 
 
 def render(result: Listing | Record, options: Options) -> str:
     """The text of a result; raises OutputError for an unknown column."""
-    if isinstance(result, Record):
-        return _render_record(result, options)
-    return _render_listing(result, options)
+    text = _render_record(result, options) if isinstance(result, Record) else _render_listing(result, options)
+    return f"{clean(result.heading)}\n{text}" if result.heading and options.format == "table" else text
 
 
 def write(text: str) -> None:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tuinova.client import resources
-from tuinova.client.admin import Aggregates, Quotas, ServerGroups
+from tuinova.client.admin import Aggregates, Quotas, ServerGroups, Usage
 from tuinova.client.connection import Answer, Connection, segment
 from tuinova.client.errors import (
     ApiError,
@@ -242,6 +242,11 @@ class Client:
     def aggregates(self) -> Aggregates:
         """Host aggregates."""
         return Aggregates(self)
+
+    @cached_property
+    def usage(self) -> Usage:
+        """What projects have used."""
+        return Usage(self)
 
     @cached_property
     def server_groups(self) -> ServerGroups:

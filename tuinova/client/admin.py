@@ -1,4 +1,4 @@
-"""What an administrator and a user set beside servers: quotas, server groups, aggregates, zones."""
+"""What an administrator and a user set beside servers: quotas, usage, server groups, aggregates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tuinova.client.connection import segment
-from tuinova.client.resources import Json, Resource, Rows, looks_like_uuid, pick
+from tuinova.client.resources import Json, Resource, Rows, looks_like_uuid, pick, without_host
 
 # A service's quotas: where they are, what a body is called, what is used is asked by, and the key of what is used.
 _QUOTAS: Final[Mapping[str, tuple[str, str, str, str]]] = {
@@ -146,3 +146,40 @@ class Aggregates(Resource):
     def cache_images(self, ident: object, image_ids: Sequence[str]) -> None:
         """Have its hosts fetch images."""
         self.client.post(self._url(ident, "images"), {"cache": [{"id": image_id} for image_id in image_ids]})
+
+
+class Usage(Resource):
+    """What projects have used over a period; times as `2026-01-31T12:00:00`, UTC."""
+
+    noun = "Usage"
+    path = "/v2.1/os-simple-tenant-usage"
+
+    def list(self, start: str, end: str) -> Rows:
+        """Each project's hours with its servers (admins)."""
+        found: dict[str, Json] = {}
+        params = {"start": start, "end": end, "detailed": "1"}
+        for row in self._pages(self.path, "tenant_usages", params):
+            _add_up(found.setdefault(row["tenant_id"], {}), row)
+        return [*found.values()]
+
+    def get(self, ident: str, start: str = "", end: str = "") -> Json:
+        """One project's hours; empty when it had no server."""
+        found: Json = {}
+        path = self._url(ident)
+        params: Mapping[str, Any] | None = {"start": start, "end": end}
+        while True:
+            page = self.client.get(path, params=params)
+            _add_up(found, page["tenant_usage"])
+            links = page.get("tenant_usage_links")
+            if not links:
+                return found
+            path, params = without_host(links[0]["href"]), None
+
+
+def _add_up(total: Json, page: Json) -> None:
+    """A project whose servers are on several pages is told of on each."""
+    for key, value in page.items():
+        if key in total and isinstance(value, int | float | list):
+            total[key] += value
+        else:
+            total[key] = value

@@ -32,6 +32,11 @@ def pick(found: Rows, noun: str, name: str) -> Json:
     return found[0]
 
 
+def without_host(href: str) -> str:
+    """The path of a link: its host means nothing behind a socket."""
+    return re.sub(r"^https?://[^/]*", "", href)
+
+
 class Resource:
     """What all resources share."""
 
@@ -53,7 +58,7 @@ class Resource:
             follow = page.get("next") or next((link["href"] for link in links if link["rel"] == "next"), None)
             if not follow:
                 return
-            follow = re.sub(r"^https?://[^/]*", "", follow)
+            follow = without_host(follow)
             page = self.client.get(follow if follow.startswith("/image/") or key != "images" else "/image" + follow)
 
     def _by_id(self, ident: str) -> Json | None:

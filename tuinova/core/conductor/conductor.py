@@ -29,6 +29,7 @@ from tuinova.core.conductor.quotas import Quotas
 from tuinova.core.conductor.server_groups import ServerGroups
 from tuinova.core.conductor.servers import Servers
 from tuinova.core.conductor.transaction import Tx
+from tuinova.core.conductor.usage import Usage
 from tuinova.core.conductor.volume_snapshots import VolumeSnapshots, VolumeTypes
 from tuinova.core.conductor.volumes import Volumes
 from tuinova.core.conductor.writer import Writer
@@ -59,6 +60,7 @@ class Conductor(
     People,
     Quotas,
     ServerGroups,
+    Usage,
     Volumes,
     VolumeSnapshots,
     VolumeTypes,

@@ -16,6 +16,7 @@ from tuinova.core.records.servers import (
     ScheduleTrace,
     ServerGroup,
 )
+from tuinova.core.records.usage import ServerUsage
 from tuinova.core.records.volumes import Volume, VolumeAttachment, VolumeSnapshot, VolumeType
 from tuinova.core.records.work import Change, WorkOrder
 
@@ -41,6 +42,7 @@ __all__ = [
     "QuotaUsage",
     "ScheduleTrace",
     "ServerGroup",
+    "ServerUsage",
     "Service",
     "User",
     "Volume",
