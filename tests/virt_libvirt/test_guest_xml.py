@@ -232,3 +232,89 @@ def test_a_custom_cpu_needs_a_model() -> None:
         xml_of(guest_spec(image()), options=LibvirtOptions(cpu_mode="custom"))
     root = xml_of(guest_spec(image()), options=LibvirtOptions(cpu_mode="custom", cpu_models=("Nehalem",)))
     assert root.findtext("cpu/model") == "Nehalem"
+
+
+# properties of the image beyond those above ---------------------------------------------------------------------------
+def test_the_topology_is_what_image_and_flavor_prefer() -> None:
+    root = xml_of(guest_spec(image(hw_cpu_cores="2", hw_cpu_threads="2"), vcpus=8))
+    assert found(root, "cpu/topology").attrib == {"sockets": "2", "cores": "2", "threads": "2"}
+    root = xml_of(guest_spec(image(hw_cpu_cores="2"), vcpus=4, extra_specs={"hw:cpu_cores": "4"}))
+    assert found(root, "cpu/topology").attrib == {"sockets": "1", "cores": "4", "threads": "1"}
+
+
+def test_a_boot_menu_is_shown_when_asked_for() -> None:
+    assert xml_of(guest_spec(image())).find("os/bootmenu") is None
+    assert found(xml_of(guest_spec(image(hw_boot_menu="true"))), "os/bootmenu").get("enable") == "yes"
+    of_flavor = guest_spec(image(), extra_specs={"hw:boot_menu": "True"})
+    assert found(xml_of(of_flavor), "os/bootmenu").get("enable") == "yes"
+
+
+def test_more_serial_ports_leave_the_console_the_first() -> None:
+    root = xml_of(guest_spec(image(hw_serial_port_count="3")))
+    ports = root.findall("devices/serial")
+    assert [found(port, "target").get("port") for port in ports] == ["0", "1", "2"]
+    assert [port.find("log") is not None for port in ports] == [True, False, False]
+
+
+def test_network_cards_have_a_queue_for_each_vcpu() -> None:
+    many = guest_spec(image(hw_vif_multiqueue_enabled="yes"), vcpus=4, nics=[nic(5)])
+    assert found(xml_of(many), "devices/interface/driver").get("queues") == "4"
+    one = guest_spec(image(hw_vif_multiqueue_enabled="yes"), vcpus=1, nics=[nic(5)])
+    assert found(xml_of(one), "devices/interface/driver").get("queues") is None
+
+
+def test_windows_is_told_of_kvm_and_linux_is_not() -> None:
+    windows = found(xml_of(guest_spec(image(os_type="windows")), virt_type="kvm"), "features/hyperv")
+    assert found(windows, "spinlocks").get("retries") == "8191"
+    assert found(windows, "relaxed").get("state") == "on"
+    assert xml_of(guest_spec(image(os_type="windows"))).find("features/hyperv") is None
+    assert xml_of(guest_spec(image(os_type="linux")), virt_type="kvm").find("features/hyperv") is None
+
+
+def test_hpet_is_there_only_when_asked_for() -> None:
+    path = "clock/timer[@name='hpet']"
+    assert found(xml_of(guest_spec(image()), virt_type="kvm"), path).get("present") == "no"
+    assert found(xml_of(guest_spec(image(hw_time_hpet="true")), virt_type="kvm"), path).get("present") == "yes"
+
+
+def test_pointer_and_keyboard_on_the_bus_that_is_asked_for() -> None:
+    root = xml_of(guest_spec(image(hw_input_bus="virtio")))
+    assert [(one.get("type"), one.get("bus")) for one in root.findall("devices/input")] == [
+        ("tablet", "virtio"),
+        ("keyboard", "virtio"),
+    ]
+    assert found(root, "devices/controller[@type='usb']").get("model") == "none"
+    assert [one.get("bus") for one in xml_of(guest_spec(image())).findall("devices/input")] == ["usb"]
+
+
+def test_video_memory_within_the_flavors_limit() -> None:
+    guest = guest_spec(image(hw_video_model="vga", hw_video_ram="32"), extra_specs={"hw_video:ram_max_mb": "64"})
+    assert found(xml_of(guest), "devices/video/model").get("vram") == str(32 * 1024)
+    none = guest_spec(image(hw_video_ram="32"), extra_specs={"hw_video:ram_max_mb": "64"})
+    assert found(xml_of(none), "devices/video/model").get("vram") is None  # virtio's can't be chosen
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"hw_cpu_cores": "2", "hw_cpu_threads": "2", "hw_boot_menu": "true", "hw_serial_port_count": "3"},
+        {"hw_vif_multiqueue_enabled": "yes", "hw_input_bus": "virtio", "hw_time_hpet": "true"},
+        {"os_type": "windows", "hw_video_model": "vga", "hw_video_ram": "32", "hw_watchdog_action": "reset"},
+        {"hw_scsi_model": "VIRTIO-SCSI", "hw_disk_bus": "scsi", "hw_cdrom_bus": "sata", "hw_machine_type": "q35"},
+        {"hw_firmware_type": "uefi", "hw_machine_type": "q35", "hw_qemu_guest_agent": "1", "hw_pmu": "no"},
+    ],
+)
+@pytest.mark.parametrize("virt_type", ["qemu", "kvm"])
+def test_libvirts_own_schema_takes_it(properties: dict[str, str], virt_type: str) -> None:
+    import libvirt
+
+    guest = guest_spec(image(**properties), vcpus=8, nics=[nic(5)], extra_specs={"hw_video:ram_max_mb": "64"})
+    root = xml_of(guest, virt_type=virt_type)
+    root.set("type", "test")  # of the driver that needs no hypervisor
+    connection = libvirt.open("test:///default")
+    try:
+        domain = connection.defineXMLFlags(ET.tostring(root, encoding="unicode"), libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+        assert domain.UUIDString() == guest.uuid
+        domain.undefine()
+    finally:
+        connection.close()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tuinova.core import policy
+from tuinova.core import image_properties, policy
 from tuinova.core.catalogue_cache import CatalogueCache
 from tuinova.core.compute_api import checks
 from tuinova.core.compute_api.naming import reservation_id, server_hostname, server_names
@@ -90,6 +90,7 @@ def _check(
     checks.check_metadata_quota(request.metadata, limits)
     checks.check_sizes(ctx, flavor, image)
     group = checks.asked_group(ctx, request.scheduler_hints, conductor, request.counts[0], limits)
+    image_properties.check(flavor.vcpus, flavor.extra_specs, image.properties)
     drive = bool(request.config_drive or options.force_config_drive)
     return _Plan(
         request=request,

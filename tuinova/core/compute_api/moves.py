@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from tuinova.core import image_properties
 from tuinova.core.compute_api.accepting import Accepted, Acceptor, Handler
 from tuinova.core.compute_api.checks import asked_flavor
 from tuinova.core.compute_api.naming import generate_password
@@ -101,6 +102,7 @@ def _check_new_flavor(instance: Instance, flavor: Flavor) -> None:
         raise CannotResizeDisk(reason="Resize to zero disk flavor is not allowed.")
     if flavor.id == instance.flavor.get("id"):
         raise CannotResizeToSameFlavor()
+    image_properties.check(flavor.vcpus, flavor.extra_specs, instance.image.get("properties") or {})
 
 
 def _migrate(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: Any) -> Accepted:

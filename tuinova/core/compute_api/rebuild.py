@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tuinova.core import image_properties
 from tuinova.core.compute_api import checks
 from tuinova.core.compute_api.accepting import Accepted, Acceptor, Handler
 from tuinova.core.compute_api.create import image_copy
@@ -38,6 +39,7 @@ def _rebuild(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: A
     values = _changes(api, ctx, asked)
     image = _image(api, ctx, asked)
     checks.check_sizes(ctx, _flavor(instance), image)
+    image_properties.check(int(instance.flavor["vcpus"]), instance.flavor.get("extra_specs") or {}, image.properties)
     other_image = instance.image_ref != image.id
 
     def check(seen: Instance) -> None:

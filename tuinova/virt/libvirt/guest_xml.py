@@ -13,6 +13,8 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import tuinova
+from tuinova.core import image_properties
+from tuinova.core.image_properties import is_true
 from tuinova.text import clean
 from tuinova.virt.driver import DriverError, GuestSpec, Nic
 from tuinova.virt.libvirt.disks import Disk
@@ -26,8 +28,11 @@ MARK_TAG = "guest"
 AGENT_CHANNEL = "org.qemu.guest_agent.0"
 CONSOLE_ARGUMENTS = "console=tty0 console=ttyS0 console=hvc0"
 _NOT_XML = re.compile("[\ufffe\uffff]")
-_TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
 _IOTUNE = ("read_bytes_sec", "read_iops_sec", "write_bytes_sec", "write_iops_sec", "total_bytes_sec", "total_iops_sec")
+# What Windows is told of the hypervisor (nova/virt/libvirt/driver.py _set_hyperv_features); KVM has them all.
+_HYPERV = ("relaxed", "vapic", "vpindex", "runtime", "synic", "reset", "frequencies", "tlbflush", "ipi")
+_HYPERV_SPINLOCKS = 8191
+_MOST_QUEUES = 256  # of a tap device of Linux
 _WATCHDOG_ACTIONS = frozenset({"none", "pause", "poweroff", "reset"})
 
 ET.register_namespace("nova", NOVA_NS)
@@ -46,11 +51,6 @@ class HostFacts:
     user_network: bool
     cache_mode: str
     video_models: frozenset[str] = frozenset()
-
-
-def is_true(value: str | None) -> bool:
-    """Nova's boolean of a property or extra spec."""
-    return value is not None and value.strip().lower() in _TRUE
 
 
 def tap_name(port_id: str) -> str:
@@ -204,6 +204,8 @@ class GuestXml:
         elif not any(disk.boots_first for disk in self.disks):
             is_disc = bool(self.disks) and self.disks[0].device == "cdrom" and not self.disks[0].is_config_drive
             _sub(os, "boot", dev="cdrom" if is_disc else "hd")
+        if is_true(self.specs.get("hw:boot_menu") or self.properties.get("hw_boot_menu")):
+            _sub(os, "bootmenu", enable="yes")
         if self.is_x86:
             _sub(os, "smbios", mode="sysinfo")
 
@@ -216,9 +218,14 @@ class GuestXml:
         hides = self.specs.get("hw:hide_hypervisor_id") or self.properties.get("img_hide_hypervisor_id")
         if self.facts.virt_type == "kvm" and is_true(hides):
             _sub(_sub(features, "kvm"), "hidden", state="on")
-        pmu = self.specs.get("hw:pmu") or self.properties.get("hw_pmu")
+        if self.facts.virt_type == "kvm" and self.is_windows and self.is_x86:
+            hyperv = _sub(features, "hyperv")
+            for name in _HYPERV:
+                _sub(hyperv, name, state="on")
+            _sub(hyperv, "spinlocks", state="on", retries=_HYPERV_SPINLOCKS)
+        pmu = image_properties.agreed("pmu", self.specs, self.properties)
         if pmu is not None:
-            _sub(features, "pmu", state="on" if is_true(pmu) else "off")
+            _sub(features, "pmu", state="on" if pmu else "off")
 
     def _cpu(self, root: ET.Element) -> None:
         default = "host-passthrough" if self.facts.arch == "aarch64" and self.facts.virt_type == "kvm" else "host-model"
@@ -231,8 +238,8 @@ class GuestXml:
             if not self.options.cpu_models:
                 raise DriverError(reason="cpu_mode custom needs cpu_models")
             _sub(cpu, "model", self.options.cpu_models[0])
-        vcpus = self.guest.vcpus
-        _sub(cpu, "topology", sockets=vcpus, cores=1, threads=1)
+        topology = image_properties.cpu_topology(self.guest.vcpus, self.specs, self.properties)
+        _sub(cpu, "topology", sockets=topology.sockets, cores=topology.cores, threads=topology.threads)
 
     def _clock(self, root: ET.Element) -> None:
         clock = _sub(root, "clock", offset="localtime" if self.is_windows else "utc")
@@ -241,7 +248,7 @@ class GuestXml:
         _sub(clock, "timer", name="pit", tickpolicy="delay")
         _sub(clock, "timer", name="rtc", tickpolicy="catchup")
         if self.is_x86:
-            _sub(clock, "timer", name="hpet", present="no")
+            _sub(clock, "timer", name="hpet", present="yes" if is_true(self.properties.get("hw_time_hpet")) else "no")
         if self.is_windows:
             _sub(clock, "timer", name="hypervclock", present="yes")
 
@@ -277,12 +284,21 @@ class GuestXml:
         if model:
             _sub(element, "model", type=model)
         if model == "virtio" and not self.facts.user_network:
-            _sub(element, "driver", name="vhost" if self.facts.virt_type == "kvm" else "qemu")
+            name = "vhost" if self.facts.virt_type == "kvm" else "qemu"
+            _sub(element, "driver", name=name, **self._queues())
+
+    def _queues(self) -> dict[str, int]:
+        """Queues of a virtio network card: one for each vCPU where that is asked for."""
+        wanted = image_properties.has_multiqueue(self.specs, self.properties) and self.guest.vcpus > 1
+        return {"queues": min(self.guest.vcpus, _MOST_QUEUES)} if wanted else {}
 
     def _console(self, devices: ET.Element) -> None:
         serial = _sub(devices, "serial", type="pty")
         _sub(serial, "target", port=0)
         _sub(serial, "log", file=self.files.console_log, append="off")
+        # The console is the first port; what the guest writes to the others is for whoever attaches on the host.
+        for port in range(1, image_properties.serial_ports(self.specs, self.properties)):
+            _sub(_sub(devices, "serial", type="pty"), "target", port=port)
 
     def _display(self, devices: ET.Element) -> None:
         model = self.properties.get("hw_video_model") or "virtio"
@@ -290,14 +306,22 @@ class GuestXml:
             model = "vga"
         has_graphics = self.options.vnc_enabled and model != "none"
         needs_usb = any(disk.bus == "usb" for disk in self.disks)
-        if has_graphics and self.options.pointer_model == "usbtablet":
-            _sub(devices, "input", type="tablet", bus="usb")
-        elif not needs_usb and self.is_x86:
+        pointer = self.properties.get("hw_pointer_model") or self.options.pointer_model
+        input_bus = self.properties.get("hw_input_bus") or "usb"
+        has_tablet = has_graphics and pointer == "usbtablet"
+        if has_tablet:
+            _sub(devices, "input", type="tablet", bus=input_bus)
+            if "hw_input_bus" in self.properties:
+                _sub(devices, "input", type="keyboard", bus=input_bus)
+        if not (has_tablet and input_bus == "usb") and not needs_usb and self.is_x86:
             _sub(devices, "controller", type="usb", model="none")
         if has_graphics:
             graphics = _sub(devices, "graphics", type="vnc", port=-1, autoport="yes")
             _sub(graphics, "listen", type="address", address=self.options.vnc_server_listen)
-            _sub(_sub(devices, "video"), "model", type=model)
+            ram = image_properties.video_ram(self.specs, self.properties)
+            # Only these have memory that can be chosen.
+            vram = {"vram": ram * 1024} if ram and model in ("qxl", "vga", "cirrus", "vmvga", "bochs") else {}
+            _sub(_sub(devices, "video"), "model", type=model, **vram)
 
     def _helpers(self, devices: ET.Element) -> None:
         """Agent channel, random numbers, balloon, watchdog, SCSI controller."""
@@ -305,7 +329,7 @@ class GuestXml:
             channel = _sub(devices, "channel", type="unix")
             _sub(channel, "target", type="virtio", name=AGENT_CHANNEL)
         if self.properties.get("hw_scsi_model"):
-            _sub(devices, "controller", type="scsi", index=0, model=self.properties["hw_scsi_model"])
+            _sub(devices, "controller", type="scsi", index=0, model=self.properties["hw_scsi_model"].lower())
         allowed = self.specs.get("hw_rng:allowed")
         if allowed is None or is_true(allowed):
             rng = _sub(devices, "rng", model="virtio")
