@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from tuinova.client.connection import Readable
+from tuinova.client.connection import Readable, Stream
 from tuinova.client.errors import ServiceUnreachable
 from tuinova.client.resources import Json, Resource, Rows, looks_like_uuid, pick
 
@@ -122,14 +123,14 @@ class Images(Resource):
         body = _chunks(file, size, progress)
         self.client.request("PUT", self._url(ident, "file"), body, headers=headers, timeout=_DATA_TIMEOUT)
 
-    def download(self, ident: str, file: Any, progress: Progress | None = None) -> int:
-        """Write the data to `file`; the number of bytes."""
+    def download(self, ident: str, file: Any, progress: Progress | None = None, *, chunk_size: int = CHUNK) -> int:
+        """Write the data to `file`; the number of bytes. Raises ServiceUnreachable when it breaks off."""
         stream = self.client.connection.open("GET", self._url(ident, "file"), timeout=_DATA_TIMEOUT)
         try:
             length = stream.headers.get("content-length")
             total = int(length) if length else None
             done = 0
-            while chunk := stream.read1(CHUNK):
+            while chunk := _read(stream, chunk_size, ident):
                 file.write(chunk)
                 done += len(chunk)
                 if progress is not None:
@@ -159,3 +160,11 @@ def _chunks(file: Readable, size: int | None, progress: Progress | None) -> Iter
         done += len(chunk)
         if progress is not None:
             progress(done, size)
+
+
+def _read(stream: Stream, size: int, ident: str) -> bytes:
+    """The next bytes; a service that goes away in the middle is told as that, not as an error of sockets."""
+    try:
+        return stream.read1(size)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise ServiceUnreachable(f"The data of image {ident} broke off: {error or type(error).__name__}") from error

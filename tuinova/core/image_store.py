@@ -94,7 +94,8 @@ class ImageStore:
             raise storage_error(error) from error
         with _or_nothing(part):
             with os.fdopen(descriptor, "wb", buffering=0) as file:
-                stored = _examine(image_id, chunks, disk_format, lambda chunk: _write_all(file, chunk))
+                stored = _examine(image_id, chunks, disk_format, lambda chunk: _write_sparse(file, chunk))
+                file.truncate(stored.size)
                 os.fsync(file.fileno())
             return self._put_in_place(image_id, part, disk_format, stored)
 
@@ -281,8 +282,11 @@ def _examine(image_id: str, chunks: Iterable[bytes], disk_format: str, keep: Cal
     return StoredImage(size, md5.hexdigest(), sha512.hexdigest(), virtual_size)
 
 
-def _write_all(file: Any, chunk: bytes) -> None:
-    """Write to an unbuffered file, which may take less than it is given."""
+def _write_sparse(file: Any, chunk: bytes) -> None:
+    """Write to an unbuffered file, which may take less than it is given; zeros become a hole (raw images are full)."""
+    if chunk.count(0) == len(chunk):
+        file.seek(len(chunk), os.SEEK_CUR)
+        return
     view = memoryview(chunk)
     while view:
         view = view[file.write(view) :]

@@ -157,7 +157,7 @@ def test_a_full_disk_leaves_nothing(store, monkeypatch):
     def full(file, chunk) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(image_store, "_write_all", full)
+    monkeypatch.setattr(image_store, "_write_sparse", full)
     with pytest.raises(ImageStorageFull, match="No space left"):
         store.write("i1", pieces(bytes(100)), "raw")
     assert nothing_left(store)
@@ -323,3 +323,11 @@ def test_a_path_for_a_snapshot_is_free_and_swept_at_a_start(store):
     assert nothing_left(store)
     with pytest.raises(ImageNotFound):
         store.snapshot_path("../x")
+
+
+def test_zeros_become_holes_and_read_as_zeros(store: ImageStore) -> None:
+    data = bytes(4 << 20) + os.urandom(1 << 20) + bytes(4 << 20)
+    stored = store.write("i", pieces(data, 1 << 20), "raw")
+    assert (stored.size, stored.sha512) == (len(data), hashlib.sha512(data).hexdigest())
+    assert b"".join(store.read("i")) == data
+    assert store.path("i").stat().st_blocks * 512 < 2 << 20

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
+import resource
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.web import Web, web_server
-from tuinova.client import connect
+from tuinova.client import ApiError, WaitFailed, connect
 from tuinova.client.waiters import wait_for_image
 from tuinova.core.sockets import connect_unix
 
@@ -109,7 +111,75 @@ def test_an_upload_that_a_kill_cut_off_may_be_made_again(place: Any) -> None:
     assert not list(images.iterdir())
     with connect(url=place.url) as client:
         assert client.images.get(ident)["status"] == "queued"
-        import io
-
         client.images.upload(ident, io.BytesIO(DATA))
         assert client.images.get(ident)["os_hash_value"] == hashlib.sha512(DATA).hexdigest()
+
+
+class Zeros(io.RawIOBase):
+    """So many bytes of zeros behind a few that are none."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.place = 0
+        self._block = bytes(1 << 20)
+
+    def tell(self) -> int:
+        return self.place
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self.place = offset if whence == 0 else self.size + offset
+        return self.place
+
+    def read(self, size: int = -1) -> bytes:
+        size = min(size, self.size - self.place, len(self._block))
+        piece = (b"raw data" + self._block)[:size] if self.place == 0 else self._block[:size]
+        self.place += size
+        return piece
+
+
+def peak_memory(pid: int) -> int:
+    """VmHWM in bytes."""
+    line = next(one for one in Path(f"/proc/{pid}/status").read_text().splitlines() if one.startswith("VmHWM"))
+    return int(line.split()[1]) << 10
+
+
+def test_a_big_upload_and_download_take_little_memory(place: Any, pytestconfig: pytest.Config) -> None:
+    size = (3 << 30 if pytestconfig.getoption("--all") else 300 << 20) + 12345
+    process = place.ready()
+    with connect(url=place.url) as client:
+        client.images.create({**RAW, "name": "warm"})
+        ident = client.images.create(RAW)["id"]
+        client.images.upload(ident, io.BytesIO(bytes(1 << 20)))  # what is imported only once
+        before = peak_memory(process.pid)
+        big = client.images.create(RAW)["id"]
+        client.images.upload(big, Zeros(size))
+        assert client.images.get(big)["size"] == size
+        counted = [0]
+
+        class Sink:
+            def write(self, data: bytes) -> None:
+                counted[0] += len(data)
+
+        client.images.download(big, Sink())
+    assert counted[0] == size
+    assert peak_memory(process.pid) - before < 48 << 20
+    assert (place.directory / "images" / big).stat().st_blocks * 512 < 8 << 20
+
+
+def test_a_full_disk_leaves_nothing_of_an_upload_or_a_download(place: Any, web: Web) -> None:
+    """The kernel's limit of a file's size stands for the disk's."""
+    place.environment["TUINOVA_IMAGE_ALLOW_PRIVATE_ADDRESSES"] = "true"
+    process = place.ready()
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (3 << 20, 3 << 20))
+    with connect(url=place.url) as client:
+        ident = client.images.create(RAW)["id"]
+        with pytest.raises(ApiError) as caught:
+            client.images.upload(ident, io.BytesIO(DATA))
+        assert (caught.value.code, caught.value.message) == (413, "Image storage media is full: File too large")
+        assert client.images.get(ident)["status"] == "queued"
+        client.images.start_import(ident, web.serve("/a", DATA))
+        with pytest.raises(WaitFailed, match="in status queued: Image storage media is full: File too large"):
+            wait_for_image(client, ident, timeout=60)
+        assert not list((place.directory / "images").iterdir())
+        client.images.upload(ident, io.BytesIO(DATA[: 1 << 20]))
+        assert client.images.get(ident)["status"] == "active"
