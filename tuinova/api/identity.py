@@ -80,7 +80,19 @@ def user(call: Call) -> Any:
     return {"user": _user(found)}
 
 
+def role_assignments(call: Call) -> Any:
+    """Who has which role where; `scope.project.id` and `user.id` narrow it."""
+    project, user = call.query.get("scope.project.id"), call.query.get("user.id")
+    rows = [
+        {"scope": {"project": {"id": held.project_id}}, "role": {"id": held.role}, "user": {"id": held.user_id}}
+        for held in call.state.conductor.role_assignments(project_id=project, user_id=user)
+    ]
+    links = {"self": f"{call.base_url}/identity/v3/role_assignments", "previous": None, "next": None}
+    return {"role_assignments": rows, "links": links}
+
+
 OPERATIONS = (
+    Operation("GET", "/v3/role_assignments", role_assignments, rule="identity:list_role_assignments"),
     Operation("GET", "/v3/projects", projects),
     Operation("GET", "/v3/projects/{id}", project),
     Operation("GET", "/v3/users", users),

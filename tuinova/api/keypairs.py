@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
+from urllib.parse import urlencode
 
 from tuinova.api import params
 from tuinova.api.operations import Call, Operation
 from tuinova.api.schemas import catalogue as schemas
 from tuinova.api.views import microseconds
-from tuinova.core.compute_api.keypairs import check_name, ssh_fingerprint
-from tuinova.core.errors import InvalidKeypair
 from tuinova.core.policy import authorize_user
 from tuinova.core.records import Keypair
 
@@ -40,8 +38,8 @@ def index(call: Call) -> Any:
     found = call.state.conductor.keypairs(user_id, limit=limit, marker=call.query.get("marker"))
     body: dict[str, Any] = {"keypairs": [{"keypair": _row(keypair)} for keypair in found]}
     if found and len(found) == limit:
-        href = f"{call.base_url}/v2.1/os-keypairs?limit={limit}&marker={found[-1].name}"
-        body["keypairs_links"] = [{"rel": "next", "href": href}]
+        query = {**dict(call.query), "limit": str(limit), "marker": found[-1].name}
+        body["keypairs_links"] = [{"rel": "next", "href": f"{call.base_url}/v2.1/os-keypairs?{urlencode(query)}"}]
     return body
 
 
@@ -63,27 +61,14 @@ def show(call: Call) -> Any:
 def create(call: Call) -> Any:
     """Import a public key."""
     asked = call.body["keypair"]
-    user_id = _user(call, "create", asked.get("user_id"))
-    name = check_name(asked["name"])
-    kind = asked.get("type", "ssh")
-    public_key = asked["public_key"]
-    fingerprint = ssh_fingerprint(public_key) if kind == "ssh" else _certificate_fingerprint(public_key)
-    limit = call.state.conductor.quota_limits(call.ctx.project_id or "").key_pairs
-    made = call.state.conductor.create_keypair(user_id, name, kind, public_key, fingerprint, limit=limit)
+    made = call.state.compute.import_keypair(
+        call.ctx,
+        asked["name"],
+        asked["public_key"],
+        key_type=asked.get("type", "ssh"),
+        user_id=asked.get("user_id"),
+    )
     return {"keypair": {**_row(made), "user_id": made.user_id}}
-
-
-def _certificate_fingerprint(pem: str) -> str:
-    """Nova's of an X.509 certificate: SHA-1 in hexadecimal with colons."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    try:
-        der = x509.load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)
-    except ValueError as error:
-        raise InvalidKeypair(reason="failed to generate X509 fingerprint") from error
-    digest = hashlib.sha1(der, usedforsecurity=False).hexdigest()
-    return ":".join(digest[at : at + 2] for at in range(0, len(digest), 2))
 
 
 def delete(call: Call) -> None:

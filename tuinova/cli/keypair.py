@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,46 +51,72 @@ def create_keypair(
         raise CommandError(_("An x509 key pair is imported: use --public-key with a certificate"))
     else:
         private, public = generate_ed25519()
-    if private_key and Path(private_key).exists():
-        raise CommandError(_("'{path}' exists already: choose another file").format(path=private_key))
     body: dict[str, Any] = {"name": name, "public_key": public, "type": type_}
     if user_id := _user_id(user):
         body["user_id"] = user_id
-    created = session.client.keypairs.create(body)
-    if private_key:
-        _save(private_key, private)
-    elif private:
+    with _saved(private_key, private):
+        created = session.client.keypairs.create(body)
+    if private and not private_key:
         write(private)
         return None
-    fields = {key: value for key, value in created.items() if key not in ("public_key", "private_key", "links")}
-    fields.setdefault("id", name)
+    return _record(session.client.keypairs.get(name, created["user_id"]))
+
+
+def _record(pair: dict[str, Any]) -> Record:
+    """The fields of one pair, without the key itself; `openstack` has its name for an id."""
+    fields = {key: pair[key] for key in ("created_at", "fingerprint", "name", "type", "user_id")}
+    fields |= {"id": pair["name"], "is_deleted": pair["deleted"]}
     return Record({key: fields[key] for key in sorted(fields)})
 
 
-def _save(path: str, text: str) -> None:
-    """Readable by the owner only, from its first byte on."""
+@contextmanager
+def _saved(path: str | None, text: str) -> Iterator[None]:
+    """The private key in its file, readable by the owner only; taken away again when the pair is refused.
+
+    Written first: a pair whose private half could not be kept is worth nothing.
+    """
+    if path is None:
+        yield
+        return
+    file = Path(path).expanduser()
     try:
-        handle = os.open(os.path.expanduser(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+            opened.write(text)
+    except FileExistsError as error:
+        raise CommandError(_("'{path}' exists already: choose another file").format(path=path)) from error
     except OSError as error:
         raise CommandError(
             _("Can't open '{path}' of {option}: {reason}").format(
                 path=path, option="--private-key", reason=error.strerror
             )
         ) from error
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
+    try:
+        yield
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
 
 
 @app.command("list", help=_("List key pairs"))
 @lister
 def list_keypairs(
     user: _User = None,
-    limit: Annotated[int | None, typer.Option(help=_("At most so many"))] = None,
+    project: Annotated[
+        str | None, typer.Option(metavar="<project>", help=_("Of all users of this project (admin only)"))
+    ] = None,
+    marker: Annotated[str | None, typer.Option(metavar="<key>", help=_("Those after this one"))] = None,
+    limit: Annotated[int | None, typer.Option(metavar="<n>", help=_("At most so many"))] = None,
 ) -> Listing:
-    """List key pairs."""
-    pairs = session.client.keypairs.list(_user_id(user))
-    rows = [(pair["name"], pair["fingerprint"], pair.get("type", "ssh")) for pair in pairs]
-    return Listing(("Name", "Fingerprint", "Type"), rows[:limit] if limit is not None else rows)
+    """List key pairs of a user, or of all users of a project."""
+    exclusive(user=user, project=project)
+    exclusive(project=project, marker=marker)
+    client = session.client
+    owners: list[str | None] = [_user_id(user)]
+    if project:
+        owners = list(client.users.in_project(client.projects.find(project)["id"]))
+    pairs = [pair for owner in owners for pair in client.keypairs.list(owner, marker=marker)]
+    rows = [(pair["name"], pair["fingerprint"], pair["type"]) for pair in pairs]
+    return Listing(("Name", "Fingerprint", "Type"), rows if limit is None or limit < 0 else rows[:limit])
 
 
 @app.command("show", help=_("Show one key pair"))
@@ -103,8 +131,7 @@ def show_keypair(
     if public_key:
         write(pair["public_key"])
         return None
-    fields = {name: value for name, value in pair.items() if name != "links"}
-    return Record({name: fields[name] for name in sorted(fields)})
+    return _record(pair)
 
 
 @app.command("delete", help=_("Delete key pairs"))

@@ -147,9 +147,9 @@ class Keypairs(Resource):
     noun = "Keypair"
     path = "/v2.1/os-keypairs"
 
-    def list(self, user_id: str | None = None) -> Rows:
-        """Key pairs, unwrapped."""
-        rows = self._pages(self.path, "keypairs", {"user_id": user_id})
+    def list(self, user_id: str | None = None, *, marker: str | None = None) -> Rows:
+        """Key pairs by name, unwrapped, those after `marker`."""
+        rows = self._pages(self.path, "keypairs", {"user_id": user_id, "marker": marker})
         return [row["keypair"] for row in rows]
 
     def get(self, ident: str, user_id: str | None = None) -> Json:
@@ -276,3 +276,8 @@ class Users(_Identity):
     """Users."""
 
     noun, path, key = "User", "/identity/v3/users", "user"
+
+    def in_project(self, project_id: str) -> Texts:
+        """The ids of the users that have a role in a project (admins)."""
+        rows = self.client.get("/identity/v3/role_assignments", params={"scope.project.id": project_id})
+        return [*dict.fromkeys(row["user"]["id"] for row in rows["role_assignments"])]

@@ -179,6 +179,7 @@ _OPERATIONS: Mapping[str, str] = {
         "publicize_image",
         "identity:list_projects",
         "identity:list_users",
+        "identity:list_role_assignments",
     ),
     # Moves; a manager sees those of his project, without the hosts.
     **_rules(MANAGER, _API + "os-migrations:index", _API + "servers:migrations:index"),

@@ -17,6 +17,7 @@ from tuinova.screens.list_room import Json, ListRoom, facts, room_action, room_b
 from tuinova.screens.widgets.text_panel import Line
 from tuinova.text import clean
 
+_CERTIFICATE = "-----BEGIN CERTIFICATE"
 _ACTIONS = (
     room_action("create", N_("Create Key Pair"), N_("Create"), "n", 1, changes=True),
     room_action("import_key", N_("Import Public Key"), N_("Import"), "i", 2, changes=True),
@@ -79,6 +80,8 @@ class NewKeyScreen(Dialog[Json]):
                     problem.show([(_("Can't read the file: {reason}").format(reason=error.strerror), "error")])
                     return
             body["public_key"] = text
+            if text.startswith(_CERTIFICATE):
+                body["type"] = "x509"
         self.dismiss(body)
 
 

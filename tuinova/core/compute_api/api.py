@@ -13,12 +13,12 @@ from tuinova.core.compute_api.accepting import Accepted, Acceptor, Diagnose
 from tuinova.core.compute_api.aggregates import cache_images
 from tuinova.core.compute_api.create import create
 from tuinova.core.compute_api.guards import HostUp, check, check_visible
-from tuinova.core.compute_api.keypairs import check_name, ssh_fingerprint
+from tuinova.core.compute_api.keypairs import check_name, fingerprint_of
 from tuinova.core.compute_api.options import ApiOptions
 from tuinova.core.compute_api.request import CreateRequest
 from tuinova.core.conductor import Conductor
 from tuinova.core.context import RequestContext, service_context
-from tuinova.core.errors import Invalid, InvalidKeypair
+from tuinova.core.errors import Invalid
 from tuinova.core.records import Instance, Keypair
 from tuinova.core.states import ACTION_BY_NAME
 
@@ -114,15 +114,12 @@ class ComputeAPI:
         owner = user_id or ctx.user_id or ""
         policy.authorize_user(ctx, "os_compute_api:os-keypairs:create", owner)
         check_name(name)
-        if key_type != "ssh":
-            raise InvalidKeypair(reason=f"Invalid keypair type {key_type}")
-        fingerprint = ssh_fingerprint(public_key)
         return self._conductor.create_keypair(
             owner,
             name,
             key_type,
             public_key,
-            fingerprint,
+            fingerprint_of(key_type, public_key),
             limit=self._catalogue.limits(ctx.project_id or "").key_pairs,
         )
 

@@ -25,10 +25,44 @@ def check_name(name: str) -> str:
     return name
 
 
+def fingerprint_of(kind: str, public_key: str) -> str:
+    """Nova's fingerprint of a key of this kind, `ssh` or `x509`; raises InvalidKeypair for what is no key."""
+    if kind not in _FINGERPRINTS:
+        raise InvalidKeypair(reason=f"Invalid keypair type {kind}")
+    return _FINGERPRINTS[kind](public_key)
+
+
 def ssh_fingerprint(public_key: str) -> str:
     """The MD5 fingerprint of an OpenSSH public key in hexadecimal with colons; raises InvalidKeypair."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+
     blob = _key_blob(public_key)
-    digest = hashlib.md5(blob, usedforsecurity=False).hexdigest()
+    try:
+        # The frame is right; whether the numbers in it are a key is for who knows the algorithms.
+        load_ssh_public_key(" ".join(public_key.split(None, 2)[:2]).encode())
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise InvalidKeypair(reason="failed to generate fingerprint") from error
+    return _with_colons(hashlib.md5(blob, usedforsecurity=False).hexdigest())
+
+
+def x509_fingerprint(pem: str) -> str:
+    """The SHA-1 fingerprint of a certificate in hexadecimal with colons; raises InvalidKeypair."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    try:
+        der = x509.load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)
+    except (ValueError, TypeError) as error:
+        reason = f"failed to generate X509 fingerprint. Error message: {str(error).splitlines()[0][:200]}"
+        raise InvalidKeypair(reason=reason) from error
+    return _with_colons(hashlib.sha1(der, usedforsecurity=False).hexdigest())
+
+
+_FINGERPRINTS = {"ssh": ssh_fingerprint, "x509": x509_fingerprint}
+
+
+def _with_colons(digest: str) -> str:
     return ":".join(digest[at : at + 2] for at in range(0, len(digest), 2))
 
 

@@ -26,7 +26,7 @@ from tuinova.core.models import Keypair as KeypairTable
 from tuinova.core.models import Project as ProjectTable
 from tuinova.core.models import RoleAssignment as AssignmentTable
 from tuinova.core.models import User as UserTable
-from tuinova.core.records import Keypair, Project, User
+from tuinova.core.records import Keypair, Project, RoleAssignment, User
 
 _P = ProjectTable.__table__  # type: ignore[attr-defined]
 _U = UserTable.__table__  # type: ignore[attr-defined]
@@ -38,6 +38,7 @@ _USERS = select(*(_U.c[item.name] for item in fields(User))).order_by(_U.c.name)
 _PROJECT = _PROJECTS.where(or_(_P.c.id == bindparam("key"), _P.c.name == bindparam("key")))
 _USER = _USERS.where(or_(_U.c.id == bindparam("key"), _U.c.name == bindparam("key")))
 _ROLES = select(_R.c.role).where(_R.c.user_id == bindparam("user_id"), _R.c.project_id == bindparam("project_id"))
+_ASSIGNMENTS = select(_R.c.user_id, _R.c.project_id, _R.c.role).order_by(_R.c.id)
 _KEYPAIRS = (
     select(*(_K.c[item.name] for item in fields(Keypair)))
     .where(_K.c.user_id == bindparam("user_id"))
@@ -134,6 +135,16 @@ class People(Base):
         with self._reading() as connection:
             held = connection.execute(_ROLES, {"user_id": user_id, "project_id": project_id})
             return frozenset(held.scalars())
+
+    def role_assignments(self, *, project_id: str | None = None, user_id: str | None = None) -> list[RoleAssignment]:
+        """Who has which role where, of one project, of one user, or all."""
+        statement = _ASSIGNMENTS
+        if project_id is not None:
+            statement = statement.where(_R.c.project_id == project_id)
+        if user_id is not None:
+            statement = statement.where(_R.c.user_id == user_id)
+        with self._reading() as connection:
+            return [RoleAssignment(*row) for row in connection.execute(statement)]
 
     def create_project(self, project: Project) -> Project:
         """Write a new project; it has Nova's default quota. Raises Conflict for a name that is taken."""

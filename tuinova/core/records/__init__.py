@@ -3,7 +3,16 @@
 JSON columns are plain dicts and lists that several readers may share: read only. Times are aware UTC datetimes.
 """
 
-from tuinova.core.records.catalogue import Flavor, Image, ImageMember, Keypair, Project, QuotaUsage, User
+from tuinova.core.records.catalogue import (
+    Flavor,
+    Image,
+    ImageMember,
+    Keypair,
+    Project,
+    QuotaUsage,
+    RoleAssignment,
+    User,
+)
 from tuinova.core.records.hosts import Aggregate, Allocation, ComputeNode, Network, Port, Service
 from tuinova.core.records.servers import (
     MIGRATION_ENDS,
@@ -40,6 +49,7 @@ __all__ = [
     "Port",
     "Project",
     "QuotaUsage",
+    "RoleAssignment",
     "ScheduleTrace",
     "ServerGroup",
     "ServerUsage",

@@ -158,3 +158,12 @@ class User:
     enabled: bool = True
     domain_id: str = "default"
     default_project_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RoleAssignment:
+    """A role of a user in a project."""
+
+    user_id: str
+    project_id: str
+    role: str
