@@ -33,7 +33,10 @@ from tuinova.api import (
     instance_actions,
     keypairs,
     migrations,
+    network_face,
+    network_groups,
     network_quotas,
+    network_resources,
     networks,
     own_servers,
     quotas,
@@ -88,7 +91,13 @@ _COMPUTE = (
     *aggregates.OPERATIONS,
     *server_groups.OPERATIONS,
 )
-_NETWORK = (*network_quotas.OPERATIONS, *zones.NETWORK_OPERATIONS)
+_NETWORK = (
+    *network_face.OPERATIONS,
+    *network_resources.OPERATIONS,
+    *network_groups.OPERATIONS,
+    *network_quotas.OPERATIONS,
+    *zones.NETWORK_OPERATIONS,
+)
 _VOLUME = (
     *volume_services.OPERATIONS,
     *volumes.OPERATIONS,
@@ -121,11 +130,15 @@ FACES: tuple[tuple[str, str, tuple[Operation, ...]], ...] = (
     ("/tuinova/v1", "compute", _OWN),
     ("/image", "image", versions.IMAGE_ROOT),
     ("/image/v2", "image", _IMAGE),
+    ("/network", "network", network_face.ROOT),
     ("/network/v2.0", "network", _NETWORK),
     ("/volume", "volume", volume_services.ROOT),
     ("/volume/v3", "volume", _VOLUME),
     ("/identity", "identity", (*versions.IDENTITY_ROOT, *identity.OPERATIONS)),
 )
+
+
+_ROOTS = frozenset({"/v2.1", "/image", "/identity", "/network", "/network/v2.0"})
 
 
 class CountsRequests(Protocol):
@@ -241,8 +254,8 @@ def _in_one_form(scope: Scope) -> Scope:
             if looks_like_project_id(given):
                 scope = {**scope, "path": prefix + rest, "url_project_id": given}
                 path = scope["path"]
-    if path in ("/v2.1", "/image", "/identity"):
+    if path in _ROOTS:
         return {**scope, "path": path + "/"}
-    if len(path) > 1 and path.endswith("/") and path not in ("/v2.1/", "/image/", "/identity/"):
+    if len(path) > 1 and path.endswith("/") and path[:-1] not in _ROOTS:
         return {**scope, "path": path.rstrip("/") or "/"}
     return scope

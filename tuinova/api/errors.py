@@ -90,13 +90,13 @@ def error_response(
     """The answer to a request that raised; what is not ours is logged and said to be unexpected."""
     sent = dict(headers or {})
     if isinstance(error, NovaError):
-        code, message = error.code, error.message
+        code, message, kind = error.code, error.message, type(error).__name__
         if code >= 500 and code not in (501, 503):
             LOG.error("[%s] %s: %s", request_id, type(error).__name__, message)
         if isinstance(error, MethodNotAllowed):
             sent["Allow"] = ", ".join(error.kwargs["allowed"])
     else:
         LOG.error("[%s] unexpected error", request_id, exc_info=error)
-        code, message = 500, UNEXPECTED
-    body = json.dumps(error_body(face, code, message, type(error).__name__))
+        code, message, kind = 500, UNEXPECTED, "HTTPInternalServerError"
+    body = json.dumps(error_body(face, code, message, kind))
     return Response(body, code, sent, media_type="application/json")

@@ -18,7 +18,7 @@ def rows(call: Call) -> Any:
                 "dns": list(network.dns),
                 "host": network.host if call.ctx.is_admin else None,
             }
-            for network in call.state.conductor.networks()
+            for network in call.state.conductor.host_networks()
         ]
     }
 

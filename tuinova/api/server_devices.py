@@ -17,23 +17,22 @@ _UP = (PowerState.RUNNING, PowerState.PAUSED)
 
 # interfaces ----------------------------------------------------------------------------------------------------------
 def _interfaces(call: Call, instance: Instance) -> list[dict[str, Any]]:
-    """Neutron's view of each port; a network here has one range of addresses, so it is its own subnet."""
-    networks = {network.name: network.id for network in call.state.conductor.networks(instance.host)}
+    """Nova's view of each port; on a host's own network the host's range of addresses is the subnet."""
+    subnets = {network.name: network.id for network in call.state.conductor.host_networks(instance.host)}
     return [
         {
-            "port_id": port["port_id"],
-            "net_id": networks.get(port["network"]),
-            "mac_addr": port["mac"],
+            "port_id": port.id,
+            "net_id": port.network_id,
+            "mac_addr": port.mac,
             "port_state": "ACTIVE" if instance.power_state in _UP else "DOWN",
-            "fixed_ips": _fixed_ips(port, networks.get(port["network"])),
-            "tag": None,
+            "fixed_ips": [
+                {"ip_address": fixed.address, "subnet_id": fixed.subnet_id or subnets.get(port.network)}
+                for fixed in port.fixed_ips
+            ],
+            "tag": port.tag,
         }
-        for port in instance.addresses
+        for port in call.state.conductor.ports(instance.uuid)
     ]
-
-
-def _fixed_ips(port: dict[str, Any], network: str | None) -> list[dict[str, Any]]:
-    return [{"ip_address": port["address"], "subnet_id": network}] if port["address"] else []
 
 
 def interfaces(call: Call) -> Any:

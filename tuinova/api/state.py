@@ -43,6 +43,7 @@ class ApiState:
         self.conductor = engine.conductor
         self.compute = engine.compute_api
         self.volumes = engine.volume_api
+        self.network = engine.network_api
         self.image_store = engine.image_store
         self.importer = engine.importer
         self.identity = Identity(engine.conductor)

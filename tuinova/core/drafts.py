@@ -100,6 +100,21 @@ class InstanceDraft:
 
 
 @dataclass(frozen=True, slots=True)
+class PortWish:
+    """One port that a server shall have: on a host's own network, on one of ours, or a given one.
+
+    `fixed`: (subnet or None, address or None) of each address that is asked for; `groups` are ids, None: the default.
+    """
+
+    network: HostNetworkLike | None = None
+    network_id: str = ""
+    port_id: str = ""
+    fixed: tuple[tuple[str | None, str | None], ...] = ()
+    tag: str | None = None
+    groups: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OrderDraft:
     """A work order to be written; `host` None is the conductor's own."""
 

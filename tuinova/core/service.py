@@ -25,6 +25,7 @@ from tuinova.core.host_board import HostBoard
 from tuinova.core.hypervisors import open_drivers, open_volumes
 from tuinova.core.image_import import Importer
 from tuinova.core.image_store import ImageStore
+from tuinova.core.network_api import NetworkAPI, NetworkHosts
 from tuinova.core.paths import Paths
 from tuinova.core.records import Instance, WorkOrder
 from tuinova.core.states import PowerState, VmState
@@ -153,6 +154,7 @@ class Engine:
             diagnose=self._diagnose,
         )
         self.importer = Importer(conductor, image_store, self.options.downloads)
+        self.network_api = NetworkAPI(conductor, NetworkHosts(lambda: self.drivers))
         self.console_hub = ConsoleHub(
             self._open_console, read_log=self._read_console_log, power_of=self._power_of_guest
         )

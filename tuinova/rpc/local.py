@@ -56,12 +56,24 @@ class LocalBus:
         )
         self._handlers: dict[str | None, Handler] = {}
         self._kinds: dict[str, str] = {}
+        self._lanes: dict[str, str] = {}
         self._lock = threading.Lock()
         self._known: set[int] = set()
 
-    def serve(self, host: str | None, handler: Callable[..., None], *, kinds: Mapping[str, str] | None = None) -> None:
-        """Let `handler` carry out the orders of `host` (None: the conductor's own); `kinds`: of its methods."""
+    def serve(
+        self,
+        host: str | None,
+        handler: Callable[..., None],
+        *,
+        kinds: Mapping[str, str] | None = None,
+        lanes: Mapping[str, str] | None = None,
+    ) -> None:
+        """Let `handler` carry out the orders of `host` (None: the conductor's own); `kinds`: of its methods.
+
+        `lanes`: of methods whose orders belong to no server and wait for each other all the same.
+        """
         self._handlers[host] = handler
+        self._lanes.update(lanes or {})
         self._kinds.update(kinds or {})
 
     def ring(self, orders: Iterable[Order], *, still: Callable[[int], bool] | None = None) -> None:
@@ -81,7 +93,9 @@ class LocalBus:
                     continue
                 self._known.add(order.id)
             kind = self._kinds.get(order.method, WORK)
-            lane = order.instance_uuid if order.instance_uuid and kind != EXPRESS else f"order-{order.id}"
+            lane = self._lanes.get(order.method) or (
+                order.instance_uuid if order.instance_uuid and kind != EXPRESS else f"order-{order.id}"
+            )
             if not self._executor.submit(order.host, lane, partial(self._carry_out, handler, order, still), kind=kind):
                 with self._lock:
                     self._known.discard(order.id)

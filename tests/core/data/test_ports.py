@@ -17,7 +17,7 @@ def place(conductor, server, host):
 def test_a_port_gets_a_free_address_that_is_neither_gateway_nor_reserved(conductor, make, net):
     server = place(conductor, make(), "h1")
     (port,) = conductor.allocate_ports(server.uuid, [net()])
-    assert (port.address, port.prefix, port.network, port.host) == ("192.0.2.3", 29, "default", "h1")
+    assert (port.address, port.fixed_ips[0].prefix, port.network, port.host) == ("192.0.2.3", 29, "default", "h1")
     assert port.mac.startswith("fa:16:3e:")
     assert len(port.mac) == 17
     assert conductor.ports(server.uuid) == [port]
@@ -25,11 +25,14 @@ def test_a_port_gets_a_free_address_that_is_neither_gateway_nor_reserved(conduct
         {
             "port_id": port.id,
             "network": "default",
+            "net_id": port.network_id,
             "mac": port.mac,
+            "plain": True,
             "address": "192.0.2.3",
             "prefix": 29,
             "version": 4,
             "type": "fixed",
+            "subnet_id": "",
         }
     ]
     view = conductor.changes(conductor.last_change() - 1)[0].view
@@ -82,6 +85,7 @@ def test_a_repeated_order_finds_its_ports_again(conductor, make, net):
 
 
 def test_a_task_may_go_on_with_the_ports_or_not_at_all(conductor, make, net):
+    conductor.save_networks("h1", [net()])
     server = make()
     with pytest.raises(UnexpectedTaskState):
         conductor.allocate_ports(server.uuid, [net()], updates={"task_state": "spawning"}, expect_task="networking")
@@ -118,11 +122,11 @@ def test_in_user_mode_every_guest_has_the_same_address(conductor, make, net):
 
 def test_networks_are_kept_by_host_in_the_drivers_order_with_stable_ids(conductor, net):
     conductor.save_networks("h1", [net(name="b"), net(name="a")])
-    ids = {network.name: network.id for network in conductor.networks("h1")}
+    ids = {network.name: network.id for network in conductor.host_networks("h1")}
     conductor.save_networks("h1", [net(name="b", reserved=frozenset({"192.0.2.5"})), net(name="c")])
     conductor.save_networks("h2", [net()])
-    networks = conductor.networks("h1")
+    networks = conductor.host_networks("h1")
     assert [network.name for network in networks] == ["b", "c"]
     assert networks[0].id == ids["b"]
     assert networks[0].reserved == frozenset({"192.0.2.5"})
-    assert len(conductor.networks()) == 3
+    assert len(conductor.host_networks()) == 3

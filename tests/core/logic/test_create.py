@@ -168,7 +168,7 @@ def test_networks_none_means_no_card(house: House) -> None:
 
 @pytest.mark.parametrize("by", ["id", "name"])
 def test_networks_are_found_by_id_and_name(house: House, by: str) -> None:
-    network = house.conductor.networks()[0]
+    network = house.conductor.host_networks()[0]
     server = house.create(networks=[{"uuid": getattr(network, by)}])
     assert server.addresses[0]["network"] == network.name
 

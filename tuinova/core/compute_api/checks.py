@@ -126,7 +126,8 @@ def check_networks(request: CreateRequest, conductor: Conductor) -> str | list[s
     if asked is None or isinstance(asked, str):
         return asked or "auto"
     names = []
-    known = {key: network.name for network in conductor.networks() for key in (network.id, network.name)}
+    known = {key: network.name for network in conductor.host_networks() for key in (network.id, network.name)}
+    known |= {network.id: network.name for network in conductor.networks() if not network.is_ours}
     for item in asked:
         if item.get("port") or item.get("fixed_ip"):
             raise NotSupported()

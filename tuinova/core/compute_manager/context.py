@@ -56,6 +56,8 @@ class Compute:
     written_power: dict[str, int] = field(default_factory=dict)
     # How often the files of a deleted server could not be removed.
     failed_deletes: dict[str, int] = field(default_factory=dict)
+    # Grows with each order about networks that is carried out.
+    network_epoch: int = 0
     # Told of the end of each build: (host, node, uuid, succeeded); the scheduler's table counts failures.
     build_ended: Callable[[str, str, str, bool], None] = lambda host, node, uuid, succeeded: None
     # Told of servers that hold nothing any more.

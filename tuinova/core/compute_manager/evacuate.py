@@ -80,7 +80,7 @@ def evacuate_failed(compute: Compute, order: WorkOrder, instance: Instance, erro
 def _goes_back(compute: Compute, migration: Migration) -> Part:
     """The server and its ports are its old host's again."""
     home = migration.source_compute or compute.host
-    ports = compute.conductor.bind_ports(home, compute.conductor.networks(home))
+    ports = compute.conductor.bind_ports(home, compute.conductor.host_networks(home))
 
     def part(tx: Tx, instance: Instance) -> Mapping[str, object]:
         return {**(ports(tx, instance) or {}), "host": home, "node": migration.source_node}

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from tuinova.core.catalogue_cache import CatalogueCache
+from tuinova.core.compute_manager.nics import nic_of
 from tuinova.core.conductor import Conductor
 from tuinova.core.errors import ImageNotActive, ImageNotFound
 from tuinova.core.instance_metadata import GuestFacts, GuestPort, config_drive_files
@@ -73,10 +74,17 @@ class GuestSpecs:
             image=self._image(root_image or instance.image_ref, instance, must_have_image),
             kernel=self._image(instance.kernel_id, None, must_have_image),
             ramdisk=self._image(instance.ramdisk_id, None, must_have_image),
-            nics=[_nic(address) for address in instance.addresses],
+            nics=self._nics(instance),
             config_drive=instance.config_drive,
             config_drive_files=partial(self._config_drive, instance, admin_password),
         )
+
+    def _nics(self, instance: Instance) -> list[Nic]:
+        """The server's ports; its row says all of those on a host's own network that have no firewall."""
+        if all(address.get("plain", True) for address in instance.addresses):
+            return [_nic(address) for address in instance.addresses if address["type"] == "fixed"]
+        facts = self._conductor.port_facts(instance.uuid)
+        return [nic_of(facts, port) for port in facts.ports]
 
     def boot_images(self, image_id: str) -> BootImages:
         """What a guest is rescued with; raises ImageNotFound, ImageNotActive."""

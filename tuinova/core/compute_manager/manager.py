@@ -6,7 +6,16 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from tuinova.core.compute_manager import evacuate, hypervisor, orphans, periodic, powersync, recovery, resources
+from tuinova.core.compute_manager import (
+    evacuate,
+    hypervisor,
+    networks,
+    orphans,
+    periodic,
+    powersync,
+    recovery,
+    resources,
+)
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.duties import Duties
 from tuinova.core.compute_manager.lifecycle import LifecycleEvents
@@ -48,7 +57,7 @@ class ComputeManager:
     def start(self) -> None:
         """Connect, recover, tell what the host has, begin the duties (Nova's init_host and pre_start_hook)."""
         compute = self.compute
-        compute.bus.serve(compute.host, self.handle, kinds=KINDS)
+        compute.bus.serve(compute.host, self.handle, kinds=KINDS, lanes=networks.LANES)
         self._connect()
         for duty in periodic.duties(compute.options):
             self._duties.every(
@@ -71,6 +80,7 @@ class ComputeManager:
             self._connected = True
             resources.update_available_resource(compute)
             resources.save_networks(compute)
+            networks.reconcile(compute)
             evacuate.destroy_evacuated(compute)
             recovery.recover_host(compute)
         except NovaError as error:
@@ -109,6 +119,7 @@ class ComputeManager:
         try:
             resources.update_available_resource(self.compute)
             resources.save_networks(self.compute)
+            networks.reconcile(self.compute)
             evacuate.destroy_evacuated(self.compute)
             recovery.recover_host(self.compute, started=False)
         except NovaError as error:

@@ -12,6 +12,7 @@ from tuinova.core.compute_manager import (
     evacuate,
     image_cache,
     live,
+    networks,
     pause,
     power,
     rebuild,
@@ -24,6 +25,7 @@ from tuinova.core.compute_manager import (
 from tuinova.core.compute_manager.aside import Aside, run_aside
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.work import Work, run
+from tuinova.core.conductor.network_orders import APPLY
 from tuinova.core.records import WorkOrder
 from tuinova.rpc.local import BUILD, EXPRESS, LONG, PATIENT
 
@@ -81,4 +83,5 @@ METHODS: Mapping[str, Callable[[Compute, WorkOrder], None]] = {
     CACHE_METHOD: image_cache.cache,
     **{name: partial(run, work) for name, work in WORKS.items()},
     **{name: partial(run_aside, aside) for name, aside in ASIDES.items()},
+    APPLY: networks.apply,
 }

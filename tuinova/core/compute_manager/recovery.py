@@ -186,6 +186,10 @@ def recover_host(compute: Compute, *, started: bool = True) -> None:
     compute.written_power.clear()
     states = {guest.uuid: guest.state for guest in compute.driver.list_guests()}
     orders = compute.conductor.open_orders(host=compute.host)
+    # What belongs to no server may be done twice.
+    serverless = [order for order in orders if not order.instance_uuid]
+    orders = [order for order in orders if order.instance_uuid]
+    compute.bus.ring(serverless, still=compute.conductor.order_is_open)
     begun = {order.instance_uuid for order in orders if is_repeated(order)}
     instances = compute.conductor.instances_on(compute.host)
     for uuid in begun - {instance.uuid for instance in instances}:
@@ -215,7 +219,7 @@ def pick_up_strays(compute: Compute) -> int:
     strays = [order for order in orders if order.created_at < oldest and not compute.bus.knows(order.id)]
     for order in strays:
         LOG.warning("order %d (%s) of %s was left lying", order.id, order.method, order.instance_uuid)
-        if is_repeated(order):
+        if is_repeated(order) and order.instance_uuid:
             uuid = order.instance_uuid
             compute.bus.submit(compute.host, uuid, partial(recover, compute, uuid, started=False))
         else:

@@ -54,7 +54,7 @@ def bind_here(compute: Compute, order: WorkOrder) -> Sequence[Part]:
     try:
         networks = compute.driver.list_networks()
     except HypervisorUnavailable:
-        networks = compute.conductor.networks(compute.host)
+        networks = compute.conductor.host_networks(compute.host)
     return [compute.conductor.bind_ports(compute.host, networks)]
 
 

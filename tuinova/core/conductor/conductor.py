@@ -10,22 +10,28 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from tuinova.core.conductor import schema
+from tuinova.core.conductor.addresses import AddressPool
 from tuinova.core.conductor.aggregates import Aggregates
 from tuinova.core.conductor.block_devices import BlockDevices
 from tuinova.core.conductor.database import open_engines
 from tuinova.core.conductor.errors import DatabaseUnavailable
 from tuinova.core.conductor.feed import KEEP, Feed, RowCache
 from tuinova.core.conductor.flavors import Flavors
+from tuinova.core.conductor.host_networks import HostNetworks
 from tuinova.core.conductor.hosts import Hosts
 from tuinova.core.conductor.image_members import ImageMembers
 from tuinova.core.conductor.images import Images
 from tuinova.core.conductor.listing import Listing
 from tuinova.core.conductor.moves import Moves
+from tuinova.core.conductor.network_facts import ReadsFacts
+from tuinova.core.conductor.networks import Networks
 from tuinova.core.conductor.orders import Orders
+from tuinova.core.conductor.own_ports import OwnPorts
 from tuinova.core.conductor.people import IdentityCache, People
 from tuinova.core.conductor.placement import Placement
-from tuinova.core.conductor.ports import Addresses, AddressPool
+from tuinova.core.conductor.ports import Addresses
 from tuinova.core.conductor.quotas import Quotas
+from tuinova.core.conductor.security_groups import SecurityGroups
 from tuinova.core.conductor.server_groups import ServerGroups
 from tuinova.core.conductor.servers import Servers
 from tuinova.core.conductor.transaction import Tx
@@ -52,6 +58,11 @@ class Conductor(
     Placement,
     Moves,
     Addresses,
+    HostNetworks,
+    Networks,
+    OwnPorts,
+    SecurityGroups,
+    ReadsFacts,
     Hosts,
     Aggregates,
     Flavors,

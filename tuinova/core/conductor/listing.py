@@ -13,12 +13,14 @@ from tuinova.core.conductor.base import Base
 from tuinova.core.conductor.database import compact_json
 from tuinova.core.drafts import Any_, InstanceFilter
 from tuinova.core.errors import InvalidInput, MarkerNotFound
+from tuinova.core.models import FixedIp as FixedTable
 from tuinova.core.models import Port as PortTable
 from tuinova.core.records import Instance
 from tuinova.core.states import VmState, states_of_status
 
 _T = instance_rows.T
 _P = PortTable.__table__  # type: ignore[attr-defined]
+_F = FixedTable.__table__  # type: ignore[attr-defined]
 _EXACT = (
     "project_id",
     "user_id",
@@ -163,8 +165,12 @@ def _addresses(wanted: InstanceFilter) -> list[ColumnElement[bool]]:
     found = []
     for pattern, six in ((wanted.ip, False), (wanted.ip6, True)):
         if pattern is not None:
-            family = _P.c.address.contains(":")
-            ports = select(_P.c.instance_uuid).where(_P.c.address.regexp_match(pattern), family if six else ~family)
+            family = _F.c.address.contains(":")
+            ports = (
+                select(_P.c.device_id)
+                .join(_F, _F.c.port_id == _P.c.id)
+                .where(_F.c.address.regexp_match(pattern), family if six else ~family)
+            )
             found.append(_T.c.uuid.in_(ports))
     return found
 

@@ -1,224 +1,325 @@
-"""Ports and addresses: who has which, and the next free one."""
+"""Ports of servers: made with them or given to them, bound to their host, freed with them."""
 
 from __future__ import annotations
 
 import ipaddress
-import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
-
-from tuinova.core.conductor import instance_rows
-from tuinova.core.conductor.base import Base
-from tuinova.core.conductor.statements import InsertStatement, Statement
+from tuinova.core.conductor import addresses, floating, instance_rows, network_orders, network_rows, port_rows
+from tuinova.core.conductor.addresses import AddressPool
+from tuinova.core.conductor.group_defaults import default_group
+from tuinova.core.conductor.host_networks import network_id
+from tuinova.core.conductor.network_base import NetworkBase
+from tuinova.core.conductor.port_rows import ports_of
 from tuinova.core.conductor.transaction import Part, Tx
-from tuinova.core.drafts import ANY, ExpectedTask, HostNetworkLike, new_uuid
-from tuinova.core.errors import FixedIpInUse, NoMoreFixedIps
-from tuinova.core.models import Network as NetworkTable
-from tuinova.core.models import Port as PortTable
-from tuinova.core.records import Instance, Network, Port
+from tuinova.core.drafts import ANY, ExpectedTask, HostNetworkLike, PortWish, new_uuid
+from tuinova.core.errors import FixedIpInUse, NoMoreFixedIps, NovaError
+from tuinova.core.errors.network import FixedIpAlreadyInUse, NetworkNotFoundAsked, NovaPortInUse
+from tuinova.core.records import FixedAddress, Instance, Network, Port, Subnet
+from tuinova.core.records.network import COMPUTE_OWNER, HOST_MODES
 
-_P = PortTable.__table__  # type: ignore[attr-defined]
-_N = NetworkTable.__table__  # type: ignore[attr-defined]
-_FIELDS = ("id", "instance_uuid", "network", "mac", "address", "prefix", "host")
-_SELECT = select(*(_P.c[name] for name in _FIELDS))
-_OF_INSTANCE = Statement(_SELECT.where(_P.c.instance_uuid == bindparam("uuid")).order_by(_P.c.created_at, _P.c.id))
-_ALL = _SELECT.order_by(_P.c.created_at, _P.c.id)
-_INSERT = InsertStatement(_P)
-_DELETE = Statement(delete(_P).where(_P.c.instance_uuid == bindparam("uuid")))
-_taken = select(_P.c.lease).where(
-    _P.c.host == bindparam("host"), _P.c.network == bindparam("network"), _P.c.lease.is_not(None)
-)
-_TAKEN = Statement(_taken)
-_EVERYWHERE = Statement(select(_P.c.lease).where(_P.c.network == bindparam("network"), _P.c.lease.is_not(None)))
-_IS_TAKEN = Statement(_taken.where(_P.c.lease == bindparam("address")))
-_UNBIND = Statement(
-    update(_P)
-    .where(_P.c.instance_uuid == bindparam("_uuid"))
-    .values(host=bindparam("v_host"), lease=bindparam("v_lease"))
-)
-_BIND = Statement(
-    update(_P)
-    .where(_P.c.id == bindparam("_id"))
-    .values({name: bindparam(f"v_{name}") for name in ("host", "network", "address", "lease", "prefix")})
-)
-_HAS_MAC = Statement(select(_P.c.id).where(_P.c.mac == bindparam("mac")))
-_NETWORK_FIELDS = ("id", "host", "name", "mode", "cidr", "gateway", "first", "last", "dns", "mtu", "reserved")
-_NETWORKS = select(*(_N.c[name] for name in _NETWORK_FIELDS)).order_by(_N.c.host, _N.c.position)
-_DELETE_NETWORKS = delete(_N).where(_N.c.host == bindparam("host"))
-_INSERT_NETWORK = insert(_N)
-_NETWORK_IDS = select(_N.c.name, _N.c.id).where(_N.c.host == bindparam("host"))
-_SHARED_ADDRESS = "user"  # user-mode networking: every guest has the same address
-_TRIES = 8
+__all__ = ["AddressPool", "Addresses", "entries_of", "ports_of", "release", "reserve", "unbind"]
 
 
+# what a server's row says of its ports -------------------------------------------------------------------------------
+def entries_of(tx: Tx, ports: Sequence[Port]) -> list[dict[str, Any]]:
+    """`Instance.addresses`: the fixed addresses of the ports in order, then the floating ones of each."""
+    found = []
+    for port in ports:
+        fixed = port.as_addresses()
+        found += fixed
+        if not port.is_plain:
+            found += floating.entries_of(tx, port, fixed[0])
+    return found
+
+
+def refresh(tx: Tx, uuid: str) -> None:
+    """Bring what a server's row says of its ports up to date."""
+    instance = instance_rows.read(tx.connection, uuid)
+    entries = entries_of(tx, ports_of(tx.connection, uuid))
+    if entries != instance.addresses:
+        instance_rows.save(tx, instance, {"addresses": entries})
+
+
+# freeing -------------------------------------------------------------------------------------------------------------
 def release(tx: Tx, uuid: str) -> None:
-    """Free all ports of a server."""
-    tx.do(_DELETE, {"uuid": uuid})
+    """Free what a server has: ports that were made for it go, those that it was given stay and are nobody's."""
+    ports = ports_of(tx.connection, uuid)
+    if not ports:
+        return
+    if all(port.is_plain and not port.given for port in ports):
+        port_rows.remove_made(tx, uuid)
+        return
+    groups = {group for port in port_rows.with_groups(tx.connection, ports) for group in port.security_groups}
+    for port in ports:
+        if not port.given:
+            floating.leave(tx, port)
+        elif port.mode in HOST_MODES:
+            port_rows.drop_fixed(tx, port.id)
+    port_rows.remove_made(tx, uuid)
+    port_rows.let_go(tx, uuid)
+    network_orders.members_changed(tx, groups)
+    if any(floating.has_any(tx, port.id) for port in ports if port.given):
+        network_orders.tell(tx, {port.host for port in ports}, routing=True)
+
+
+def remove_port(tx: Tx, port: Port) -> None:
+    """Remove one port with all that hangs on it, or let it go where it was given."""
+    groups = port_rows.with_groups(tx.connection, [port])[0].security_groups
+    if port.given:
+        if port.mode in HOST_MODES:
+            port_rows.drop_fixed(tx, port.id)
+        port_rows.change(tx, port.id, device_id="", device_owner="", host="", position=0, tag=None)
+        if floating.has_any(tx, port.id):
+            network_orders.tell(tx, [port.host], routing=True)
+    else:
+        floating.leave(tx, port)
+        port_rows.remove(tx, port.id)
+    network_orders.members_changed(tx, groups)
 
 
 def unbind() -> Part:
-    """A server that is on no host keeps its ports and remembers its addresses, which others may take meanwhile."""
+    """A server that is on no host keeps its ports; addresses of a host's network are free for others meanwhile."""
 
     def part(tx: Tx, instance: Instance) -> None:
-        tx.do(_UNBIND, {"_uuid": instance.uuid, "v_host": "", "v_lease": None})
+        for port in ports_of(tx.connection, instance.uuid):
+            _move(tx, port, "", None)
 
     return part
 
 
-def ports_of(connection: Connection, uuid: str) -> list[Port]:
-    """The ports of a server in the order of their making."""
-    return [Port(*row) for row in _OF_INSTANCE.all(connection, {"uuid": uuid})]
+def _move(tx: Tx, port: Port, host: str, scope: str | None, fixed: FixedAddress | None = None) -> None:
+    """Bind a port to another host; on a host's network with its address there."""
+    port_rows.change(tx, port.id, host=host)
+    if port.mode in HOST_MODES:
+        kept = fixed or (port.fixed_ips[0] if port.fixed_ips else None)
+        port_rows.drop_fixed(tx, port.id)
+        if kept is not None:
+            port_rows.add_fixed(tx, port.id, kept, scope)
+    elif floating.has_any(tx, port.id):
+        network_orders.tell(tx, {port.host, host}, routing=True)
 
 
-def _new_mac(tx: Tx) -> str:
-    while True:
-        tail = secrets.token_bytes(3)
-        mac = "fa:16:3e:" + ":".join(f"{byte:02x}" for byte in tail)
-        if tx.one(_HAS_MAC, {"mac": mac}) is None:
-            return mac
+def reserve(wishes: Sequence[PortWish], uuid: str) -> Part:
+    """Give a server the ports that it names, with the request; raises PortInUse when somebody else has one."""
+
+    def part(tx: Tx, instance: Instance) -> None:
+        for place, wish in enumerate(wishes):
+            if wish.port_id:
+                take(tx, instance, wish.port_id, place, wish.tag)
+
+    return part
 
 
-def _is_free(tx: Tx, host: str, network: HostNetworkLike, port: Port) -> bool:
-    """Whether a port that comes to a host may keep its address there."""
-    address = port.address
-    if address is None or address == network.gateway:
-        return False
-    # A lease outlives the guest: the port's own is no obstacle.
-    if address in network.reserved and network.holders.get(address) != port.mac:
-        return False
-    wanted, first, last = (ipaddress.ip_address(one) for one in (address, network.first, network.last))
-    if wanted.version != first.version or not int(first) <= int(wanted) <= int(last):
-        return False
-    return tx.one(_IS_TAKEN, {"host": host, "network": network.name, "address": address}) is None
+def take(tx: Tx, instance: Instance, port_id: str, place: int, tag: str | None) -> Port:
+    """Let a server have a port that is there; raises PortInUse."""
+    port = port_rows.one(tx.connection, port_id)
+    if port is None:
+        raise NovaError(f"Port {port_id} could not be found.")
+    if port.device_id not in ("", instance.uuid):
+        raise NovaPortInUse(port_id=port_id)
+    owner = COMPUTE_OWNER + (instance.availability_zone or "nova")
+    values: dict[str, Any] = {
+        "device_id": instance.uuid,
+        "device_owner": owner,
+        "given": True,
+        "position": place,
+        "tag": tag,
+    }
+    port_rows.change(tx, port.id, **values)
+    return replace(port, **values)
 
 
-class AddressPool:
-    """The next free address of each network.
-
-    It goes round the range, so that an address just freed is not given to the next guest while others still know its
-    old owner. Hosts go round together: each host's network is its own, but a guest that moves shall find its address
-    free. The place is only kept in memory, and begins behind the last address that is known.
-    """
-
-    def __init__(self) -> None:
-        self._next: dict[str, int] = {}
-
-    def take(self, tx: Tx, host: str, network: HostNetworkLike) -> str:
-        """A free address of first..last, neither reserved nor the gateway; raises NoMoreFixedIps."""
-        first, last = ipaddress.ip_address(network.first), ipaddress.ip_address(network.last)
-        held = {"host": host, "network": network.name}
-        barred = set(network.reserved) | ({network.gateway} if network.gateway else set())
-        start = self._next[network.name] if network.name in self._next else self._behind_the_last(tx, network.name)
-        if not int(first) <= start <= int(last):
-            start = int(first)
-        taken: set[str] | None = None
-        for tried, number in enumerate(_round(int(first), int(last), start)):
-            address = str(ipaddress.IPv4Address(number) if first.version == 4 else ipaddress.IPv6Address(number))
-            if address in barred:
-                continue
-            if tried >= _TRIES and taken is None:
-                taken = {row[0] for row in _TAKEN.all(tx.connection, held)}
-            used = (
-                address in taken if taken is not None else tx.one(_IS_TAKEN, {**held, "address": address}) is not None
-            )
-            if not used:
-                self._next[network.name] = number + 1
-                return address
-        raise NoMoreFixedIps(net=network.name)
-
-    @staticmethod
-    def _behind_the_last(tx: Tx, network: str) -> int:
-        leases = _EVERYWHERE.all(tx.connection, {"network": network})
-        return 1 + max((int(ipaddress.ip_address(row[0])) for row in leases), default=-1)
-
-
-def _round(first: int, last: int, start: int) -> Iterator[int]:
-    yield from range(start, last + 1)
-    yield from range(first, start)
-
-
-class Addresses(Base):
-    """The conductor's calls about networks and ports."""
-
-    _pool: AddressPool
+class Addresses(NetworkBase):
+    """The conductor's calls about the ports of servers."""
 
     def allocate_ports(
         self,
         uuid: str,
-        networks: Sequence[HostNetworkLike],
+        wanted: Sequence[HostNetworkLike | PortWish],
         *,
         updates: Mapping[str, Any] | None = None,
         expect_task: ExpectedTask = ANY,
     ) -> list[Port]:
-        """One port on each network, and `updates` of the server with them; raises NoMoreFixedIps: then none is taken.
+        """The ports of a server, and `updates` of it with them; raises NoMoreFixedIps and kin: then none is taken.
 
         A repeated order finds the ports of the first time, so long as they are on the same networks and host. Raises
         UnexpectedTaskState.
         """
+        wishes = [one if isinstance(one, PortWish) else PortWish(network=one) for one in wanted]
 
         def job(tx: Tx) -> list[Port]:
             instance = instance_rows.read(tx.connection, uuid)
             instance_rows.check_task(instance, expect_task)
             host = instance.host or ""
             present = ports_of(tx.connection, uuid)
-            wanted = [network.name for network in networks]
-            if present and [port.network for port in present] == wanted and all(p.host == host for p in present):
+            if present and _same(present, wishes, host):
                 if updates:
                     instance_rows.save(tx, instance, updates)
                 return present
-            if present:
-                release(tx, uuid)
-            ports = [self._make_port(tx, uuid, host, network) for network in networks]
-            instance_rows.save(tx, instance, {**(updates or {}), "addresses": [port.as_address() for port in ports]})
+            if any(not port.given for port in present):
+                port_rows.remove_made(tx, uuid)
+            ports = [self.make_port(tx, instance, host, wish, place) for place, wish in enumerate(wishes)]
+            instance_rows.save(tx, instance, {**(updates or {}), "addresses": entries_of(tx, ports)})
             return ports
 
         return self._write(job)
 
-    def _make_port(self, tx: Tx, uuid: str, host: str, network: HostNetworkLike) -> Port:
-        shared = network.mode == _SHARED_ADDRESS
-        address = network.first if shared else self._pool.take(tx, host, network)
-        prefix = ipaddress.ip_network(network.cidr, strict=False).prefixlen
-        port = Port(new_uuid(), uuid, network.name, _new_mac(tx), address, prefix, host)
-        values: dict[str, Any] = {name: getattr(port, name) for name in _FIELDS}
-        tx.insert(_INSERT, {**values, "lease": None if shared else address, "created_at": tx.now})
-        return port
+    def make_port(self, tx: Tx, instance: Instance, host: str, wish: PortWish, place: int) -> Port:
+        """One port as it is wished, bound to the host."""
+        if wish.port_id:
+            return self._bind_given(tx, instance, host, wish, place)
+        mac = port_rows.new_mac(tx)
+        scopes: list[str | None]
+        groups: tuple[str, ...] = ()
+        if wish.network is not None:
+            ident, name, mode = network_id(tx, wish.network), wish.network.name, _mode(wish.network)
+            wished = wish.fixed[0][1] if wish.fixed else None
+            fixed, scopes = self._host_address(tx, host, wish.network, mac, wished)
+            guarded = mode == "host" and self._guarded(tx, ident)
+        else:
+            network, subnets = self._network_of(tx, wish.network_id)
+            ident, name, mode = network.id, network.name, network.mode
+            fixed = self._own_addresses(tx, network, subnets, mac, wish)
+            scopes = [one.subnet_id for one in fixed]
+            guarded = network.port_security_enabled
+        if guarded and fixed:
+            groups = wish.groups if wish.groups is not None else (default_group(tx, instance.project_id),)
+        port = Port(
+            id=new_uuid(),
+            project_id=instance.project_id,
+            network_id=ident,
+            mac=mac,
+            device_id=instance.uuid,
+            device_owner=COMPUTE_OWNER + (instance.availability_zone or "nova"),
+            host=host,
+            name="",
+            description="",
+            admin_state_up=True,
+            port_security_enabled=guarded,
+            given=False,
+            position=place,
+            tag=wish.tag,
+            allowed_address_pairs=[],
+            forwards=[],
+            tags=[],
+            created_at=tx.now,
+            updated_at=None,
+            network=name,
+            mode=mode,
+            fixed_ips=tuple(fixed),
+            security_groups=groups,
+        )
+        port_rows.insert(tx, port, scopes)
+        if groups:
+            network_orders.members_changed(tx, groups)
+        return replace(port, security_groups=())
 
+    @staticmethod
+    def _guarded(tx: Tx, ident: str) -> bool:
+        network = network_rows.networks.one(tx.connection, ident)
+        return bool(network and network.port_security_enabled)
+
+    def _host_address(
+        self, tx: Tx, host: str, network: HostNetworkLike, mac: str, wished: str | None
+    ) -> tuple[list[FixedAddress], list[str | None]]:
+        prefix = ipaddress.ip_network(network.cidr, strict=False).prefixlen
+        if addresses.is_shared(network):
+            return [FixedAddress(network.first, prefix)], [None]
+        scope = addresses.host_scope(host, network.name)
+        if wished is None:
+            return [FixedAddress(self._pool.take(tx, host, network), prefix)], [scope]
+        if not addresses.may_have(network, wished, mac) or port_rows.holder(tx.connection, scope, wished):
+            raise FixedIpAlreadyInUse(address=wished)
+        return [FixedAddress(wished, prefix)], [scope]
+
+    @staticmethod
+    def _network_of(tx: Tx, ident: str) -> tuple[Network, list[Subnet]]:
+        network = network_rows.networks.one(tx.connection, ident)
+        if network is None:
+            raise NetworkNotFoundAsked(network_id=ident)
+        return network, network_rows.subnets.where(tx.connection, network_id=ident)
+
+    def _own_addresses(
+        self, tx: Tx, network: Network, subnets: Sequence[Subnet], mac: str, wish: PortWish
+    ) -> list[FixedAddress]:
+        if not wish.fixed:
+            found = addresses.choose(tx, self._pool, subnets, mac)
+            if found is None:
+                raise NoMoreFixedIps(net=network.name or network.id)
+            return found
+        return [self._wished(tx, network, subnets, mac, *one) for one in wish.fixed]
+
+    def _wished(
+        self, tx: Tx, network: Network, subnets: Sequence[Subnet], mac: str, subnet_id: str | None, address: str | None
+    ) -> FixedAddress:
+        """An address that a server asks for; the request has looked at it, so a refusal here is a lost race."""
+        for subnet in subnets:
+            if subnet_id not in (None, subnet.id):
+                continue
+            if address is None:
+                taken = addresses.by_mac(subnet, mac) if subnet.by_mac else self._pool.take_in(tx, subnet)
+                if taken is not None:
+                    return addresses.fixed(subnet, taken)
+            elif addresses.holds(subnet, address):
+                if port_rows.holder(tx.connection, subnet.id, address):
+                    raise FixedIpAlreadyInUse(address=address)
+                return addresses.fixed(subnet, address)
+        raise NoMoreFixedIps(net=network.name or network.id)
+
+    def _bind_given(self, tx: Tx, instance: Instance, host: str, wish: PortWish, place: int) -> Port:
+        port = take(tx, instance, wish.port_id, place, wish.tag)
+        if port.mode in HOST_MODES and wish.network is not None:
+            fixed, scopes = self._host_address(tx, host, wish.network, port.mac, port.address)
+            port_rows.drop_fixed(tx, port.id)
+            for one, scope in zip(fixed, scopes, strict=True):
+                port_rows.add_fixed(tx, port.id, one, scope)
+            port = replace(port, fixed_ips=tuple(fixed))
+        port_rows.change(tx, port.id, host=host)
+        if floating.has_any(tx, port.id):
+            network_orders.tell(tx, [host], routing=True)
+        return replace(port, host=host)
+
+    # moving ----------------------------------------------------------------------------------------------------------
     def bind_ports(self, host: str, networks: Sequence[HostNetworkLike], *, keep_addresses: bool = False) -> Part:
         """Bring a server's ports to a host: each keeps its address if nobody there has it, else gets another one.
 
         Part of a transaction; raises NoMoreFixedIps. A network that the host does not have becomes its first one. With
-        `keep_addresses` (a guest that runs on knows its own) another address is FixedIpInUse.
+        `keep_addresses` (a guest that runs on knows its own) another address is FixedIpInUse. A network of ours is the
+        same on every host: only the host is another.
         """
         by_name = {network.name: network for network in networks}
 
         def part(tx: Tx, instance: Instance) -> Mapping[str, Any]:
             bound = []
             for port in ports_of(tx.connection, instance.uuid):
-                network = by_name.get(port.network) or (networks[0] if networks else None)
-                if port.host != host and network is not None:
-                    port = self._bound(tx, port, host, network, keep_addresses)
+                if port.host != host:
+                    if port.mode not in HOST_MODES:
+                        _move(tx, port, host, None)
+                        port = replace(port, host=host)
+                    elif (network := by_name.get(port.network) or next(iter(networks), None)) is not None:
+                        port = self._bound(tx, port, host, network, keep_addresses)
                 bound.append(port)
-            return {"addresses": [port.as_address() for port in bound]}
+            return {"addresses": entries_of(tx, bound)}
 
         return part
 
     def _bound(self, tx: Tx, port: Port, host: str, network: HostNetworkLike, keep: bool) -> Port:
-        shared = network.mode == _SHARED_ADDRESS
+        shared = addresses.is_shared(network)
         address = network.first if shared else port.address
-        if not shared and not _is_free(tx, host, network, port):
+        if not shared and (address is None or not addresses.is_free(tx, host, network, port)):
             if keep:
                 raise FixedIpInUse(address=port.address, host=host)
             address = self._pool.take(tx, host, network)
         prefix = ipaddress.ip_network(network.cidr, strict=False).prefixlen
-        new = replace(port, host=host, network=network.name, address=address, prefix=prefix)
-        values = {name: getattr(new, name) for name in ("host", "network", "address", "prefix")}
-        tx.do(
-            _BIND, {"_id": new.id, **{f"v_{k}": v for k, v in values.items()}, "v_lease": None if shared else address}
-        )
-        return new
+        fixed = FixedAddress(str(address), prefix)
+        ident = network_id(tx, network)
+        if ident != port.network_id:
+            port_rows.change(tx, port.id, network_id=ident)
+        _move(tx, port, host, None if shared else addresses.host_scope(host, network.name), fixed)
+        return replace(port, host=host, network_id=ident, network=network.name, mode=_mode(network), fixed_ips=(fixed,))
 
     def release_ports(self, uuid: str) -> None:
         """Free a server's ports and take its addresses away."""
@@ -232,44 +333,28 @@ class Addresses(Base):
         self._write(job)
 
     def ports(self, uuid: str | None = None) -> list[Port]:
-        """The ports of a server, or all."""
+        """The ports of a server, or of all servers."""
         with self._reading() as connection:
             if uuid is not None:
                 return ports_of(connection, uuid)
-            return [Port(*row) for row in connection.execute(_ALL)]
+            return [port for port in port_rows.all_ports(connection) if port.instance_uuid]
 
-    def save_networks(self, host: str, networks: Sequence[HostNetworkLike]) -> None:
-        """Replace what is known of a host's networks; a network keeps its id by its name."""
 
-        def job(tx: Tx) -> None:
-            ids = {row.name: row.id for row in tx.run(_NETWORK_IDS, {"host": host})}
-            tx.run(_DELETE_NETWORKS, {"host": host})
-            for position, network in enumerate(networks):
-                tx.run(
-                    _INSERT_NETWORK,
-                    {
-                        "id": ids.get(network.name) or new_uuid(),
-                        "host": host,
-                        "name": network.name,
-                        "mode": network.mode,
-                        "cidr": network.cidr,
-                        "gateway": network.gateway,
-                        "first": network.first,
-                        "last": network.last,
-                        "dns": list(network.dns),
-                        "mtu": network.mtu,
-                        "reserved": sorted(network.reserved),
-                        "position": position,
-                    },
-                )
+def _mode(network: HostNetworkLike) -> str:
+    return "user" if addresses.is_shared(network) else "host"
 
-        self._write(job)
 
-    def networks(self, host: str | None = None) -> list[Network]:
-        """The known networks, of one host or of all, each host's default first."""
-        with self._reading() as connection:
-            rows = connection.execute(_NETWORKS).all()
-        found = [
-            Network(**{**row._mapping, "dns": tuple(row.dns), "reserved": frozenset(row.reserved)}) for row in rows
-        ]
-        return [network for network in found if host is None or network.host == host]
+def _same(present: Sequence[Port], wishes: Sequence[PortWish], host: str) -> bool:
+    """Whether these are the ports of an order that is carried out again."""
+    if len(present) != len(wishes) or any(port.host != host for port in present):
+        return False
+    for port, wish in zip(present, wishes, strict=True):
+        if wish.port_id:
+            if port.id != wish.port_id:
+                return False
+        elif wish.network is not None:
+            if port.network != wish.network.name or port.given:
+                return False
+        elif port.network_id != wish.network_id or port.given:
+            return False
+    return True

@@ -21,6 +21,7 @@ from tuinova.core.errors import (
     VolumeLimitExceeded,
     VolumeSizeExceedsQuota,
 )
+from tuinova.core.models import FloatingIp, Network, Port, Router, SecurityGroup, SecurityGroupRule, Subnet
 from tuinova.core.models import Instance as InstanceTable
 from tuinova.core.models import ServerGroup as GroupTable
 from tuinova.core.models import ServerGroupMember as MemberTable
@@ -42,9 +43,22 @@ _USAGE = select(
     _I.c.deleted.is_(False),
     _I.c.vm_state != VmState.SOFT_DELETED.value,
 )
+_OF_NETWORKS: Final[Mapping[str, Any]] = {
+    "network": Network,
+    "subnet": Subnet,
+    "port": Port,
+    "router": Router,
+    "floatingip": FloatingIp,
+    "security_group": SecurityGroup,
+    "security_group_rule": SecurityGroupRule,
+}
 _GROUPS = select(func.count(_G.c.id)).where(_G.c.project_id == bindparam("project_id"))
 # Neutron's and Cinder's resources: a statement gives how many the project `project_id` holds, as one number.
 COUNTS: dict[str, Select[Any]] = {
+    **{
+        name: select(func.count()).where(table.__table__.c.project_id == bindparam("project_id"))
+        for name, table in _OF_NETWORKS.items()
+    },
     "volumes": select(func.count()).where(_V.c.project_id == bindparam("project_id")),
     "snapshots": select(func.count()).where(_S.c.project_id == bindparam("project_id")),
     # An extension that runs counts already; a snapshot counts with the size of its volume.

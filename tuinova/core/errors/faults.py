@@ -143,3 +143,9 @@ class UnshelveException(NovaError):
     """A shelved server whose image is gone."""
 
     msg_fmt = "Error during unshelve instance {instance_id}: {reason}"
+
+
+class DeviceDetachFailed(NovaError):
+    """The guest does not let go of a device."""
+
+    msg_fmt = "Device detach failed for {device}: {reason}"

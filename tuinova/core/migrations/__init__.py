@@ -3,5 +3,5 @@
 from typing import Final
 
 # Every revision that this version knows, oldest first.
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 HEAD: Final = REVISIONS[-1]

@@ -1,4 +1,4 @@
-"""Hosts: services, nodes, aggregates, allocations, networks, ports."""
+"""Hosts: services, nodes, aggregates, allocations, what networks they have."""
 
 from __future__ import annotations
 
@@ -119,10 +119,10 @@ class AggregateMetadata(Table, table=True):
     value: str = Field(max_length=255)
 
 
-class Network(Table, table=True):
-    """A network of a host that guests can join."""
+class HostNetwork(Table, table=True):
+    """A network that a host has without us and that guests can join, as the driver reported it."""
 
-    __tablename__ = "network"
+    __tablename__ = "host_network"
     __table_args__ = (UniqueConstraint("host", "name"),)
 
     id: str = Field(primary_key=True, max_length=36)
@@ -137,23 +137,3 @@ class Network(Table, table=True):
     mtu: int = 1500
     reserved: list[Any] = json_field([])
     position: int = 0
-
-
-class Port(Table, table=True):
-    """A server's port.
-
-    `lease` is the address where no other port of the same host's network may have it, NULL where all guests share one.
-    """
-
-    __tablename__ = "port"
-    __table_args__ = (UniqueConstraint("host", "network", "lease"), Index("ix_port_instance", "instance_uuid"))
-
-    id: str = Field(primary_key=True, max_length=36)
-    instance_uuid: str = Field(max_length=36)
-    host: str = Field(max_length=255)
-    network: str = Field(max_length=255)
-    mac: str = Field(max_length=17, unique=True)
-    address: str | None = Field(default=None, max_length=39)
-    lease: str | None = Field(default=None, max_length=39)
-    prefix: int
-    created_at: datetime

@@ -13,7 +13,18 @@ from tuinova.core.records.catalogue import (
     RoleAssignment,
     User,
 )
-from tuinova.core.records.hosts import Aggregate, Allocation, ComputeNode, Network, Port, Service
+from tuinova.core.records.hosts import Aggregate, Allocation, ComputeNode, Service
+from tuinova.core.records.network import (
+    FixedAddress,
+    FloatingIp,
+    Network,
+    Port,
+    ReportedNetwork,
+    Router,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+)
 from tuinova.core.records.servers import (
     MIGRATION_ENDS,
     OLD_VM_STATE,
@@ -38,7 +49,9 @@ __all__ = [
     "Change",
     "ComputeNode",
     "Fault",
+    "FixedAddress",
     "Flavor",
+    "FloatingIp",
     "Image",
     "ImageMember",
     "Instance",
@@ -49,11 +62,16 @@ __all__ = [
     "Port",
     "Project",
     "QuotaUsage",
+    "ReportedNetwork",
     "RoleAssignment",
+    "Router",
     "ScheduleTrace",
+    "SecurityGroup",
+    "SecurityGroupRule",
     "ServerGroup",
     "ServerUsage",
     "Service",
+    "Subnet",
     "User",
     "Volume",
     "VolumeAttachment",

@@ -1,8 +1,7 @@
-"""Records of hosts: services, nodes, what is held on them, networks and ports."""
+"""Records of hosts: services, nodes, what is held on them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -131,50 +130,3 @@ class Aggregate:
     def availability_zone(self) -> str | None:
         """The zone that it makes its hosts part of."""
         return self.metadata.get("availability_zone")
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """A network of a host that guests can join, as the driver reported it."""
-
-    id: str
-    host: str
-    name: str
-    mode: str
-    cidr: str
-    gateway: str | None
-    first: str
-    last: str
-    dns: tuple[str, ...] = ()
-    mtu: int = 1500
-    reserved: frozenset[str] = frozenset()
-
-    @property
-    def holders(self) -> Mapping[str, str]:
-        """Whose the reserved addresses are: only the driver knows, so here they are nobody's."""
-        return {}
-
-
-@dataclass(frozen=True, slots=True)
-class Port:
-    """A server's network port."""
-
-    id: str
-    instance_uuid: str
-    network: str
-    mac: str
-    address: str | None
-    prefix: int
-    host: str = ""
-
-    def as_address(self) -> JsonDict:
-        """The entry of `Instance.addresses`."""
-        return {
-            "port_id": self.id,
-            "network": self.network,
-            "mac": self.mac,
-            "address": self.address,
-            "prefix": self.prefix,
-            "version": 6 if self.address and ":" in self.address else 4,
-            "type": "fixed",
-        }

@@ -33,6 +33,7 @@ from tuinova.virt.fake.doings import Doings
 from tuinova.virt.fake.host import KEYS, NETWORK, is_three_finger_salute, resources
 from tuinova.virt.fake.image_cache import ImageCache
 from tuinova.virt.fake.live_migration import LiveMigrations
+from tuinova.virt.fake.networks import Networks
 from tuinova.virt.fake.options import FakeOptions
 from tuinova.virt.fake.record import GuestRecord
 from tuinova.virt.fake.rescue import Rescues
@@ -43,7 +44,7 @@ SOFT_REBOOT_SECONDS = 120  # [libvirt] wait_soft_reboot_seconds
 _BIG_OUTPUT = 256 * 1024
 
 
-class FakeDriver(Snapshots, Rescues, LiveMigrations, ImageCache, Doings, ComputeDriver):
+class FakeDriver(Snapshots, Rescues, LiveMigrations, ImageCache, Networks, Doings, ComputeDriver):
     """Guests as files under `path/host`; see `options.py` for its manners and `faults.py` for failures to order."""
 
     def __init__(self, *, host: str, path: Path, nodes: int = 1, options: FakeOptions | None = None) -> None:

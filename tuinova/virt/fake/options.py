@@ -25,7 +25,7 @@ class FakeOptions:
     is written or a guest's disks are copied; 0 means at once. `live_migration_mb_per_second` is how much memory a live
     migration carries (0: all at once), `shared_storage` whether the hosts say that they have one instances directory.
     `watch_seconds` is how often what another process did to the guests is looked for.
-    `faults` has the shape of faults.json (see `faults.py`).
+    `bridges` are those that provider networks may be on. `faults` has the shape of faults.json (see `faults.py`).
     """
 
     vcpus: int = 1000
@@ -41,4 +41,5 @@ class FakeOptions:
     live_migration_mb_per_second: float = 0.0
     shared_storage: bool = False
     watch_seconds: float = 0.5
+    bridges: Sequence[str] = ("br-ex", "br0")
     faults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

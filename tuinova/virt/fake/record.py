@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from tuinova.core.states import PowerState
-from tuinova.virt.driver import GuestSpec
+from tuinova.virt.driver import GuestSpec, Nic
 from tuinova.virt.fake import disks
 from tuinova.virt.fake.boot import BOOT_LINES, boot_text, lines_due
 
@@ -28,7 +28,7 @@ class GuestRecord:
     What few guests have (written only when there is something): `contents` are the files on each disk, `mounts` disks
     mounted by hand; `rescue` is what it was rescued with; `aside` the host to which a cold migration takes its disks,
     `came_from` that from which one brought them; `migrating` the live migration that carries it away; `nmis` are
-    interrupts that wait until it runs.
+    interrupts that wait until it runs; `ports` are its interfaces where there is more to say than one address.
     """
 
     uuid: str
@@ -69,6 +69,7 @@ class GuestRecord:
     came_from: str = ""
     migrating: dict[str, Any] | None = None
     nmis: int = 0
+    ports: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def power(self) -> PowerState:
@@ -191,6 +192,13 @@ def ignores_acpi(guest: GuestSpec, metadata: Mapping[str, Any]) -> bool:
     return isinstance(meta, dict) and is_true(meta.get("ignore_acpi"))
 
 
+def ports_of(nics: Sequence[Nic], *, whole: bool = False) -> list[dict[str, Any]]:
+    """The ports as the file has them; one on a host's own network, without a firewall, is not worth a line."""
+    if not whole and len(nics) == 1 and nics[0].spec is None and nics[0].security is None and not nics[0].forwards:
+        return []
+    return [json.loads(json.dumps(asdict(nic))) for nic in nics]
+
+
 def redefine(record: GuestRecord, guest: GuestSpec) -> None:
     """Make the record's definition that of the server."""
     record.name = guest.name
@@ -203,6 +211,7 @@ def redefine(record: GuestRecord, guest: GuestSpec) -> None:
     record.swap_mb = guest.swap_mb
     record.disk_gb = guest.root_gb + guest.ephemeral_gb
     record.address = next((nic.address for nic in guest.nics if nic.address), None)
+    record.ports = ports_of(guest.nics)
 
 
 def record_of(guest: GuestSpec, boot_seconds: float) -> GuestRecord:

@@ -1,0 +1,158 @@
+"""A host's networks, firewalls, floating addresses and routers: brought to what the database says, again and again.
+
+An order says only what to look at anew; how things shall be is read when it is carried out. So an order may be lost in
+a crash that left it undone, come twice, or come late: what it leads to is the same.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from tuinova.core.compute_manager.context import Compute
+from tuinova.core.compute_manager.nics import guests_of, routing_of, spec_of
+from tuinova.core.compute_manager.work import LEFT_OPEN
+from tuinova.core.conductor.network_orders import APPLY
+from tuinova.core.errors import HypervisorUnavailable, InstanceNotFound, NovaError
+from tuinova.core.faults import message_of
+from tuinova.core.records import WorkOrder
+from tuinova.virt.driver import GuestSpec
+from tuinova.virt.networks import NetworkSpec
+
+LOG = logging.getLogger(__name__)
+
+LANE = "networks"
+# Methods whose orders belong to no server: the lane in which they wait for each other.
+LANES: Mapping[str, str] = {APPLY: LANE}
+
+
+# orders --------------------------------------------------------------------------------------------------------------
+def apply(compute: Compute, order: WorkOrder) -> None:
+    """Look anew at what the order names; while the hypervisor is away it stays open and is taken up again."""
+    try:
+        # What is written from here on is told by another order.
+        if compute.conductor.order_started(order.id) is None:
+            return
+        compute.network_epoch += 1
+        _apply(compute, order.args)
+        compute.conductor.order_done(order.id)
+    except HypervisorUnavailable as error:
+        LOG.warning("networks of %s wait for the hypervisor: %s", compute.host, error)
+    except LEFT_OPEN as error:
+        LOG.warning("networks of %s are left for later: %s", compute.host, error)
+    except Exception:
+        # How it shall be stays written; the next order, or the next start, tries again.
+        LOG.exception("networks of %s could not be brought up to date", compute.host)
+        compute.conductor.order_done(order.id)
+
+
+def _apply(compute: Compute, args: Mapping[str, Any]) -> None:
+    if wanted := args.get("networks"):
+        facts = compute.conductor.network_facts(wanted)
+        for ident in wanted:
+            if ident in facts.networks:
+                ensure(compute, spec_of(facts, ident))
+            else:
+                remove(compute, ident)
+    if args.get("groups") or args.get("ports"):
+        refresh(compute, groups=args.get("groups", ()), ports=args.get("ports", ()))
+    if args.get("routing"):
+        compute.driver.apply_routing(routing_of(compute.conductor.routing_facts(compute.host)))
+
+
+def ensure(compute: Compute, spec: NetworkSpec) -> None:
+    """Make a network; why it can't be made stands in the network."""
+    if compute.driver.network_modes().get(spec.mode):
+        return
+    fault = None
+    try:
+        compute.driver.ensure_network(spec)
+    except HypervisorUnavailable:
+        raise
+    except NovaError as error:
+        fault = message_of(error)
+        LOG.warning("network %s can't be made on %s: %s", spec.id, compute.host, fault)
+    compute.conductor.note_network_fault(spec.id, compute.host, fault)
+
+
+def remove(compute: Compute, ident: str) -> None:
+    """Remove a network that was made here."""
+    if ident not in compute.driver.networks_made():
+        return
+    try:
+        compute.driver.remove_network(ident)
+    except HypervisorUnavailable:
+        raise
+    except NovaError as error:
+        LOG.warning("network %s can't be removed from %s: %s", ident, compute.host, error)
+
+
+def refresh(
+    compute: Compute, *, groups: Sequence[str] = (), ports: Sequence[str] = (), everything: bool = False
+) -> None:
+    """Bring the ports of the servers concerned up to date."""
+    facts = compute.conductor.host_port_facts(compute.host, groups=groups, ports=ports, everything=everything)
+    guests = guests_of(facts)
+    if guests:
+        compute.driver.update_ports(guests)
+
+
+def refresh_guest(compute: Compute, uuid: str) -> None:
+    """Bring one server's ports up to date, where it is on this host."""
+    guests = guests_of(compute.conductor.port_facts(uuid))
+    if guests:
+        compute.driver.update_ports(guests)
+
+
+def caught_up(compute: Compute, uuid: str, epoch: int) -> None:
+    """After an action that told the driver of a guest's ports: what changed meanwhile may have passed it over."""
+    if compute.network_epoch == epoch:
+        return
+    try:
+        if compute.conductor.instance(uuid).host == compute.host:
+            refresh_guest(compute, uuid)
+    except InstanceNotFound:
+        return
+    except NovaError as error:
+        LOG.warning("the ports of %s are brought up to date later: %s", uuid, error)
+
+
+def prepare(compute: Compute, guest: GuestSpec) -> None:
+    """Let the networks of a guest that comes be there; raises what the driver says."""
+    done: set[str] = set()
+    for nic in guest.nics:
+        if nic.spec is not None and nic.spec.id not in done:
+            done.add(nic.spec.id)
+            compute.driver.ensure_network(nic.spec)
+
+
+# the whole host ------------------------------------------------------------------------------------------------------
+def reconcile(compute: Compute) -> None:
+    """On start and after the hypervisor's return: networks first, since guests are going to start on them."""
+    facts = compute.conductor.network_facts()
+    made = set(compute.driver.networks_made())
+    ours = [ident for ident, network in facts.networks.items() if network.is_ours]
+    for ident in sorted(made - set(ours)):
+        LOG.warning("network %s on %s is nobody's", ident, compute.host)
+        remove(compute, ident)
+    for ident in ours:
+        ensure(compute, spec_of(facts, ident))
+    secured = any(network.port_security_enabled for network in facts.networks.values())
+    if ours or made or secured:
+        compute.bus.submit(compute.host, LANE, partial(_the_rest, compute))
+
+
+def _the_rest(compute: Compute) -> None:
+    compute.network_epoch += 1
+    for what, step in (
+        ("firewalls", partial(refresh, compute, everything=True)),
+        ("routing", lambda: compute.driver.apply_routing(routing_of(compute.conductor.routing_facts(compute.host)))),
+    ):
+        try:
+            step()
+        except LEFT_OPEN:
+            return
+        except NovaError as error:
+            LOG.warning("%s of %s are not up to date: %s", what, compute.host, error)

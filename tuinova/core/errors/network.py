@@ -1,0 +1,472 @@
+"""What Neutron refuses, and what Nova refuses about networks, in their words.
+
+Sources: neutron_lib/exceptions, neutron/extensions, nova/exception.py. The name of a class of the first part is the
+`type` that Neutron's answers carry.
+"""
+
+from __future__ import annotations
+
+from tuinova.core.errors.base import NovaError
+
+
+class _BadRequest(NovaError):
+    code = 400
+
+
+class _NotFound(NovaError):
+    code = 404
+
+
+class _Conflict(NovaError):
+    code = 409
+
+
+# what is not there ---------------------------------------------------------------------------------------------------
+class NetworkNotFound(_NotFound):
+    """Unknown, or another project's."""
+
+    msg_fmt = "Network {net_id} could not be found."
+
+
+class SubnetNotFound(_NotFound):
+    """Unknown, or another project's."""
+
+    msg_fmt = "Subnet {subnet_id} could not be found."
+
+
+class PortNotFound(_NotFound):
+    """Unknown, or another project's."""
+
+    msg_fmt = "Port {port_id} could not be found."
+
+
+class SecurityGroupNotFound(_NotFound):
+    """Unknown, or another project's."""
+
+    msg_fmt = "Security group {id} does not exist"
+
+
+class SecurityGroupRuleNotFound(_NotFound):
+    """Unknown, or another project's."""
+
+    msg_fmt = "Security group rule {id} does not exist"
+
+
+class RouterNotFound(_NotFound):
+    """Unknown, or another project's."""
+
+    msg_fmt = "Router {router_id} could not be found"
+
+
+class RouterInterfaceNotFound(_NotFound):
+    """The router has no such port."""
+
+    msg_fmt = "Router {router_id} does not have an interface with id {port_id}"
+
+
+class RouterInterfaceNotFoundForSubnet(_NotFound):
+    """The router is not in that subnet."""
+
+    msg_fmt = "Router {router_id} has no interface on subnet {subnet_id}"
+
+
+class FloatingIPNotFound(_NotFound):
+    """Unknown, or another project's."""
+
+    msg_fmt = "Floating IP {floatingip_id} could not be found"
+
+
+class ExternalGatewayForFloatingIPNotFound(_NotFound):
+    """No router leads from the port's subnet to the floating address."""
+
+    msg_fmt = (
+        "External network {external_network_id} is not reachable from subnet {subnet_id}. Therefore, cannot associate "
+        "Port {port_id} with a Floating IP."
+    )
+
+
+class ExtensionNotFound(_NotFound):
+    """An alias that is none."""
+
+    msg_fmt = "Extension with alias {alias} does not exist"
+
+
+class TagNotFound(_NotFound):
+    """The resource does not have it."""
+
+    msg_fmt = "Tag {tag} could not be found."
+
+
+# what is no good -----------------------------------------------------------------------------------------------------
+class InvalidInput(_BadRequest):
+    """A value that can't be."""
+
+    msg_fmt = "Invalid input for operation: {error_message}."
+
+
+class HTTPBadRequest(_BadRequest):
+    """A body or query that can't be read."""
+
+    msg_fmt = "{reason}"
+
+
+class BadRequest(_BadRequest):
+    """A request that makes no sense."""
+
+    msg_fmt = "Bad {resource} request: {msg}."
+
+
+class InvalidIpForNetwork(_BadRequest):
+    """Outside of all subnets."""
+
+    msg_fmt = "IP address {ip_address} is not a valid IP for any of the subnets on the specified network."
+
+
+class InvalidIpForSubnet(_BadRequest):
+    """Outside of the subnet."""
+
+    msg_fmt = "IP address {ip_address} is not a valid IP for the specified subnet."
+
+
+class InvalidAllocationPool(_BadRequest):
+    """Its end is before its start."""
+
+    msg_fmt = "The allocation pool {pool} is not valid."
+
+
+class OutOfBoundsAllocationPool(_BadRequest):
+    """Not inside of the subnet."""
+
+    msg_fmt = "The allocation pool {pool} spans beyond the subnet cidr {subnet_cidr}."
+
+
+class SecurityGroupInvalidPortRange(_BadRequest):
+    """Reversed, or half given."""
+
+    msg_fmt = "For TCP/UDP protocols, port_range_min must be <= port_range_max"
+
+
+class SecurityGroupInvalidPortValue(_BadRequest):
+    """No port."""
+
+    msg_fmt = "Invalid value for port {port}"
+
+
+class SecurityGroupInvalidIcmpValue(_BadRequest):
+    """No ICMP type or code."""
+
+    msg_fmt = "Invalid value for ICMP {field} ({attr}) {value}. It must be 0 to 255."
+
+
+class SecurityGroupMissingIcmpType(_BadRequest):
+    """A code without a type."""
+
+    msg_fmt = "ICMP code (port-range-max) {value} is provided but ICMP type (port-range-min) is missing."
+
+
+class SecurityGroupEthertypeConflictWithProtocol(_BadRequest):
+    """ICMPv6 over IPv4."""
+
+    msg_fmt = "Invalid ethertype {ethertype} for protocol {protocol}."
+
+
+class SecurityGroupRuleInvalidProtocol(_BadRequest):
+    """No protocol that we know."""
+
+    msg_fmt = (
+        "Security group rule protocol {protocol} not supported. Only protocol values {values} and integer "
+        "representations [0 to 255] are supported."
+    )
+
+
+class SecurityGroupRuleInvalidEtherType(_BadRequest):
+    """Neither IPv4 nor IPv6."""
+
+    msg_fmt = "Security group rule for ethertype '{ethertype}' not supported. Allowed values are ['IPv4', 'IPv6']."
+
+
+class SecurityGroupProtocolRequiredWithPorts(_BadRequest):
+    """Ports of no protocol."""
+
+    msg_fmt = "Must also specify protocol if port range is given."
+
+
+class SecurityGroupRemoteGroupAndRemoteIpPrefix(_BadRequest):
+    """Both."""
+
+    msg_fmt = "Only remote_ip_prefix or remote_group_id may be provided."
+
+
+class SecurityGroupRuleParameterConflict(_BadRequest):
+    """An IPv6 prefix in an IPv4 rule."""
+
+    msg_fmt = "Conflicting value ethertype {ethertype} for CIDR {cidr}"
+
+
+class PortSecurityAndIPRequiredForSecurityGroups(_BadRequest):
+    """Groups on a port that has no firewall."""
+
+    msg_fmt = "Port security must be enabled and port must have an IP address in order to use security groups."
+
+
+# what is not possible now --------------------------------------------------------------------------------------------
+class NetworkInUse(_Conflict):
+    """Ports are on it."""
+
+    msg_fmt = (
+        "Unable to complete operation on network {net_id}. There are one or more ports still in use on the network."
+    )
+
+
+class NetworkOfHost(_Conflict):
+    """A network that a host has without us."""
+
+    msg_fmt = "Network {net_id} belongs to the host: tuinova joins it and does not change it. Use the host's own tools."
+
+
+class SubnetInUse(_Conflict):
+    """Ports have addresses in it."""
+
+    msg_fmt = "Unable to complete operation on subnet {subnet_id}: {reason}."
+
+
+class PortInUse(_Conflict):
+    """Somebody has it."""
+
+    msg_fmt = (
+        "Unable to complete operation on port {port_id} for network {net_id}. Port already has an attached device "
+        "{device_id}."
+    )
+
+
+class L3PortInUse(_Conflict):
+    """A router's or a floating address's."""
+
+    msg_fmt = "Port {port_id} cannot be deleted directly via the port API: has device owner {device_owner}."
+
+
+class MacAddressInUse(_Conflict):
+    """Another port has it."""
+
+    msg_fmt = "Unable to complete operation for network {net_id}. The mac address {mac} is in use."
+
+
+class IpAddressInUse(_Conflict):
+    """Another port has it."""
+
+    msg_fmt = "Unable to complete operation for network {net_id}. The IP address {ip_address} is in use."
+
+
+class IpAddressGenerationFailure(_Conflict):
+    """Used up."""
+
+    msg_fmt = "No more IP addresses available on network {net_id}."
+
+
+class GatewayConflictWithAllocationPools(_Conflict):
+    """The gateway would be given to a port."""
+
+    msg_fmt = "Gateway ip {ip_address} conflicts with allocation pool {pool}."
+
+
+class OverlappingAllocationPools(_Conflict):
+    """Two pools share addresses."""
+
+    msg_fmt = "Found overlapping allocation pools: {pool_1} {pool_2} for subnet {subnet_cidr}."
+
+
+class GatewayIpInUse(_Conflict):
+    """A port has it."""
+
+    msg_fmt = "Current gateway ip {ip_address} already in use by port {port_id}. Unable to update."
+
+
+class SecurityGroupInUse(_Conflict):
+    """Ports are in it."""
+
+    msg_fmt = "Security Group {id} in use: {reason}."
+
+
+class SecurityGroupCannotRemoveDefault(_Conflict):
+    """Every project has one."""
+
+    msg_fmt = "Insufficient rights for removing default security group."
+
+
+class SecurityGroupCannotUpdateDefault(_Conflict):
+    """Its name is its meaning."""
+
+    msg_fmt = "Updating default security group not allowed."
+
+
+class SecurityGroupDefaultAlreadyExists(_Conflict):
+    """There is one."""
+
+    msg_fmt = "Default security group already exists."
+
+
+class SecurityGroupRuleExists(_Conflict):
+    """The same rule."""
+
+    msg_fmt = "Security group rule already exists. Rule id is {rule_id}."
+
+
+class PortSecurityPortHasSecurityGroup(_Conflict):
+    """The firewall can't go while there are groups."""
+
+    msg_fmt = (
+        "Port has security group associated. Cannot disable port security or IP address until security group is "
+        "removed."
+    )
+
+
+class AddressPairAndPortSecurityRequired(_Conflict):
+    """Without a firewall every address may be used."""
+
+    msg_fmt = "Port Security must be enabled in order to have allowed address pairs on a port."
+
+
+class RouterInUse(_Conflict):
+    """It has interfaces."""
+
+    msg_fmt = "Router {router_id} still has ports"
+
+
+class RouterInterfaceInUseByFloatingIP(_Conflict):
+    """A floating address needs it."""
+
+    msg_fmt = (
+        "Router interface for subnet {subnet_id} on router {router_id} cannot be deleted, as it is required by one or "
+        "more floating IPs."
+    )
+
+
+class RouterExternalGatewayInUseByFloatingIp(_Conflict):
+    """A floating address needs it."""
+
+    msg_fmt = (
+        "Gateway cannot be updated for router {router_id}, since a gateway to external network {net_id} is required "
+        "by one or more floating IPs."
+    )
+
+
+class FloatingIPPortAlreadyAssociated(_Conflict):
+    """The fixed address has one."""
+
+    msg_fmt = (
+        "Cannot associate floating IP {floating_ip_address} ({fip_id}) with port {port_id} using fixed IP {fixed_ip}, "
+        "as that fixed IP already has a floating IP on external network {net_id}."
+    )
+
+
+class PolicyNotAuthorized(NovaError):
+    """Neutron's words for what a caller may not."""
+
+    code = 403
+    msg_fmt = "rule:{action} is disallowed by policy"
+
+
+# Nova's words --------------------------------------------------------------------------------------------------------
+class NetworkNotFoundAsked(_BadRequest):
+    """Named in a request for a server."""
+
+    msg_fmt = "Network {network_id} could not be found."
+
+
+class PortNotFoundAsked(_BadRequest):
+    """Named in a request for a server."""
+
+    msg_fmt = "Port id {port_id} could not be found."
+
+
+class NovaPortInUse(_Conflict):
+    """A server has it."""
+
+    msg_fmt = "Port {port_id} is still in use."
+
+
+class PortRequiresFixedIP(_BadRequest):
+    """A server needs an address."""
+
+    msg_fmt = "Port {port_id} requires a FixedIP in order to be used."
+
+
+class NetworkRequiresSubnet(_BadRequest):
+    """A server needs an address."""
+
+    msg_fmt = "Network {network_uuid} requires a subnet in order to boot instances on."
+
+
+class NetworkAmbiguous(_Conflict):
+    """None was named and several may be meant."""
+
+    msg_fmt = "More than one possible network found. Specify network ID(s) to select which one(s) to connect to."
+
+
+class FixedIpAlreadyInUse(_BadRequest):
+    """Another port has it."""
+
+    msg_fmt = "Fixed IP address {address} is already in use."
+
+
+class FixedIpNotInSubnet(_BadRequest):
+    """Outside of the network."""
+
+    msg_fmt = "Fixed IP address {address} is not a valid ip address for network {network_id}."
+
+
+class FixedIpNotFoundForInstance(_BadRequest):
+    """The server has no such address."""
+
+    msg_fmt = "Instance {instance_uuid} does not have fixed IP '{ip}'."
+
+
+class ExternalNetworkAttachForbidden(NovaError):
+    """Only administrators join an external network."""
+
+    code = 403
+    msg_fmt = "It is not allowed to create an interface on external network {network_uuid}"
+
+
+class PortLimitExceeded(NovaError):
+    """The quota of ports."""
+
+    code = 403
+    msg_fmt = "Maximum number of ports exceeded"
+
+
+class SecurityGroupNotFoundAsked(_BadRequest):
+    """Named in a request for a server."""
+
+    msg_fmt = "Security group {name} not found for project {project_id}."
+
+
+class SecurityGroupCannotBeApplied(_BadRequest):
+    """The network has no firewall."""
+
+    msg_fmt = "Network requires port_security_enabled and subnet associated in order to apply security groups."
+
+
+class NoUniqueMatch(_Conflict):
+    """A name that several have."""
+
+    msg_fmt = "Multiple security_group matches found for name '{name}', use an ID to be more specific."
+
+
+class InterfaceAttachFailed(NovaError):
+    """The hypervisor could not."""
+
+    code = 500
+    msg_fmt = "Failed to attach network adapter device to {instance_uuid}"
+
+
+class InterfaceAttachFailedNoNetwork(_BadRequest):
+    """No network to choose."""
+
+    msg_fmt = "No specific network was requested and none are available for project '{project_id}'."
+
+
+class DuplicateTag(_BadRequest):
+    """Two devices of one tag."""
+
+    msg_fmt = "Duplicate tag '{tag}' was requested."
