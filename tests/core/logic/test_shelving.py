@@ -200,7 +200,7 @@ def test_an_address_that_was_taken_meanwhile_is_replaced(house: House) -> None:
     port = house.conductor.ports(other.uuid)[0]
     house.engine.conductor._write(
         lambda tx: tx.connection.exec_driver_sql(
-            "UPDATE port SET address = ?, lease = ? WHERE id = ?", (address, address, port.id)
+            "UPDATE fixed_ip SET address = ? WHERE port_id = ?", (address, port.id)
         )
     )
     after = house.act(server.uuid, "unshelve")
