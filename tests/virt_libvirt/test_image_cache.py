@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tuinova.virt.driver import DriverError
+from tuinova.core.errors import ImageUnacceptable
+from tuinova.virt.driver import DriverError, ImageFile
 from tuinova.virt.libvirt.image_cache import CacheAging
 from tuinova.virt.libvirt.images import ImageCache
 from tuinova.virt.libvirt.options import LibvirtOptions
@@ -126,3 +127,27 @@ def test_a_disk_that_cannot_be_read_ends_the_pass(
     with pytest.raises(DriverError, match="can't be looked through"):
         age()
     assert needed.exists()
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_an_image_that_is_brought_in_ahead_is_the_base_that_a_guest_gets(instances: Path, raw: bool) -> None:
+    disk = instances.parent / "image.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(disk), "1M"], check=True)
+    image = ImageFile("ahead", disk, "qcow2", disk.stat().st_size)
+    cache = ImageCache(instances, LibvirtOptions(force_raw_images=raw))
+    assert cache.prefetch(image) is True
+    [made] = (instances / "_base").iterdir()
+    assert made.name == sha1("ahead") + ("" if raw else ".qcow2")
+    os.utime(made, (NOW, NOW))
+    before = made.stat().st_ino
+    assert cache.prefetch(image) is False
+    assert made.stat().st_mtime != NOW  # it is young again
+    assert (cache.base(image).path, made.stat().st_ino) == (made, before)
+
+
+def test_a_hostile_image_is_not_brought_in(instances: Path) -> None:
+    disk = instances.parent / "image"
+    disk.write_bytes(b"QFI\xfb" + bytes(2000))
+    with pytest.raises(ImageUnacceptable):
+        ImageCache(instances, LibvirtOptions()).prefetch(ImageFile("bad", disk, "raw", 2004))
+    assert list((instances / "_base").iterdir()) == []
