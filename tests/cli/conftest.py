@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import Running
+from tests.cli.stub_cloud import Cloud, CloudService
 from tuinova.cli.main import main
 from tuinova.client import Client
 from tuinova.core.paths import Paths
@@ -60,6 +62,36 @@ def typed(running: Running, capsys: pytest.CaptureFixture[str]) -> Callable[...,
     def run(*words: str, user: str = "admin", project: str = "admin") -> Typed:
         capsys.readouterr()
         code = main(["--url", running.url, "--os-username", user, "--os-project-name", project, *words])
+        said = capsys.readouterr()
+        return Typed(code, said.out, said.err)
+
+    return run
+
+
+# a service that keeps whatever it is given ---------------------------------------------------------------------------
+@pytest.fixture
+def cloud_service(tmp_path: Path) -> Iterator[CloudService]:
+    service = CloudService(tmp_path / "s")
+    thread = threading.Thread(target=service.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    yield service
+    service.shutdown()
+    service.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def cloud(cloud_service: CloudService) -> Cloud:
+    return cloud_service.cloud
+
+
+@pytest.fixture
+def asked(cloud_service: CloudService, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Typed]:
+    """Type one command line at the cloud."""
+
+    def run(*words: str) -> Typed:
+        capsys.readouterr()
+        code = main(["--url", f"unix://{tmp_path / 's'}", *words])
         said = capsys.readouterr()
         return Typed(code, said.out, said.err)
 

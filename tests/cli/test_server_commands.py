@@ -169,9 +169,8 @@ def test_tags_are_added_looked_for_removed(typed: Type, admin: Client, server: d
 # networks ------------------------------------------------------------------------------------------------------------
 def test_a_network_is_given_by_name_or_id(typed: Type, server: dict[str, Any]) -> None:
     rows = typed("network", "list", "--long", "-f", "json").json
-    assert {row["Name"] for row in rows} == {"fake"}
-    assert len({row["Host"] for row in rows}) == 2
-    for network in ("fake", rows[1]["ID"]):
+    assert [row["Name"] for row in rows] == ["fake"]
+    for network in ("fake", rows[0]["ID"]):
         words = ("server", "create", "--flavor", "84", "--image", "img", "--network", network, "--wait", "joined")
         made = typed(*words, "-f", "json").json
         assert list(made["addresses"]) == ["fake"]
@@ -180,9 +179,9 @@ def test_a_network_is_given_by_name_or_id(typed: Type, server: dict[str, Any]) -
     assert (done.code, done.err) == (1, "No Network found for nope\n")
 
 
-def test_members_do_not_see_hosts_of_networks(typed: Type, running: Any) -> None:
-    rows = typed("network", "list", "--long", "-f", "json", user="demo", project="demo").json
-    assert {row["Host"] for row in rows} == {None}
+def test_members_do_not_see_what_networks_are_made_of(typed: Type, running: Any) -> None:
+    [row] = typed("network", "list", "--long", "-f", "json", user="demo", project="demo").json
+    assert (row["Name"], row["Network Type"]) == ("fake", None)
 
 
 # groups --------------------------------------------------------------------------------------------------------------

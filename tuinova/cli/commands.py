@@ -44,8 +44,30 @@ class Session:
                 url=self.settings.get("url"),
                 username=self.settings.get("username"),
                 project=self.settings.get("project"),
+                microversion=self.settings.get("compute_version"),
             )
         return self._client
+
+    @property
+    def microversion(self) -> tuple[int, int]:
+        """The version that Nova's API is asked at."""
+        from tuinova.client.connection import MICROVERSION
+
+        major, _dot, minor = (self.settings.get("compute_version") or MICROVERSION).partition(".")
+        return int(major), int(minor)
+
+    def needs(self, microversion: tuple[int, int], what: str, used: object = True) -> None:
+        """Refuse what Nova's API has only from this version on; `what` reads like "the --tag option"."""
+        if used and self.microversion < microversion:
+            raise CommandError(
+                _("--os-compute-api-version {major}.{minor} or greater is required to support {what}").format(
+                    major=microversion[0], minor=microversion[1], what=what
+                )
+            )
+
+    def needs_option(self, microversion: tuple[int, int], option: str, used: object = True) -> None:
+        """Refuse an option that Nova's API has only from this version on."""
+        self.needs(microversion, _("the {option} option").format(option=option), used)
 
     def close(self) -> None:
         """Leave the service."""

@@ -23,6 +23,13 @@ NOUNS: dict[str, tuple[str, str]] = {
     "hypervisor": ("tuinova.cli.hypervisor", N_("Hypervisors and what they have left")),
     "compute": ("tuinova.cli.compute", N_("Compute services")),
     "network": ("tuinova.cli.network", N_("Networks that servers can join")),
+    "subnet": ("tuinova.cli.subnet", N_("Ranges of addresses of networks")),
+    "port": ("tuinova.cli.port", N_("Ports: what a server has on a network")),
+    "security": ("tuinova.cli.security_group", N_("Security groups and their rules")),
+    "router": ("tuinova.cli.router", N_("Routers between networks")),
+    "floating": ("tuinova.cli.floating_ip", N_("Floating IPs")),
+    "volume": ("tuinova.cli.volume", N_("Volumes, their snapshots and types")),
+    "extension": ("tuinova.cli.extension", N_("API extensions")),
     "quota": ("tuinova.cli.quota", N_("Quotas of a project")),
     "limits": ("tuinova.cli.quota", N_("What a project may use, and uses")),
     "usage": ("tuinova.cli.usage", N_("What projects have used")),
@@ -42,6 +49,7 @@ PROCESSES: dict[str, str] = {
 _GLOBAL = {
     "--os-username": ("username", "OS_USERNAME"),
     "--os-project-name": ("project", "OS_PROJECT_NAME"),
+    "--os-compute-api-version": ("compute_version", "OS_COMPUTE_API_VERSION"),
     "--url": ("url", "TUINOVA_URL"),
 }
 
@@ -83,7 +91,23 @@ def split_globals(arguments: list[str]) -> tuple[dict[str, str | None], list[str
             settings[_GLOBAL[name][0]] = value
         else:
             rest.append(argument)
+    settings["compute_version"] = _microversion(settings["compute_version"])
     return settings, rest
+
+
+def _microversion(text: str | None) -> str | None:
+    """Nova's API version to ask at; None, as `openstack` reads a bare 2: the newest that both sides know."""
+    if text in (None, "2", "2.latest", "latest"):
+        return None
+    major, _dot, minor = str(text).partition(".")
+    if major != "2" or not minor.isascii() or not minor.isdigit() or minor != str(int(minor)) or minor == "0":
+        raise CommandError(
+            _("argument --os-compute-api-version: invalid version '{given}': 2.1 to 2.96, or latest").format(
+                given=text
+            ),
+            code=USAGE,
+        )
+    return str(text)
 
 
 def run(arguments: list[str]) -> int:
@@ -220,6 +244,7 @@ def print_help() -> None:
         _("global options:"),
         _("  --os-username NAME      act as this user (OS_USERNAME, default admin)"),
         _("  --os-project-name NAME  act in this project (OS_PROJECT_NAME, default admin)"),
+        _("  --os-compute-api-version 2.N  ask Nova's API at this version (OS_COMPUTE_API_VERSION, default 2.96)"),
         _("  --url URL               the service, unix:///path or http://host:port (TUINOVA_URL)"),
         _("  --version, -h, --help"),
         "",

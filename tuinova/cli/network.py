@@ -1,32 +1,257 @@
-"""`tuinova network list`: the networks of the hosts, which servers can join."""
+"""`tuinova network`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from tuinova.cli.commands import lister, new_app, session
-from tuinova.cli.output import Listing
+from tuinova.cli.arguments import choice
+from tuinova.cli.commands import exclusive, lister, new_app, session, shower
+from tuinova.cli.network_parts import (
+    AddTags,
+    AllTag,
+    AnyTags,
+    Description,
+    Disable,
+    Enable,
+    Json,
+    Long,
+    NewName,
+    NoTag,
+    NotTags,
+    OnlyName,
+    OnlyTags,
+    Project,
+    RemoveTags,
+    delete_each,
+    either,
+    fewer_tags,
+    given,
+    more_tags,
+    network_listing,
+    network_record,
+    new_tags,
+    project_id,
+    tag_filters,
+)
+from tuinova.cli.output import Listing, Record
 from tuinova.i18n import _
 
 app = new_app(_("Networks"))
 APPS = {"network": app}
+# How a network reaches what is outside of it; Neutron has no word for these but that a flat one is a provider's.
+_MODES = ("nat", "routed", "isolated", "provider")
+_RENAMED = {"vlan_transparent": "is_vlan_transparent"}
+
+Network = Annotated[str, typer.Argument(metavar="<network>", help=_("Network (name or ID)"))]
+Share = Annotated[bool, typer.Option("--share", help=_("For all projects"))]
+NoShare = Annotated[bool, typer.Option("--no-share", help=_("Not for all projects"))]
+External = Annotated[bool, typer.Option("--external", help=_("Floating IPs and routers reach the outside by it"))]
+Internal = Annotated[bool, typer.Option("--internal", help=_("No external network (default)"))]
+NetworkType = Annotated[
+    str | None,
+    typer.Option("--provider-network-type", metavar="<type>", help=_("flat or local; see --mode")),
+]
+PhysicalNetwork = Annotated[
+    str | None,
+    typer.Option(
+        "--provider-physical-network", metavar="<name>", help=_("The host's bridge of a flat network; see --bridge")
+    ),
+]
+Segment = Annotated[
+    str | None, typer.Option("--provider-segment", metavar="<segment>", help=_("VLAN or tunnel ID; there are none"))
+]
+Secure = Annotated[bool, typer.Option("--enable-port-security", help=_("New ports are filtered (default)"))]
+Insecure = Annotated[bool, typer.Option("--disable-port-security", help=_("New ports are not filtered"))]
+Mtu = Annotated[int | None, typer.Option("--mtu", metavar="<mtu>", help=_("Largest packet, in bytes"))]
+Domain = Annotated[str | None, typer.Option("--dns-domain", metavar="<domain>", help=_("Domain of the names in it"))]
 
 
-@app.callback()
-def network_callback() -> None:
-    """Networks."""
+def _provider(mode: str | None, bridge: str | None, network_type: str | None, physical: str | None) -> Json:
+    """Neutron's provider fields, of their own options or of the short ones."""
+    exclusive(mode=mode, provider_network_type=network_type)
+    exclusive(bridge=bridge, provider_physical_network=physical)
+    choice("--mode", mode, _MODES)
+    return given(
+        tuinova__mode=mode or ("provider" if bridge and not network_type else None),
+        provider__network_type=network_type,
+        provider__physical_network=bridge or physical,
+    )
 
 
-@app.command("list", help=_("List the networks that servers can join"))
+@app.command("create", help=_("Create a network"))
+@shower
+def create_network(
+    name: Annotated[str, typer.Argument(metavar="<name>", help=_("Name of the new network"))],
+    share: Share = False,
+    no_share: NoShare = False,
+    enable: Enable = False,
+    disable: Disable = False,
+    project: Project = None,
+    description: Description = None,
+    mtu: Mtu = None,
+    enable_port_security: Secure = False,
+    disable_port_security: Insecure = False,
+    external: External = False,
+    internal: Internal = False,
+    default: Annotated[bool, typer.Option("--default", help=_("The default external network"))] = False,
+    no_default: Annotated[bool, typer.Option("--no-default", help=_("Not the default one (default)"))] = False,
+    provider_network_type: NetworkType = None,
+    provider_physical_network: PhysicalNetwork = None,
+    provider_segment: Segment = None,
+    dns_domain: Domain = None,
+    mode: Annotated[
+        str | None,
+        typer.Option("--mode", metavar="nat|routed|isolated|provider", help=_("How it reaches the outside")),
+    ] = None,
+    bridge: Annotated[
+        str | None, typer.Option("--bridge", metavar="<bridge>", help=_("A bridge of the host: a provider network"))
+    ] = None,
+    tag: AddTags = None,
+    no_tag: NoTag = False,
+) -> Record:
+    """Create a network; addresses come with its subnets."""
+    fields = given(
+        name=name,
+        admin_state_up=either(enable=enable, disable=disable),
+        shared=either(share=share, no_share=no_share),
+        project_id=None,
+        description=description,
+        mtu=mtu,
+        port_security_enabled=either(
+            enable_port_security=enable_port_security, disable_port_security=disable_port_security
+        ),
+        router__external=either(external=external, internal=internal),
+        is_default=either(default=default, no_default=no_default),
+        provider__segmentation_id=provider_segment,
+        dns_domain=dns_domain,
+    )
+    exclusive(tag=tag, no_tag=no_tag)
+    fields |= _provider(mode, bridge, provider_network_type, provider_physical_network)
+    networks = session.client.networks
+    fields |= given(project_id=project_id(project))
+    return network_record(new_tags(networks, networks.create(fields), tag, no_tag), _RENAMED)
+
+
+@app.command("delete", help=_("Delete networks"))
+def delete_networks(
+    networks: Annotated[list[str], typer.Argument(metavar="<network>...", help=_("Networks (name or ID)"))],
+) -> None:
+    """Delete networks with their subnets; refused while a port is on them."""
+    delete_each(session.client.networks, networks, "network", "networks")
+
+
+@app.command("list", help=_("List networks"))
 @lister
 def list_networks(
-    long: Annotated[bool, typer.Option("--long", help=_("More columns"))] = False,
+    external: Annotated[bool, typer.Option("--external", help=_("Only external ones"))] = False,
+    internal: Annotated[bool, typer.Option("--internal", help=_("Only internal ones"))] = False,
+    long: Long = False,
+    name: OnlyName = None,
+    enable: Annotated[bool, typer.Option("--enable", help=_("Only enabled ones"))] = False,
+    disable: Annotated[bool, typer.Option("--disable", help=_("Only disabled ones"))] = False,
+    project: Annotated[str | None, typer.Option(metavar="<project>", help=_("Only this project"))] = None,
+    share: Annotated[bool, typer.Option("--share", help=_("Only shared ones"))] = False,
+    no_share: Annotated[bool, typer.Option("--no-share", help=_("Only ones that are not shared"))] = False,
+    status: Annotated[str | None, typer.Option(metavar="<status>", help=_("Only this status"))] = None,
+    provider_network_type: Annotated[
+        str | None, typer.Option(metavar="<type>", help=_("Only networks of this type"))
+    ] = None,
+    provider_physical_network: Annotated[
+        str | None, typer.Option(metavar="<name>", help=_("Only networks of this bridge"))
+    ] = None,
+    tags: OnlyTags = None,
+    any_tags: AnyTags = None,
+    not_tags: NotTags = None,
 ) -> Listing:
-    """List networks; each host's default comes first."""
-    columns = {"ID": "id", "Name": "name", "Subnets": "cidr"}
+    """List the networks of the project and those that it may use."""
+    choice("--status", status, ("ACTIVE", "BUILD", "DOWN", "ERROR"))
+    filters = given(
+        router__external=either(external=external, internal=internal),
+        name=name,
+        admin_state_up=either(enable=enable, disable=disable),
+        shared=either(share=share, no_share=no_share),
+        status=status,
+        provider__network_type=provider_network_type,
+        provider__physical_network=provider_physical_network,
+        project_id=project_id(project),
+    )
+    columns = {"ID": "id", "Name": "name", "Subnets": "subnets"}
     if long:
-        columns |= {"Host": "host", "Mode": "mode", "Gateway": "gateway", "MTU": "mtu"}
-    rows: list[dict[str, Any]] = session.client.host_networks.list()
-    return Listing(list(columns), [[row[key] for key in columns.values()] for row in rows])
+        columns = {
+            "ID": "id",
+            "Name": "name",
+            "Status": "status",
+            "Project": "project_id",
+            "State": "admin_state_up",
+            "Shared": "shared",
+            "Subnets": "subnets",
+            "Network Type": "provider:network_type",
+            "Router Type": "router:external",
+            "Availability Zones": "availability_zones",
+            "Tags": "tags",
+        }
+    rows = session.client.networks.list(**filters, **tag_filters(tags, any_tags, not_tags))
+    return network_listing(columns, rows, {"Mode": "tuinova:mode"})
+
+
+@app.command("set", help=_("Set properties of a network"))
+def set_network(
+    network: Network,
+    name: NewName = None,
+    enable: Enable = False,
+    disable: Disable = False,
+    share: Share = False,
+    no_share: NoShare = False,
+    description: Description = None,
+    mtu: Mtu = None,
+    enable_port_security: Secure = False,
+    disable_port_security: Insecure = False,
+    external: External = False,
+    internal: Internal = False,
+    default: Annotated[bool, typer.Option("--default", help=_("The default external network"))] = False,
+    no_default: Annotated[bool, typer.Option("--no-default", help=_("Not the default one"))] = False,
+    provider_network_type: NetworkType = None,
+    provider_physical_network: PhysicalNetwork = None,
+    provider_segment: Segment = None,
+    dns_domain: Domain = None,
+    tag: AddTags = None,
+    no_tag: NoTag = False,
+) -> None:
+    """Change what a network is called and who may use it how."""
+    fields = given(
+        name=name,
+        admin_state_up=either(enable=enable, disable=disable),
+        shared=either(share=share, no_share=no_share),
+        description=description,
+        mtu=mtu,
+        port_security_enabled=either(
+            enable_port_security=enable_port_security, disable_port_security=disable_port_security
+        ),
+        router__external=either(external=external, internal=internal),
+        is_default=either(default=default, no_default=no_default),
+        provider__network_type=provider_network_type,
+        provider__physical_network=provider_physical_network,
+        provider__segmentation_id=provider_segment,
+        dns_domain=dns_domain,
+    )
+    networks = session.client.networks
+    found = networks.find(network)
+    if fields:
+        networks.update(found["id"], **fields)
+    more_tags(networks, found, tag, no_tag)
+
+
+@app.command("show", help=_("Show one network"))
+@shower
+def show_network(network: Network) -> Record:
+    """Show one network's fields."""
+    return network_record(session.client.networks.find(network), _RENAMED)
+
+
+@app.command("unset", help=_("Unset properties of a network"))
+def unset_network(network: Network, tag: RemoveTags = None, all_tag: AllTag = False) -> None:
+    """Remove tags."""
+    networks = session.client.networks
+    fewer_tags(networks, networks.find(network), tag, all_tag)

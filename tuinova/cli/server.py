@@ -21,6 +21,8 @@ _WORDS = {
     "event": ("event", "schedule"),
     "group": ("group",),
     "ssh": ("ssh",),
+    "add": ("add", "remove"),
+    "volume": ("volume",),
 }
 # The first word of each command to its module.
 MODULES = {word: _HERE + name for name, words in _WORDS.items() for word in words}

@@ -56,7 +56,14 @@ def server_record(server: Json, admin_pass: str | None = None) -> Record:
 
 
 def _flavor_cell(flavor: Json) -> Cell:
-    """Nova's embedded flavor for machines, `name (id)` for people while a flavor of that name exists."""
+    """Nova's embedded flavor for machines, `name (id)` for people while a flavor of that name exists.
+
+    Below 2.47 Nova names it by its id only.
+    """
+    if "original_name" not in flavor:
+        known = [f for f in session.client.flavors.list(None) if f["id"] == flavor["id"]]
+        text = f"{known[0]['name']} ({flavor['id']})" if known else str(flavor["id"])
+        return Cell(text, text)
     named = [f for f in session.client.flavors.list(None) if f["name"] == flavor["original_name"]]
     human = f"{flavor['original_name']} ({named[0]['id']})" if named else flavor["original_name"]
     return Cell(flavor, human)

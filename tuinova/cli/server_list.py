@@ -61,7 +61,9 @@ def _row(server: Json, names: dict[str, str], flavor_ids: dict[str, str], by_id:
     image = server.get("image") or None
     image_id = image["id"] if image else ""
     image_name = names.get(image_id, "") if image else _("N/A (booted from volume)")
-    flavor = server["flavor"]["original_name"]
+    # Below 2.47 Nova names a flavor by its id only.
+    by_ident = {ident: known for known, ident in flavor_ids.items()}
+    flavor = server["flavor"].get("original_name") or by_ident.get(server["flavor"]["id"], server["flavor"]["id"])
     return {
         "ID": server["id"],
         "Name": server["name"],
@@ -164,7 +166,8 @@ def list_servers(
     }
     servers = _page(filters, limit, max_items)
     names = {} if no_name_lookup else image_names(servers)
-    flavor_ids = {f["name"]: f["id"] for f in client.flavors.list(None)} if no_name_lookup else {}
+    lookup = no_name_lookup or session.microversion < (2, 47)
+    flavor_ids = {f["name"]: f["id"] for f in client.flavors.list(None)} if lookup else {}
     columns = [*(_LONG if long else _SHORT)]
     if all_projects or project:
         columns.insert(len(columns) - (1 if long else 0), "Project ID")

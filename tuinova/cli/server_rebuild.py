@@ -22,6 +22,14 @@ _Password = Annotated[str | None, typer.Option(metavar="<password>", help=_("Adm
 _Wait = Annotated[bool, typer.Option("--wait", help=_("Until it is done"))]
 # What a rebuild that went well ends in, by where it began.
 _REBUILT = {"SHUTOFF": "shutoff", "ACTIVE": "active", "ERROR": "active"}
+# Fields of a rebuild that Nova's API has not always had, with the options that set or unset them.
+_SINCE = {
+    "description": ((2, 19), ("--description", "")),
+    "key_name": ((2, 54), ("--key-name", "--no-key-name")),
+    "user_data": ((2, 57), ("--user-data", "--no-user-data")),
+    "trusted_image_certificates": ((2, 63), ("--trusted-image-cert", "--no-trusted-image-certs")),
+    "hostname": ((2, 90), ("--hostname", "")),
+}
 
 
 @app.command("rebuild", help=_("Rebuild a server from an image"))
@@ -78,6 +86,10 @@ def rebuild(
     body = {key: value for key, value in body.items() if value is not None}
     unset = {"key_name": no_key_name, "user_data": no_user_data, "trusted_image_certificates": no_trusted_image_certs}
     body |= {key: None for key, wanted in unset.items() if wanted}
+    for key, (since, (sets, unsets)) in _SINCE.items():
+        session.needs_option(since, sets if body.get(key) is not None else unsets, key in body)
+    session.needs_option((2, 93), "--reimage-boot-volume", reimage_boot_volume)
+    session.needs_option((2, 93), "--no-reimage-boot-volume", no_reimage_boot_volume)
     return _rebuild(server, image, body, reimage=reimage_boot_volume, wait=wait)
 
 
@@ -88,7 +100,7 @@ def _rebuild(server: str, image: str | None, body: Json, *, reimage: bool, wait:
     found = client.servers.find(server)
     if not found["image"] and not image:
         raise CommandError(_("The --image option is required when rebuilding a volume-backed server"))
-    if not found["image"] and not reimage:
+    if not found["image"] and not reimage and session.microversion >= (2, 93):
         raise CommandError(_("--reimage-boot-volume is required to rebuild a volume-backed server"))
     body["imageRef"] = client.images.find(image)["id"] if image else found["image"]["id"]
     if found["status"] not in _REBUILT:

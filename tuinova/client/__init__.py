@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuinova.client import resources
 from tuinova.client.admin import Aggregates, Quotas, ServerGroups, Usage
-from tuinova.client.connection import Answer, Connection, segment
+from tuinova.client.connection import MICROVERSION, Answer, Connection, segment
 from tuinova.client.errors import (
     ApiError,
     ClientError,
@@ -69,16 +69,22 @@ def __getattr__(name: str) -> Any:
 
 
 def connect(
-    *, url: str | None = None, username: str | None = None, project: str | None = None, start: bool = True
+    *,
+    url: str | None = None,
+    username: str | None = None,
+    project: str | None = None,
+    start: bool = True,
+    microversion: str | None = None,
 ) -> Client:
     """A client of the service at `url` (TUINOVA_URL), the user's socket, the system's, else of one that is started.
 
-    Acts as `username` in `project`: OS_USERNAME, OS_PROJECT_NAME, else admin, admin. Raises ServiceUnreachable.
+    Acts as `username` in `project`: OS_USERNAME, OS_PROJECT_NAME, else admin, admin; asks Nova's API at `microversion`
+    ("2.96" when None). Raises ServiceUnreachable.
     """
     target, opened = find_target(url or os.environ.get("TUINOVA_URL"), start)
     user = username or os.environ.get("OS_USERNAME") or "admin"
     acting = project or os.environ.get("OS_PROJECT_NAME") or "admin"
-    return Client(Connection(target, opened, user, acting))
+    return Client(Connection(target, opened, user, acting, microversion or MICROVERSION))
 
 
 class Client:
@@ -100,7 +106,8 @@ class Client:
     def acting_as(self, *, username: str | None = None, project: str | None = None) -> Client:
         """Another client of the same service, acting as somebody else."""
         own = self.connection
-        return Client(Connection(own.target, None, username or own.username, project or own.project))
+        acting = (username or own.username, project or own.project)
+        return Client(Connection(own.target, None, *acting, own.microversion))
 
     def close(self) -> None:
         """Close the connections of all threads."""

@@ -47,10 +47,18 @@ def new_request_id() -> str:
 class Connection:
     """Requests to one service, from any thread: one kept connection a thread."""
 
-    def __init__(self, target: Target, opened: socket.socket | None, username: str, project: str) -> None:
+    def __init__(
+        self,
+        target: Target,
+        opened: socket.socket | None,
+        username: str,
+        project: str,
+        microversion: str = MICROVERSION,
+    ) -> None:
         self.target = target
         self.username = username
         self.project = project
+        self.microversion = microversion
         self._local = threading.local()
         self._all: list[http.client.HTTPConnection] = []
         self._lock = threading.Lock()
@@ -69,7 +77,7 @@ class Connection:
         return {
             "X-Tuinova-Username": quote(self.username, safe=" @"),
             "X-Tuinova-Project-Name": quote(self.project, safe=" @"),
-            "OpenStack-API-Version": f"compute {MICROVERSION}",
+            "OpenStack-API-Version": f"compute {self.microversion}",
         }
 
     def request(

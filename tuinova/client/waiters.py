@@ -1,4 +1,4 @@
-"""Waiting for servers and images by following the change feed, not a timer."""
+"""Waiting for servers, images and volumes by following the change feed, not a timer."""
 
 from __future__ import annotations
 
@@ -98,6 +98,30 @@ def wait_for_image(
             tail = f": {image['task_message']}" if image.get("task_message") else ""
             raise WaitFailed(f"Image {image['name'] or ident} is in status {image['status']}{tail}", image)
     raise WaitTimeout(f"Image {ident} was not active within {timeout:g} s.")
+
+
+def wait_for_volume(
+    client: Client, ident: str, wanted: Collection[str] = ("available",), *, timeout: float | None = None
+) -> View:
+    """The volume once its status is one of `wanted`; raises WaitFailed when it is gone or has ended in an error."""
+    for volume in _views(client, ident, timeout, "volume", _volume_now):
+        if volume is None:
+            raise WaitFailed(f"Volume {ident} was deleted.")
+        if volume["status"] in wanted:
+            return volume
+        if volume["status"].startswith("error"):
+            tail = f": {volume['tuinova:fault']}" if volume.get("tuinova:fault") else ""
+            raise WaitFailed(f"Volume {volume['name'] or ident} is in status {volume['status']}{tail}", volume)
+    raise WaitTimeout(f"Volume {ident} was not {', '.join(sorted(wanted))} within {timeout:g} s.")
+
+
+def _volume_now(client: Client, ident: str) -> View | None:
+    try:
+        return client.volumes.get(ident)
+    except ApiError as error:
+        if error.code == 404:
+            return None
+        raise
 
 
 def _image_now(client: Client, ident: str) -> View | None:
