@@ -7,6 +7,7 @@ from typing import Any
 from tuinova.api.operations import Call, Operation
 from tuinova.api.schemas import devices as schemas
 from tuinova.core.errors import NotFound
+from tuinova.core.guest_password import password_of
 from tuinova.core.records import Instance
 from tuinova.core.states import PowerState
 
@@ -92,14 +93,14 @@ def topology(call: Call) -> Any:
 
 
 def password(call: Call) -> Any:
-    """What the guest has posted to the metadata service, which is not there: nothing."""
-    call.state.instance(call.ctx, call.param("id"))
-    return {"password": ""}
+    """What the guest has posted to the metadata service."""
+    return {"password": password_of(call.state.instance(call.ctx, call.param("id")).system_metadata)}
 
 
 def clear_password(call: Call) -> None:
     """Forget what was posted."""
-    call.state.instance(call.ctx, call.param("id"))
+    instance = call.state.instance(call.ctx, call.param("id"))
+    call.state.conductor.clear_guest_password(instance.uuid)
 
 
 _PORT, _VOLUME = "/servers/{id}/os-interface", "/servers/{id}/os-volume_attachments"

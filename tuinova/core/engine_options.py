@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from tuinova.core.compute_api import ApiOptions
@@ -12,7 +12,11 @@ from tuinova.core.config import Config
 from tuinova.core.config.scheduling import DEFAULT_FILTERS
 from tuinova.core.drafts import QuotaLimits
 from tuinova.core.image_import import DownloadRules
+from tuinova.core.instance_metadata import SKIPPED_VERSIONS
 from tuinova.core.quota_table import BY_NAME, COMPUTE, RESOURCES, names_of
+from tuinova.core.vendor_data import VendorOptions
+from tuinova.metadata.limits import RateLimits
+from tuinova.metadata.service import MetadataOptions
 
 _NO_LIMIT = 1_000_000
 
@@ -29,6 +33,10 @@ class EngineOptions:
     # Of Neutron's and Cinder's resources, by name.
     other_quota: Mapping[str, int] = field(default_factory=dict)
     downloads: DownloadRules = field(default_factory=DownloadRules)
+    metadata: MetadataOptions = field(default_factory=MetadataOptions)
+    metadata_cache_expiration: float = 15.0
+    vendor_data: VendorOptions = field(default_factory=VendorOptions)
+    config_drive_skip_versions: tuple[str, ...] = SKIPPED_VERSIONS
     periodic_enable: bool = True
     report_interval: float = 10.0
     service_down_time: float = 60.0
@@ -59,6 +67,12 @@ def options_from(config: Config) -> EngineOptions:
             resource.name: config.get(*resource.option) for resource in RESOURCES if resource.service != COMPUTE
         },
         downloads=_downloads(config),
+        metadata=MetadataOptions(config.metadata.enabled, RateLimits(**dict(config.metadata_rate_limiting))),
+        metadata_cache_expiration=float(config.api.metadata_cache_expiration),
+        vendor_data=VendorOptions(
+            **{item.name: config.get("api", f"vendordata_{item.name}") for item in fields(VendorOptions)}
+        ),
+        config_drive_skip_versions=tuple(config.api.config_drive_skip_versions.split()),
         periodic_enable=default.periodic_enable,
         report_interval=float(default.report_interval),
         service_down_time=float(default.service_down_time),

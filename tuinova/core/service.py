@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tuinova.console.hub import ConsoleHub
 from tuinova.core.catalogue_cache import CatalogueCache
@@ -20,24 +20,30 @@ from tuinova.core.conductor import Conductor, ImageFilter, InstanceFilter
 from tuinova.core.conductor_manager import ConductorManager
 from tuinova.core.config import Config, load
 from tuinova.core.engine_options import EngineOptions, options_from
-from tuinova.core.errors import ConsoleNotAvailable, HypervisorUnavailable, InstanceNotFound, InstanceNotReady
+from tuinova.core.errors import (
+    ConsoleNotAvailable,
+    HypervisorUnavailable,
+    InstanceNotFound,
+    InstanceNotReady,
+    NovaError,
+)
 from tuinova.core.host_board import HostBoard
 from tuinova.core.hypervisors import open_drivers, open_volumes
 from tuinova.core.image_import import Importer
 from tuinova.core.image_store import ImageStore
+from tuinova.core.lazy_hosts import LazyHosts
 from tuinova.core.network_api import NetworkAPI, NetworkHosts
 from tuinova.core.paths import Paths
 from tuinova.core.records import Instance, WorkOrder
 from tuinova.core.states import PowerState, VmState
+from tuinova.core.vendor_data import VendorData
 from tuinova.core.volume_api import VolumeAPI
 from tuinova.core.volume_manager import VolumeManager, VolumeStore
+from tuinova.metadata.answers import Answers
+from tuinova.metadata.service import MetadataService
 from tuinova.rpc.local import LocalBus
 from tuinova.virt.driver import ComputeDriver, ConsoleSink, ConsoleStream, GuestNotFound
 from tuinova.virt.volumes import NoVolumes, VolumeDriver
-
-if TYPE_CHECKING:  # imports numpy
-    from tuinova.core.host_feed import HostFeed
-    from tuinova.scheduler import FilterScheduler, RequestSpec
 
 LOG = logging.getLogger(__name__)
 
@@ -45,70 +51,6 @@ _INTERNAL_SERVICES = (("nova-conductor", "conductor"), ("nova-scheduler", "sched
 # How often orders are looked for that nobody works on (the database refused their end).
 _STRAY_SECONDS = 60.0
 _RUNNING = (PowerState.RUNNING, PowerState.PAUSED)
-
-
-class LazyHosts:
-    """The scheduler's table, made by whoever needs it first; numpy makes that too slow for the start."""
-
-    def __init__(self, conductor: Conductor, options: Mapping[str, Any], now: Callable[[], datetime]) -> None:
-        self._conductor = conductor
-        self._now = now
-        self._options = options
-        self._lock = threading.Lock()
-        self._feed: HostFeed | None = None
-
-    def feed(self) -> HostFeed:
-        """The table with its scheduler."""
-        with self._lock:
-            if self._feed is None:
-                from tuinova.core.host_feed import HostFeed
-                from tuinova.scheduler import MetricsOptions, SchedulerOptions
-
-                given = dict(self._options)
-                metrics = MetricsOptions(**given.pop("metrics", {}))
-                self._feed = HostFeed(
-                    self._conductor, SchedulerOptions(**given, metrics=metrics), clock=lambda: self._now().timestamp()
-                )
-            return self._feed
-
-    def scheduler(self) -> FilterScheduler:
-        """Ready to decide."""
-        return self.feed().scheduler()
-
-    def request_spec(
-        self, instances: Sequence[Instance], args: Mapping[str, Any], tried: Sequence[tuple[str, str]]
-    ) -> RequestSpec:
-        """What is asked for servers of one request."""
-        return self.feed().request_spec(instances, args, tried)
-
-    def zone_of(self, host: str) -> str:
-        """The availability zone of a host."""
-        return self.feed().zone_of(host)
-
-    def _made(self) -> HostFeed | None:
-        """The table if there is one: what nobody has asked about yet needs no telling, it is read when it is made.
-
-        While somebody makes it this waits: it may have been read before what is to be told.
-        """
-        if self._feed is None:
-            with self._lock:
-                return self._feed
-        return self._feed
-
-    def released(self, uuid: str) -> None:
-        """A server holds nothing any more."""
-        if (feed := self._made()) is not None:
-            feed.released(uuid)
-
-    def build_ended(self, host: str, node: str, uuid: str, succeeded: bool) -> None:
-        """A build ended on a host."""
-        if (feed := self._made()) is not None:
-            feed.build_ended(host, node, uuid, succeeded)
-
-    def heartbeat(self, host: str) -> None:
-        """A host was heard of."""
-        if (feed := self._made()) is not None:
-            feed.heartbeat(host)
 
 
 class Engine:
@@ -145,6 +87,7 @@ class Engine:
         self.volume_manager = VolumeManager(conductor, self.volume_store, self.bus)
         self._board = HostBoard(conductor, now, service_down_time=self.options.service_down_time)
         self._uuid_host: dict[str, str] = {}
+        self._vendor = VendorData(self.options.vendor_data)
         self.compute_api = ComputeAPI(
             conductor,
             self._catalogue,
@@ -166,13 +109,21 @@ class Engine:
             resize_to_same_host=self.options.compute.allow_resize_to_same_host,
         )
         self.managers: Mapping[str, ComputeManager] = {driver.host: self._manager(driver) for driver in drivers}
+        answers = Answers(conductor, self._specs_of, expiration=self.options.metadata_cache_expiration)
+        self.metadata = MetadataService(answers, self._metadata_links, self.options.metadata)
         self._warm: threading.Thread | None = None
         self.started_at = now()
 
     def _manager(self, driver: ComputeDriver) -> ComputeManager:
         options = self.options.compute
         specs = GuestSpecs(
-            self.conductor, self._catalogue, self.image_store, driver.list_networks, dhcp_domain=options.dhcp_domain
+            self.conductor,
+            self._catalogue,
+            self.image_store,
+            driver.list_networks,
+            dhcp_domain=options.dhcp_domain,
+            vendor=self._vendor,
+            skip_versions=self.options.config_drive_skip_versions,
         )
         compute = Compute(
             host=driver.host,
@@ -211,6 +162,7 @@ class Engine:
         self.duties.every(_STRAY_SECONDS, "stray orders", self._pick_up_strays)
         if self.options.periodic_enable:
             self.duties.start()
+        self.metadata.start()
         self._warm = threading.Thread(target=self._after_start, name="tuinova-warm", daemon=True)
         self._warm.start()
 
@@ -249,6 +201,7 @@ class Engine:
             LOG.warning("some work did not end in time; the next start takes it up")
         self.importer.stop()
         self.join_start(5.0)
+        self.metadata.stop()
         # First the conductor: a call that ends because its hypervisor is left must not be written down as a failure.
         self.conductor.close()
         for manager in self.managers.values():
@@ -301,7 +254,7 @@ class Engine:
 
     def warnings(self) -> list[str]:
         """What an operator should read, from every hypervisor."""
-        return [text for driver in self.drivers.values() for text in driver.warnings()]
+        return [*(text for driver in self.drivers.values() for text in driver.warnings()), *self.metadata.warnings()]
 
     def orphans(self) -> list[Orphan]:
         """Guests, directories and addresses of tuinova's on our hosts that belong to no server of this service."""
@@ -312,6 +265,20 @@ class Engine:
             except HypervisorUnavailable as error:
                 LOG.warning("orphans of %s are not looked for: %s", manager.host, error)
         return found
+
+    def _metadata_links(self) -> Mapping[str, Mapping[str, str]]:
+        """Where the guests of each host ask what they are; a host that can't be asked now has none."""
+        found: dict[str, Mapping[str, str]] = {}
+        for host, driver in self.drivers.items():
+            try:
+                found[host] = driver.metadata_links()
+            except NovaError as error:
+                LOG.info("networks of %s: %s", host, error)
+        return found
+
+    def _specs_of(self, host: str) -> GuestSpecs | None:
+        manager = self.managers.get(host)
+        return manager.compute.specs if manager is not None else None
 
     def driver_for(self, uuid: str) -> ComputeDriver:
         """The driver of a server's host; raises InstanceNotFound, ConsoleNotAvailable without a host of ours."""

@@ -71,7 +71,12 @@ def _build(compute: Compute, order: WorkOrder) -> None:
         order_started=order.id,
     )
     groups.check(compute, instance)
-    guest = compute.specs.make(instance, admin_password=order.args.get("admin_password"), must_have_image=True)
+    guest = compute.specs.make(
+        instance,
+        admin_password=order.args.get("admin_password"),
+        injected_files=order.args.get("injected_files", ()),
+        must_have_image=True,
+    )
     compute.driver.spawn(guest)
     instance = conductor.step(
         uuid,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -10,9 +11,14 @@ from tuinova.core.catalogue_cache import CatalogueCache
 from tuinova.core.compute_manager.nics import nic_of
 from tuinova.core.conductor import Conductor
 from tuinova.core.errors import ImageNotActive, ImageNotFound
-from tuinova.core.instance_metadata import GuestFacts, GuestPort, config_drive_files
+from tuinova.core.guest_facts import GuestDisk, GuestFacts, guest_port
+from tuinova.core.instance_metadata import SKIPPED_VERSIONS, config_drive_files
 from tuinova.core.records import Instance
+from tuinova.core.vendor_data import VendorData
 from tuinova.virt.driver import BootImages, GuestSpec, HostNetwork, ImageFile, Nic
+
+# The path where the guest shall have a file, and its content in base64.
+InjectedFiles = Sequence[Sequence[str]]
 
 
 class ImageFiles(Protocol):
@@ -33,12 +39,16 @@ class GuestSpecs:
         list_networks: Callable[[], Sequence[HostNetwork]],
         *,
         dhcp_domain: str = "novalocal",
+        vendor: VendorData | None = None,
+        skip_versions: Sequence[str] = SKIPPED_VERSIONS,
     ) -> None:
         self._conductor = conductor
         self._catalogue = catalogue
         self._images = images
         self._list_networks = list_networks
         self._dhcp_domain = dhcp_domain
+        self.vendor = vendor or VendorData()
+        self._skip_versions = skip_versions
         self._names: dict[tuple[str, str], str] = {}
 
     def make(
@@ -46,6 +56,7 @@ class GuestSpecs:
         instance: Instance,
         *,
         admin_password: str | None = None,
+        injected_files: InjectedFiles = (),
         must_have_image: bool = False,
         root_image: str | None = None,
     ) -> GuestSpec:
@@ -76,7 +87,7 @@ class GuestSpecs:
             ramdisk=self._image(instance.ramdisk_id, None, must_have_image),
             nics=self._nics(instance),
             config_drive=instance.config_drive,
-            config_drive_files=partial(self._config_drive, instance, admin_password),
+            config_drive_files=partial(self._config_drive, instance, admin_password, injected_files),
         )
 
     def _nics(self, instance: Instance) -> list[Nic]:
@@ -134,13 +145,19 @@ class GuestSpecs:
             found = self._names.setdefault((kind, key), key)
         return found
 
-    def _config_drive(self, instance: Instance, admin_password: str | None) -> Mapping[str, bytes]:
-        return config_drive_files(self.facts(instance, admin_password))
+    def _config_drive(
+        self, instance: Instance, admin_password: str | None, injected_files: InjectedFiles
+    ) -> Mapping[str, bytes]:
+        files = [(path, base64.b64decode(content)) for path, content in injected_files]
+        facts = self.facts(instance, admin_password=admin_password, files=files)
+        return config_drive_files(facts, self.vendor, self._skip_versions)
 
-    def facts(self, instance: Instance, admin_password: str | None = None) -> GuestFacts:
-        """What the guest may learn of itself."""
+    def facts(
+        self, instance: Instance, *, admin_password: str | None = None, files: Sequence[tuple[str, bytes]] = ()
+    ) -> GuestFacts:
+        """What the guest may learn of itself; password and files are told on the config drive only."""
         networks = {network.name: network for network in self._list_networks()}
-        key = instance.key_data or {}
+        key, flavor = instance.key_data or {}, instance.flavor
         return GuestFacts(
             id=instance.id,
             uuid=instance.uuid,
@@ -149,7 +166,7 @@ class GuestSpecs:
             project_id=instance.project_id,
             availability_zone=instance.availability_zone,
             launch_index=instance.launch_index,
-            flavor_name=str(instance.flavor.get("name", "")),
+            flavor_name=str(flavor.get("name", "")),
             reservation_id=instance.reservation_id,
             metadata=instance.metadata,
             key_name=instance.key_name,
@@ -157,13 +174,25 @@ class GuestSpecs:
             key_type=key.get("type", "ssh"),
             user_data=instance.user_data,
             admin_password=admin_password,
+            files=files,
             security_groups=instance.security_groups,
             image_ref=instance.image_ref,
             kernel_id=instance.kernel_id,
             ramdisk_id=instance.ramdisk_id,
-            ports=[_port(address, networks.get(address["network"])) for address in instance.addresses],
+            root_device=instance.root_device_name or "/dev/vda",
+            has_ephemeral=bool(flavor.get("ephemeral_gb")),
+            has_swap=bool(flavor.get("swap")),
+            boot_roles=str(instance.system_metadata.get("boot_roles", "")),
+            ports=[guest_port(nic, networks.get(nic.network)) for nic in self._nics(instance)],
+            floating_addresses=[one["address"] for one in instance.addresses if one.get("type") == "floating"],
+            disks=self._tagged_disks(instance),
             dhcp_domain=self._dhcp_domain,
         )
+
+    @staticmethod
+    def _tagged_disks(_instance: Instance) -> Sequence[GuestDisk]:
+        """Disks that a tag was asked for: none of a server's own disks has one."""
+        return ()
 
 
 def _nic(address: Mapping[str, Any]) -> Nic:
@@ -173,17 +202,4 @@ def _nic(address: Mapping[str, Any]) -> Nic:
         network=address["network"],
         address=address["address"],
         prefix=int(address.get("prefix", 24)),
-    )
-
-
-def _port(address: Mapping[str, Any], network: HostNetwork | None) -> GuestPort:
-    return GuestPort(
-        port_id=address["port_id"],
-        mac=address["mac"],
-        network=address["network"],
-        address=address["address"],
-        cidr=network.cidr if network else "",
-        gateway=network.gateway if network else None,
-        dns=network.dns if network else (),
-        mtu=network.mtu if network else 1500,
     )

@@ -22,7 +22,12 @@ def rebuild(compute: Compute, order: WorkOrder, instance: Instance) -> Outcome:
     if order.args.get("preserve_ephemeral"):
         raise PreserveEphemeralNotSupported()
     # First of all: an image that went meanwhile must not cost the guest.
-    guest = compute.specs.make(instance, admin_password=order.args.get("admin_password"), must_have_image=True)
+    guest = compute.specs.make(
+        instance,
+        admin_password=order.args.get("admin_password"),
+        injected_files=order.args.get("injected_files", ()),
+        must_have_image=True,
+    )
     shut_down(compute, order, instance, missing_ok=True)  # a server in ERROR may have no guest
     compute.driver.destroy(guest)
     for before, task in (

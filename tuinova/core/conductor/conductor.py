@@ -17,6 +17,7 @@ from tuinova.core.conductor.database import open_engines
 from tuinova.core.conductor.errors import DatabaseUnavailable
 from tuinova.core.conductor.feed import KEEP, Feed, RowCache
 from tuinova.core.conductor.flavors import Flavors
+from tuinova.core.conductor.guests import Guests
 from tuinova.core.conductor.host_networks import HostNetworks
 from tuinova.core.conductor.hosts import Hosts
 from tuinova.core.conductor.image_members import ImageMembers
@@ -63,6 +64,7 @@ class Conductor(
     OwnPorts,
     SecurityGroups,
     ReadsFacts,
+    Guests,
     Hosts,
     Aggregates,
     Flavors,

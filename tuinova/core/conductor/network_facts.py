@@ -119,13 +119,3 @@ class ReadsFacts(NetworkBase):
             return any(
                 network.is_ours or network.port_security_enabled for network in network_rows.networks.all(connection)
             )
-
-    def instance_at(self, host: str, network: str, address: str) -> str | None:
-        """The server that has a fixed address on a network (its id, or a host's own one by name) at a host."""
-        with self._reading() as connection:
-            for port in port_rows.ports_on(connection, host):
-                if network in (port.network_id, port.network) and any(
-                    fixed.address == address for fixed in port.fixed_ips
-                ):
-                    return port.instance_uuid or None
-        return None

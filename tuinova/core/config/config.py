@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tuinova.core.config import compute, drivers, images, scheduling
+from tuinova.core.config import compute, drivers, images, metadata, scheduling
 from tuinova.core.config.option import Option
 from tuinova.core.config.renamed import DRIVERS, RENAMED, WITHOUT_EFFECT
 from tuinova.core.errors import InvalidConfig
 
-OPTIONS: Final = (*compute.OPTIONS, *scheduling.OPTIONS, *drivers.OPTIONS, *images.OPTIONS)
+OPTIONS: Final = (*compute.OPTIONS, *metadata.OPTIONS, *scheduling.OPTIONS, *drivers.OPTIONS, *images.OPTIONS)
 _BY_NAME: Final[Mapping[tuple[str, str], Option]] = {(option.group, option.name): option for option in OPTIONS}
 GROUPS: Final = tuple(dict.fromkeys(option.group for option in OPTIONS))
 _PREFIX = "TUINOVA_"

@@ -12,6 +12,12 @@ class Conflict(NovaError):
     msg_fmt = "Conflict"
 
 
+class GuestPasswordSet(Conflict):
+    """A guest posts a password, and has done so already."""
+
+    msg_fmt = "The guest has posted a password already."
+
+
 class InstanceIsLocked(Conflict):
     """The lock, for everybody but admins."""
 
