@@ -111,6 +111,8 @@ class Engine:
         self.managers: Mapping[str, ComputeManager] = {driver.host: self._manager(driver) for driver in drivers}
         answers = Answers(conductor, self._specs_of, expiration=self.options.metadata_cache_expiration)
         self.metadata = MetadataService(answers, self._metadata_links, self.options.metadata)
+        # Simulated guests have no network on which they could ask.
+        self._guests_ask = any(type(one).metadata_links is not ComputeDriver.metadata_links for one in drivers)
         self._warm: threading.Thread | None = None
         self.started_at = now()
 
@@ -162,7 +164,8 @@ class Engine:
         self.duties.every(_STRAY_SECONDS, "stray orders", self._pick_up_strays)
         if self.options.periodic_enable:
             self.duties.start()
-        self.metadata.start()
+        if self._guests_ask:
+            self.metadata.start()
         self._warm = threading.Thread(target=self._after_start, name="tuinova-warm", daemon=True)
         self._warm.start()
 

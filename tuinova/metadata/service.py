@@ -53,6 +53,7 @@ class MetadataService:
         self._limiter = RateLimiter(self._options.rates)
         self._workers = ThreadPoolExecutor(_WORKERS, "tuinova-metadata")
         self._thread: threading.Thread | None = None
+        self._begun = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._look: asyncio.Event | None = None
         self._stop: asyncio.Event | None = None
@@ -63,6 +64,7 @@ class MetadataService:
         if self._options.enabled:
             self._thread = threading.Thread(target=self._work, name="tuinova-metadata-loop", daemon=True)
             self._thread.start()
+            self._begun.wait()  # from here on it can be told things, also to stop
 
     def stop(self, timeout: float = 5.0) -> None:
         """Close every socket and wait for it."""
@@ -96,10 +98,13 @@ class MetadataService:
             asyncio.run(self._run())
         except Exception:
             LOG.exception("the metadata service ended")
+        finally:
+            self._begun.set()
 
     async def _run(self) -> None:
         self._stop, self._look = asyncio.Event(), asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        self._begun.set()
         watch = self._watch(self._loop)
         try:
             while not self._stop.is_set():

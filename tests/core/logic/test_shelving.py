@@ -18,8 +18,8 @@ from tuinova.core.errors import (
     UnshelveInstanceInvalidState,
     ZoneNotAvailable,
 )
+from tuinova.core.lazy_hosts import LazyHosts
 from tuinova.core.records import Image, Instance
-from tuinova.core.service import LazyHosts
 from tuinova.core.states import PowerState
 from tuinova.virt.fake import FakeOptions
 
