@@ -13,7 +13,6 @@ import libvirt
 from tuinova.core.errors import ConsoleNotAvailable, SetAdminPasswdNotSupported
 from tuinova.virt.driver import (
     BootImages,
-    ComputeDriver,
     ConnectionListener,
     ConsoleSink,
     ConsoleStream,
@@ -44,7 +43,9 @@ from tuinova.virt.libvirt.live_files import LiveFiles
 from tuinova.virt.libvirt.live_migration import LiveMigrations
 from tuinova.virt.libvirt.moved_disks import MovedDisks
 from tuinova.virt.libvirt.network import Networks
+from tuinova.virt.libvirt.network_calls import NetworkCalls
 from tuinova.virt.libvirt.options import LibvirtOptions
+from tuinova.virt.libvirt.ports import Ports
 from tuinova.virt.libvirt.rescue import Rescues
 from tuinova.virt.libvirt.snapshots import Snapshots
 
@@ -52,7 +53,7 @@ KEY_HOLD_MS = 100
 T = TypeVar("T")
 
 
-class LibvirtDriver(ComputeDriver):
+class LibvirtDriver(NetworkCalls):
     """Guests of one libvirt."""
 
     def __init__(self, *, host: str, uri: str, instances_path: Path, options: LibvirtOptions | None = None) -> None:
@@ -62,7 +63,7 @@ class LibvirtDriver(ComputeDriver):
         self.instances = instances_path.resolve()
         self._connection = Connection(uri, host)
         self._host = Host(host, self._connection, self.instances, self.options)
-        self._networks = Networks(self._connection, self.instances, self.options, self._host.user_mode)
+        self._networks = Networks(self._connection, self.instances, self.options, self._host.user_mode, host)
         self._cache = ImageCache(self.instances, self.options)
         self._guests = Guests(self._host, self._networks, self._cache, self.options)
         self._moved_disks = MovedDisks(self._guests.disks, self._cache, self.options)
@@ -72,6 +73,7 @@ class LibvirtDriver(ComputeDriver):
         self._live_migrations = LiveMigrations(self._guests, self._live_checks, live_files, self.options)
         self._rescues = Rescues(self._guests, self._cache, self.options)
         self._snapshots = Snapshots(self._host, self._moved_disks, self.options)
+        self._ports = Ports(self._guests)
         self._events = LifecycleEvents(self._host.redefined)
         self._has_prepared_files = False
 
@@ -100,6 +102,7 @@ class LibvirtDriver(ComputeDriver):
         """See the contract; raises DriverError when QEMU's user can't enter the instances directory."""
         self._events.listener = on_lifecycle
         self._connection.open(self._prepare, on_connection)
+        self._lasting("", self._networks.recover)
         self._snapshots.recover()
 
     def _prepare(self, conn: libvirt.virConnect) -> None:
@@ -109,7 +112,7 @@ class LibvirtDriver(ComputeDriver):
         if not self._has_prepared_files:
             # Once: later, what looks half made may be in the making.
             self._cache.prepare()
-            self._networks.reservations.prepare()
+            self._networks.records.prepare()
             self._has_prepared_files = True
         self._networks.prepare(conn)
         self._events.register(conn)
@@ -119,10 +122,11 @@ class LibvirtDriver(ComputeDriver):
         self._events.listener = None
         self._guests.close()
         self._connection.close()
+        self._networks.close()
 
     def warnings(self) -> Sequence[str]:
         """See the contract."""
-        return list(self._host.warnings())
+        return [*self._host.warnings(), *self._networks.warnings()]
 
     # what is there ---------------------------------------------------------------------------------------------------
     def list_guests(self) -> Sequence[GuestInfo]:
@@ -189,7 +193,7 @@ class LibvirtDriver(ComputeDriver):
         found: dict[str, list[str]] = {}
         for uuid in layout.guest_directories(self.instances):
             found.setdefault(uuid, []).append("directory")
-        for item in self._networks.reservations.all():
+        for item in self._networks.records.all():
             kinds = found.setdefault(item.uuid, [])
             if "reservation" not in kinds:
                 kinds.append("reservation")

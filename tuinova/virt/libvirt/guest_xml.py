@@ -20,6 +20,7 @@ from tuinova.virt.driver import DriverError, GuestSpec, Nic
 from tuinova.virt.libvirt.disks import Disk
 from tuinova.virt.libvirt.layout import InstanceFiles
 from tuinova.virt.libvirt.options import LibvirtOptions
+from tuinova.virt.networks import NetworkMode
 
 NOVA_NS = "http://openstack.org/xmlns/libvirt/nova/1.1"
 # Our own mark: a domain without it, or with another instances directory in it, is foreign and never touched.
@@ -79,6 +80,45 @@ def _sub(parent: ET.Element, tag: str, text: object = None, /, **attributes: obj
 
 def _safe(value: object) -> str:
     return _NOT_XML.sub("?", clean(value))
+
+
+def interface(guest: GuestSpec, nic: Nic, facts: HostFacts, options: LibvirtOptions) -> ET.Element:
+    """A port's device."""
+    user = facts.user_network or (nic.spec is not None and nic.spec.mode is NetworkMode.USER)
+    element = ET.Element("interface", {"type": "user" if user else "network"})
+    _sub(element, "mac", address=nic.mac)
+    if not user:
+        _sub(element, "source", network=source_network(nic))
+        _sub(element, "target", dev=tap_name(nic.port_id))
+    model = properties(guest).get("hw_vif_model") or ("virtio" if options.use_virtio_for_bridges else "")
+    if model:
+        _sub(element, "model", type=model)
+    if model == "virtio" and not user:
+        name = "vhost" if facts.virt_type == "kvm" else "qemu"
+        _sub(element, "driver", name=name, **_queues(guest))
+    if nic.spec is not None and nic.spec.mode is NetworkMode.PROVIDER and nic.spec.mtu != 1500:
+        # Of a network of ours libvirt knows it.
+        _sub(element, "mtu", size=nic.spec.mtu)
+    return element
+
+
+def _queues(guest: GuestSpec) -> dict[str, int]:
+    """Queues of a virtio network card: one for each vCPU where that is asked for."""
+    wanted = image_properties.has_multiqueue(guest.extra_specs, properties(guest)) and guest.vcpus > 1
+    return {"queues": min(guest.vcpus, _MOST_QUEUES)} if wanted else {}
+
+
+def source_network(nic: Nic) -> str:
+    """libvirt's name of a port's network."""
+    spec = nic.spec
+    if spec is None or spec.mode is NetworkMode.HOST:
+        return (spec.source if spec is not None else None) or nic.network
+    return network_name(spec.id)
+
+
+def network_name(network_id: str) -> str:
+    """libvirt's name of a network of ours; the same on each host, so that guests find it when they move."""
+    return f"tuinova-{network_id}"
 
 
 class GuestXml:
@@ -275,22 +315,7 @@ class GuestXml:
         return self.facts.cache_mode
 
     def _interface(self, devices: ET.Element, nic: Nic) -> None:
-        element = _sub(devices, "interface", type="user" if self.facts.user_network else "network")
-        _sub(element, "mac", address=nic.mac)
-        if not self.facts.user_network:
-            _sub(element, "source", network=nic.network)
-            _sub(element, "target", dev=tap_name(nic.port_id))
-        model = self.properties.get("hw_vif_model") or ("virtio" if self.options.use_virtio_for_bridges else "")
-        if model:
-            _sub(element, "model", type=model)
-        if model == "virtio" and not self.facts.user_network:
-            name = "vhost" if self.facts.virt_type == "kvm" else "qemu"
-            _sub(element, "driver", name=name, **self._queues())
-
-    def _queues(self) -> dict[str, int]:
-        """Queues of a virtio network card: one for each vCPU where that is asked for."""
-        wanted = image_properties.has_multiqueue(self.specs, self.properties) and self.guest.vcpus > 1
-        return {"queues": min(self.guest.vcpus, _MOST_QUEUES)} if wanted else {}
+        devices.append(interface(self.guest, nic, self.facts, self.options))
 
     def _console(self, devices: ET.Element) -> None:
         serial = _sub(devices, "serial", type="pty")

@@ -55,6 +55,7 @@ class Guests:
         try:
             files.make()
             self.disks.create(guest, files)
+            self.networks.ensure_for(guest)
             domain = self.define(guest, files)
             console_log.begin_boot(files, self.options.keep_boot_logs)
             self._start_while_plugging(guest, domain)
@@ -108,8 +109,8 @@ class Guests:
 
     def plug(self, guest: GuestSpec) -> None:
         """All its ports; plugged already is fine."""
-        for nic in guest.nics:
-            self.networks.plug(guest.uuid, nic)
+        self.networks.ensure_for(guest)
+        self.networks.plug(guest.uuid, guest.nics)
 
     def define(self, guest: GuestSpec, files: InstanceFiles) -> libvirt.virDomain:
         """Write the definition from the present record, then the config drive if there is none yet."""

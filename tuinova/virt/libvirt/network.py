@@ -1,316 +1,195 @@
-"""Networks that guests join: libvirt's NAT network with a DHCP entry a port, or user-mode networking in a session.
-
-Which DHCP entries are ours is kept in `<instances>/ports/`, a file a MAC address: libvirt's entries carry no mark.
-"""
+"""All networks of a host, as guests and the driver see them: which there are, plugging, firewall, ways out."""
 
 from __future__ import annotations
 
-import ipaddress
-import json
 import logging
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from threading import Lock
-from typing import Any
-from xml.etree import ElementTree as ET
 
 import libvirt
 
-from tuinova.virt.driver import DriverError, HostNetwork, Nic
+from tuinova.virt.driver import DriverError, GuestSpec, HostNetwork, Nic
 from tuinova.virt.libvirt.connection import Connection
-from tuinova.virt.libvirt.errors import translated, words
+from tuinova.virt.libvirt.errors import words
+from tuinova.virt.libvirt.guest_xml import source_network
+from tuinova.virt.libvirt.net.checks import NetworkChecks
+from tuinova.virt.libvirt.net.commands import HostCommands
+from tuinova.virt.libvirt.net.host_networks import HostNetworks
+from tuinova.virt.libvirt.net.made import MadeNetworks
+from tuinova.virt.libvirt.net.network_xml import Owner
+from tuinova.virt.libvirt.net.records import PortRecord, PortRecords, network_key
+from tuinova.virt.libvirt.net.state import HostState
 from tuinova.virt.libvirt.options import LibvirtOptions
+from tuinova.virt.networks import NetworkMode, NetworkModes, NetworkSpec, Routing
 
 LOG = logging.getLogger(__name__)
 
-_AFFECT = libvirt.VIR_NETWORK_UPDATE_AFFECT_CONFIG | libvirt.VIR_NETWORK_UPDATE_AFFECT_LIVE
-LEASE_MINUTES = 10
-LIST_SECONDS = 1.0  # a network that is being changed answers half a second late, and every build asks
-# QEMU's user-mode network: every guest has the same address, and reaches out only.
-USER_NETWORK = HostNetwork(
-    name="user",
-    mode="user",
-    cidr="10.0.2.0/24",
-    gateway="10.0.2.2",
-    first="10.0.2.15",
-    last="10.0.2.15",
-    dns=("10.0.2.3",),
-)
-_THIRD_BYTES = range(122, 255)  # of 192.168.x.0/24; libvirt's own default is 122
-
-
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """A DHCP entry of ours."""
-
-    uuid: str
-    mac: str
-    address: str
-    network: str
-
-
-class ReservationFiles:
-    """The record of our DHCP entries; written before an entry is made, removed after it is gone."""
-
-    def __init__(self, instances: Path) -> None:
-        self.directory = instances / "ports"
-
-    def prepare(self) -> None:
-        """Make the directory, and drop what a crash left half written."""
-        self.directory.mkdir(mode=0o700, exist_ok=True)
-        for part in self.directory.glob("*.part"):
-            part.unlink(missing_ok=True)
-
-    def _path(self, mac: str) -> Path:
-        return self.directory / f"{mac.replace(':', '-')}.json"
-
-    def add(self, item: Reservation) -> None:
-        """Note an entry."""
-        value = {"uuid": item.uuid, "mac": item.mac, "address": item.address, "network": item.network}
-        part = self._path(item.mac).with_suffix(".part")
-        part.write_text(json.dumps(value))
-        part.rename(self._path(item.mac))
-
-    def remove(self, mac: str) -> None:
-        """Forget it."""
-        self._path(mac).unlink(missing_ok=True)
-
-    def all(self) -> list[Reservation]:
-        """All that are noted."""
-        found = []
-        for path in self.directory.glob("*.json") if self.directory.exists() else ():
-            try:
-                found.append(Reservation(**json.loads(path.read_text())))
-            except (OSError, ValueError, TypeError) as error:
-                LOG.warning("%s is not a record of a port: %s", path, error)
-        return found
-
-    def of(self, uuid: str) -> list[Reservation]:
-        """Those of one guest."""
-        return [item for item in self.all() if item.uuid == uuid]
-
 
 class Networks:
-    """Plugs and unplugs ports, and tells what networks there are."""
+    """Plugs and unplugs ports, makes networks, and tells what there is."""
 
-    def __init__(self, connection: Connection, instances: Path, options: LibvirtOptions, user_mode: bool) -> None:
+    def __init__(
+        self, connection: Connection, instances: Path, options: LibvirtOptions, user_mode: bool, host: str
+    ) -> None:
         self._connection = connection
         self._options = options
         self.user_mode = user_mode
-        self.reservations = ReservationFiles(instances)
-        # libvirt refuses two updates of one network at the same time with a plain error.
-        self._lock = Lock()
-        self._listed: tuple[float, Sequence[HostNetwork]] | None = None
+        self.commands = HostCommands(connection.uri)
+        self.records = PortRecords(instances)
+        owner = Owner(instances, host)
+        self._host_networks = HostNetworks(connection, options, self.records, user_mode)
+        self._made = MadeNetworks(connection, self.commands, owner, self.records)
+        self.state = HostState(self.commands, owner, self.records, lambda: self._made.specs, self._host_networks.device)
+        self._checks = NetworkChecks(connection, self.commands, owner, user_mode)
 
     def prepare(self, conn: libvirt.virConnect) -> None:
-        """Define and start the network that guests join, if it is missing or off and we may."""
+        """On every new connection: the network that guests join, and all that is ours as the records say."""
         if self.user_mode:
             return
-        name = self._options.network
+        self.commands.learn()
+        self._host_networks.prepare(conn)
+        self._made.learn(conn)
+
+    def recover(self) -> None:
+        """Once the connection is there: what the host's network has for our sake, as it shall be."""
+        if self.user_mode:
+            return
         try:
-            network = conn.networkLookupByName(name)
-        except libvirt.libvirtError as error:
-            if error.get_error_code() != libvirt.VIR_ERR_NO_NETWORK:
-                raise
-            if not self._options.create_network:
-                raise DriverError(reason=f"libvirt has no network {name!r}, and create_network is off") from error
-            network = conn.networkDefineXML(network_xml(name, free_subnet(conn)))
-            network.setAutostart(1)
-        if not network.isActive():
-            if not self._options.create_network:
-                raise DriverError(reason=f"libvirt's network {name!r} is off, and create_network is off")
-            network.create()
+            self._made.supervise()
+            self.state.apply()
+        except DriverError as error:
+            # Guests go on with what there is; the next change tries again and tells its caller.
+            LOG.warning("the networks of this host: %s", error)
 
+    def close(self) -> None:
+        """Let go of the host; nothing of its network is touched."""
+        self.commands.close()
+
+    # what there is ---------------------------------------------------------------------------------------------------
     def list(self) -> Sequence[HostNetwork]:
-        """All that guests can join, the default first."""
-        if self.user_mode:
-            return (USER_NETWORK,)
-        listed = self._listed
-        if listed is not None and time.monotonic() < listed[0] + LIST_SECONDS and self._connection.up:
-            return listed[1]
-        conn = self._connection.get()
-        with translated(self._connection.host):
-            mine = {item.mac for item in self.reservations.all()}
-            found = []
-            for network in conn.listAllNetworks(libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE):
-                parsed = parse_network(network.XMLDesc(0), mine, _leases(network))
-                if parsed is not None:
-                    found.append(parsed)
-        networks = tuple(sorted(found, key=lambda item: (item.name != self._options.network, item.name)))
-        self._listed = (time.monotonic(), networks)
-        return networks
+        """All that guests can join without us, the default first."""
+        return self._host_networks.list()
 
-    def plug(self, uuid: str, nic: Nic) -> None:
-        """Reserve the port's address in DHCP; done already is fine, an address that another MAC holds is an error."""
-        if self.user_mode or nic.address is None:
+    def modes(self) -> NetworkModes:
+        """See the contract."""
+        return self._checks.modes()
+
+    def check(self, network: NetworkSpec) -> None:
+        """See the contract."""
+        self._checks.check(network, self._made.specs)
+
+    def ids(self) -> Collection[str]:
+        """The ids of the networks that were made here."""
+        return self._made.ids()
+
+    def links(self) -> Mapping[str, str]:
+        """See the contract's `metadata_links`; the addresses are put there."""
+        if self.user_mode or not self.commands.allowed:
+            return {}
+        self.state.apply()
+        return self.state.links()
+
+    def warnings(self) -> Iterable[str]:
+        """What an operator should know."""
+        if self.user_mode or not self._made.specs or not self.commands.allowed:
+            return ()
+        return self.state.host_firewall.problems()
+
+    # networks of ours ------------------------------------------------------------------------------------------------
+    def ensure(self, network: NetworkSpec) -> None:
+        """See the contract."""
+        if self.user_mode or network.mode in (NetworkMode.HOST, NetworkMode.USER):
             return
-        self._listed = None
-        self.reservations.add(Reservation(uuid, nic.mac.lower(), nic.address, nic.network))
-        with self._lock, translated(self._connection.host):
-            network = self._lookup(nic.network)
-            if not network.isActive():
-                network.create()
-            root = ET.fromstring(network.XMLDesc(0))  # noqa: S314 - libvirt's own XML
-            if not _holds(root, nic.address):
-                raise DriverError(reason=f"address {nic.address} is not of network {nic.network}")
-            for mac, address in _hosts(root):
-                if mac == nic.mac.lower() and address == nic.address:
-                    return
-                if mac == nic.mac.lower():
-                    self._update(network, libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE, mac, address)
-                elif address == nic.address:
-                    raise DriverError(reason=f"address {address} of network {nic.network} belongs to {mac} already")
-            self._update(network, libvirt.VIR_NETWORK_UPDATE_COMMAND_ADD_LAST, nic.mac.lower(), nic.address)
+        self._checks.require(network)
+        self._made.ensure(network)
+        self.state.apply()
+
+    def remove(self, network_id: str) -> None:
+        """See the contract."""
+        self._made.remove(network_id)
+        self.state.apply()
+
+    def apply_routing(self, routing: Routing) -> None:
+        """See the contract."""
+        self.state.set_routing(routing)
+
+    # ports -----------------------------------------------------------------------------------------------------------
+    def ensure_for(self, guest: GuestSpec) -> None:
+        """The networks of a guest's ports, before it starts; on a host where they are not yet they are made."""
+        for nic in guest.nics:
+            self.ensure_nic(nic)
+
+    def ensure_nic(self, nic: Nic) -> None:
+        """The network of one port."""
+        spec = nic.spec
+        if spec is not None and (all(item.id != spec.id for item in self._made.specs) or not self._is_on(nic)):
+            self.ensure(spec)
+
+    def _is_on(self, nic: Nic) -> bool:
+        try:
+            return bool(self._connection.get().networkLookupByName(source_network(nic)).isActive())
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_NETWORK:
+                return False
+            raise
+
+    def plug(self, uuid: str, nics: Sequence[Nic]) -> None:
+        """A guest's ports: addresses in DHCP, firewall; plugged already is fine."""
+        if self.user_mode or not nics:
+            return
+        for nic in nics:
+            self.records.add(uuid, nic)
+        self._reserve(nics)
+        self.state.apply()
+
+    def _reserve(self, nics: Iterable[Nic]) -> None:
+        made = {spec.id for spec in self._made.specs}
+        for network in sorted({network_key(nic) for nic in nics if network_key(nic) in made}):
+            self._made.reserve(network)
+        for nic in nics:
+            if network_key(nic) not in made:
+                self._host_networks.reserve(nic)
 
     def is_joined(self, uuid: str, nic: Nic) -> bool:
         """Whether a guest that starts has got its port of the network (or the network has none to give)."""
         if self.user_mode:
             return True
         try:
-            ports = self._connection.get().networkLookupByName(nic.network).listAllPorts(0)
+            ports = self._connection.get().networkLookupByName(source_network(nic)).listAllPorts(0)
             return any(uuid in port.XMLDesc(0) for port in ports)
         except libvirt.libvirtError as error:
             # The start says what is wrong; here only its progress is asked for.
-            LOG.debug("ports of %s: %s", nic.network, words(error))
+            LOG.debug("ports of %s: %s", network_key(nic), words(error))
             return True
 
     def unplug_all(self, uuid: str) -> None:
-        """Take a guest's reservations back; what is gone already is fine."""
-        for item in self.reservations.of(uuid):
-            with self._lock, translated(self._connection.host):
-                try:
-                    network = self._lookup(item.network)
-                except DriverError as error:
-                    LOG.info("network of port %s: %s", item.mac, error)
-                else:
-                    root = ET.fromstring(network.XMLDesc(0))  # noqa: S314 - libvirt's own XML
-                    for mac, address in _hosts(root):
-                        if mac == item.mac:
-                            self._update(network, libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE, mac, address)
-            self.reservations.remove(item.mac)
-            self._listed = None
+        """Take all that a guest's ports have back; what is gone already is fine."""
+        self.unplug(self.records.of(uuid))
 
-    def _lookup(self, name: str) -> libvirt.virNetwork:
-        try:
-            return self._connection.get().networkLookupByName(name)
-        except libvirt.libvirtError as error:
-            if error.get_error_code() == libvirt.VIR_ERR_NO_NETWORK:
-                raise DriverError(reason=f"libvirt has no network {name!r}") from error
-            raise
+    def unplug(self, records: Sequence[PortRecord]) -> None:
+        """Reservations and firewall first, the records last: a crash must not leave what nobody knows of."""
+        if not records:
+            return
+        gone = {record.mac for record in records}
+        if not self.user_mode:
+            made = {spec.id for spec in self._made.specs}
+            for network in sorted({record.network for record in records} & made):
+                self._made.reserve(network, without=gone)
+            for record in records:
+                if record.network not in made:
+                    self._host_networks.release(record)
+            self.state.apply(without=gone)
+        for record in records:
+            self.records.remove(record.mac)
 
-    def _update(self, network: libvirt.virNetwork, command: int, mac: str, address: str) -> None:
-        host = ET.Element("host", {"mac": mac, "ip": address})
-        # A lease outlives its guest, and until its end dnsmasq gives the address to nobody else: keep it short.
-        ET.SubElement(host, "lease", {"expiry": str(LEASE_MINUTES), "unit": "minutes"})
-        flags = _AFFECT if network.isActive() else libvirt.VIR_NETWORK_UPDATE_AFFECT_CONFIG
-        section = libvirt.VIR_NETWORK_SECTION_IP_DHCP_HOST
-        network.update(command, section, -1, ET.tostring(host, encoding="unicode"), flags)
-
-
-def _interface_of(ip: ET.Element) -> ipaddress.IPv4Interface | None:
-    """Address and subnet of an <ip> element, None when it is not IPv4."""
-    if ip.get("family", "ipv4") != "ipv4" or not ip.get("address"):
-        return None
-    return ipaddress.IPv4Interface(f"{ip.get('address')}/{ip.get('prefix') or ip.get('netmask') or '24'}")
-
-
-def _holds(root: ET.Element, address: str) -> bool:
-    """Whether an address belongs to one of a network's subnets; libvirt itself takes any."""
-    subnets = (_interface_of(ip) for ip in root.findall("ip"))
-    return any(ipaddress.IPv4Address(address) in subnet.network for subnet in subnets if subnet is not None)
-
-
-def _hosts(root: ET.Element) -> list[tuple[str, str]]:
-    return [
-        (host.get("mac", "").lower(), host.get("ip", ""))
-        for host in root.findall("./ip/dhcp/host")
-        if host.get("mac") and host.get("ip")
-    ]
-
-
-def _leases(network: libvirt.virNetwork) -> list[dict[str, Any]]:
-    try:
-        return list(network.DHCPLeases() or [])
-    except libvirt.libvirtError as error:
-        # A bridge without libvirt's dnsmasq has no leases to tell of.
-        LOG.debug("leases of %s: %s", network.name(), words(error))
-        return []
-
-
-def parse_network(xml: str, mine: set[str], leases: list[dict[str, Any]]) -> HostNetwork | None:
-    """What a network offers; None without an IPv4 range.
-
-    Reserved are static entries and leases of MACs that are not ours. A lease outlives its guest, and dnsmasq gives the
-    address to nobody else until then: so the leases of guests that are gone count as foreign too.
-    """
-    root = ET.fromstring(xml)  # noqa: S314 - libvirt's own XML
-    for ip in root.findall("ip"):
-        span = ip.find("./dhcp/range")
-        interface = _interface_of(ip)
-        if interface is None or span is None:
-            continue
-        hosts = ((host.get("mac", "").lower(), host.get("ip")) for host in ip.findall("./dhcp/host"))
-        held = ((str(lease.get("mac", "")).lower(), lease.get("ipaddr")) for lease in leases)
-        holders = {str(address): mac for mac, address in (*hosts, *held) if address and mac not in mine}
-        reserved = {*holders, str(interface.ip)}
-        mtu = root.find("mtu")
-        gateway = str(interface.ip)
-        return HostNetwork(
-            name=root.findtext("name", ""),
-            mode="nat",
-            cidr=str(interface.network),
-            gateway=gateway if root.find("forward") is not None else None,
-            first=span.get("start", ""),
-            last=span.get("end", ""),
-            dns=(gateway,),
-            mtu=int(mtu.get("size", "1500")) if mtu is not None else 1500,
-            reserved=frozenset(reserved),
-            holders=holders,
-        )
-    return None
-
-
-def network_xml(name: str, subnet: ipaddress.IPv4Network) -> str:
-    """libvirt's default network: NAT, a bridge that libvirt names, DHCP over the whole subnet."""
-    hosts = [str(address) for address in (subnet[1], subnet[2], subnet[-2])]
-    root = ET.Element("network")
-    ET.SubElement(root, "name").text = name
-    ET.SubElement(root, "forward", {"mode": "nat"})
-    if name == "default":
-        ET.SubElement(root, "bridge", {"name": "virbr0", "stp": "on", "delay": "0"})
-    else:
-        ET.SubElement(root, "bridge", {"stp": "on", "delay": "0"})
-    ip = ET.SubElement(root, "ip", {"address": hosts[0], "netmask": str(subnet.netmask)})
-    ET.SubElement(ET.SubElement(ip, "dhcp"), "range", {"start": hosts[1], "end": hosts[2]})
-    return ET.tostring(root, encoding="unicode")
-
-
-def free_subnet(conn: libvirt.virConnect) -> ipaddress.IPv4Network:
-    """libvirt's usual 192.168.122.0/24, or the next /24 that no network of it and no route of this host uses."""
-    taken = _routes()
-    for network in conn.listAllNetworks(0):
-        for ip in ET.fromstring(network.XMLDesc(0)).findall("ip"):  # noqa: S314 - libvirt's own XML
-            interface = _interface_of(ip)
-            if interface is not None:
-                taken.append(interface.network)
-    for third in _THIRD_BYTES:
-        subnet = ipaddress.IPv4Network(f"192.168.{third}.0/24")
-        if not any(subnet.overlaps(other) for other in taken):
-            return subnet
-    raise DriverError(reason="no free 192.168.x.0/24 for libvirt's network")
-
-
-def _routes(table: Path = Path("/proc/net/route")) -> list[ipaddress.IPv4Network]:
-    try:
-        lines = table.read_text().splitlines()[1:]
-    except OSError:
-        return []
-    found = []
-    for line in lines:
-        fields = line.split()
-        destination, mask = (int.from_bytes(bytes.fromhex(fields[i]), "little") for i in (1, 7))
-        if mask:
-            found.append(ipaddress.IPv4Network((destination, mask.bit_count()), strict=False))
-    return found
+    def update(self, guests: Mapping[str, Sequence[Nic]]) -> None:
+        """Ports of many guests at once: one pass over the firewall, however many there are."""
+        stale: list[PortRecord] = []
+        for uuid, nics in guests.items():
+            macs = {nic.mac.lower() for nic in nics}
+            stale += [record for record in self.records.of(uuid) if record.mac not in macs]
+            for nic in nics:
+                self.records.add(uuid, nic)
+        self.unplug(stale)
+        self._reserve([nic for nics in guests.values() for nic in nics])
+        self.state.apply()

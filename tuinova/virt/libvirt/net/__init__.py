@@ -1,0 +1,1 @@
+"""What the libvirt driver does with networks: libvirt's own, ours, their firewall, their ways out."""

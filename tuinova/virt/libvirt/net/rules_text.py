@@ -1,0 +1,100 @@
+"""One rule of a security group as what nftables matches."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Sequence
+
+from tuinova.virt.networks import FirewallRule
+
+# Neutron's names (neutron_lib.constants IP_PROTOCOL_MAP) and their numbers.
+PROTOCOLS = {
+    "ah": 51,
+    "dccp": 33,
+    "egp": 8,
+    "esp": 50,
+    "gre": 47,
+    "hopopt": 0,
+    "icmp": 1,
+    "icmpv6": 58,
+    "igmp": 2,
+    "ip": 0,
+    "ipip": 4,
+    "ipv6-encap": 41,
+    "ipv6-frag": 44,
+    "ipv6-icmp": 58,
+    "ipv6-nonxt": 59,
+    "ipv6-opts": 60,
+    "ipv6-route": 43,
+    "ospf": 89,
+    "pgm": 113,
+    "rsvp": 46,
+    "sctp": 132,
+    "tcp": 6,
+    "udp": 17,
+    "udplite": 136,
+    "vrrp": 112,
+}
+_WITH_PORTS = {6: "tcp", 17: "udp", 33: "dccp", 132: "sctp", 136: "udplite"}
+_ICMP = {1: "icmp", 58: "icmpv6"}
+_ANY = frozenset({"", "any", "ip", "-1"})
+
+
+def link_local(mac: str) -> str:
+    """The IPv6 link-local address that belongs to a MAC address (RFC 4291, modified EUI-64)."""
+    octets = bytes.fromhex(mac.replace(":", ""))
+    identity = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
+    return str(ipaddress.IPv6Address(b"\xfe\x80" + bytes(6) + identity))
+
+
+def protocol_number(rule: FirewallRule) -> int | None:
+    """The number, None for any; "icmp" of an IPv6 rule is ICMPv6, as in Neutron."""
+    name = (rule.protocol or "").lower()
+    if name in _ANY:
+        return None
+    number = PROTOCOLS[name] if name in PROTOCOLS else int(name)
+    return 58 if number == 1 and rule.ethertype == "IPv6" else number
+
+
+def remotes(rule: FirewallRule) -> list[str] | None:
+    """The prefixes of the rule's own version, merged; None for anybody, empty for nobody."""
+    if rule.remote is None:
+        return None
+    version = 4 if rule.ethertype == "IPv4" else 6
+    networks = [ipaddress.ip_network(item, strict=False) for item in rule.remote]
+    merged = ipaddress.collapse_addresses([item for item in networks if item.version == version])  # type: ignore[type-var]
+    found = [str(item) for item in merged]
+    return None if any(item.endswith("/0") for item in found) else found
+
+
+def matches(rule: FirewallRule, family: str) -> Iterator[str]:
+    """The matches of one rule in the family `inet` or `bridge`; none when it lets nobody in."""
+    word = "ip" if rule.ethertype == "IPv4" else "ip6"
+    parts = [f"ether type {word}" if family == "bridge" else f"meta nfproto {'ipv4' if word == 'ip' else 'ipv6'}"]
+    found = remotes(rule)
+    if found is not None:
+        if not found:
+            return
+        side = "saddr" if rule.direction == "ingress" else "daddr"
+        parts.append(f"{word} {side} {{ {', '.join(found)} }}")
+    number = protocol_number(rule)
+    if number is not None:
+        parts.append(_protocol(number, rule.port_min, rule.port_max))
+    yield " ".join(parts)
+
+
+def _protocol(number: int, first: int | None, last: int | None) -> str:
+    known = f"meta l4proto {number}"
+    if number in _ICMP and first is not None:
+        code = "" if last is None else f" {_ICMP[number]} code {last}"
+        return f"{_ICMP[number]} type {first}{code}"
+    if number in _WITH_PORTS and (first is not None or last is not None):
+        low, high = first if first is not None else last, last if last is not None else first
+        # Ports stand at the same place in all of these protocols.
+        return f"{known} th dport {low}" if low == high else f"{known} th dport {low}-{high}"
+    return known
+
+
+def joined(words: Sequence[str]) -> str:
+    """Names as elements of a set."""
+    return ", ".join(f'"{word}"' for word in words)

@@ -1,0 +1,64 @@
+"""The networks' part of the driver's door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TypeVar
+
+from tuinova.virt.driver import ComputeDriver, GuestSpec, Nic
+from tuinova.virt.libvirt.network import Networks
+from tuinova.virt.libvirt.ports import Ports
+from tuinova.virt.networks import NetworkModes, NetworkSpec, Routing
+
+T = TypeVar("T")
+
+
+class NetworkCalls(ComputeDriver):
+    """What the contract says of networks."""
+
+    _networks: Networks
+    _ports: Ports
+
+    def _lasting(self, uuid: str, call: Callable[[], T]) -> T:
+        """A call that may be made again; errors come out as the contract's."""
+        raise NotImplementedError
+
+    def network_modes(self) -> NetworkModes:
+        """See the contract."""
+        return self._networks.modes()
+
+    def check_network(self, network: NetworkSpec) -> None:
+        """See the contract."""
+        self._lasting("", lambda: self._networks.check(network))
+
+    def ensure_network(self, network: NetworkSpec) -> None:
+        """See the contract."""
+        self._lasting("", lambda: self._networks.ensure(network))
+
+    def remove_network(self, network_id: str) -> None:
+        """See the contract."""
+        self._lasting("", lambda: self._networks.remove(network_id))
+
+    def networks_made(self) -> Collection[str]:
+        """See the contract."""
+        return self._networks.ids()
+
+    def update_ports(self, guests: Mapping[str, Sequence[Nic]]) -> None:
+        """See the contract."""
+        self._lasting("", lambda: self._ports.update(guests))
+
+    def attach_interface(self, guest: GuestSpec, nic: Nic) -> None:
+        """See the contract."""
+        self._lasting(guest.uuid, lambda: self._ports.attach(guest, nic))
+
+    def detach_interface(self, guest: GuestSpec, nic: Nic) -> None:
+        """See the contract."""
+        self._lasting(guest.uuid, lambda: self._ports.detach(guest, nic))
+
+    def apply_routing(self, routing: Routing) -> None:
+        """See the contract."""
+        self._lasting("", lambda: self._networks.apply_routing(routing))
+
+    def metadata_links(self) -> Mapping[str, str]:
+        """See the contract."""
+        return self._lasting("", self._networks.links)
