@@ -14,7 +14,8 @@ from textual.widgets import Input, TextArea
 from tuinova.client import ApiError
 from tuinova.screens.app import TuinovaApp
 from tuinova.screens.hypervisors import bar, share
-from tuinova.screens.images import ImageForm, guess_format, size_text
+from tuinova.screens.image_form import ImageForm, guess_format
+from tuinova.screens.images import size_text
 from tuinova.screens.keypairs import NewKeyScreen, PrivateKeyScreen
 from tuinova.screens.list_room import ListRoom, TypeNameScreen, facts
 from tuinova.screens.services import ReasonScreen

@@ -33,7 +33,7 @@ NOUNS = frozenset(
     (
         *("server", "flavor", "image", "keypair", "hypervisor", "compute", "service", "quota", "console", "log"),
         *("event", "schedule", "config", "group", "migration", "aggregate", "availability", "zone", "project", "user"),
-        *("role", "network", "usage", "limits", "versions"),
+        *("role", "network", "usage", "limits", "versions", "catalog", "member"),
     )
 )
 LONGEST_OUTPUT = 2_000_000  # bytes that are shown
