@@ -7,12 +7,13 @@ import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from tuinova.console.hub import ConsoleHub
 from tuinova.core.catalogue_cache import CatalogueCache
 from tuinova.core.compute_api import ComputeAPI
-from tuinova.core.compute_manager import Compute, ComputeManager, Duties, GuestSpecs, orphans
+from tuinova.core.compute_manager import Compute, ComputeManager, Duties, GuestSpecs, networks, orphans
 from tuinova.core.compute_manager.agent import diagnose
 from tuinova.core.compute_manager.context import utc_now
 from tuinova.core.compute_manager.orphans import Orphan
@@ -141,6 +142,7 @@ class Engine:
             released=self.hosts.released,
             moved=self.console_hub.guest_started,
         )
+        compute.networks_changed = partial(networks.caught_up, compute)
         return ComputeManager(compute, self.duties, self.console_hub.guest_started)
 
     # life ------------------------------------------------------------------------------------------------------------

@@ -134,8 +134,6 @@ def test_readers_may_not_create(house: House) -> None:
         {"block_devices": [{"source_type": "volume", "uuid": UNKNOWN, "boot_index": 0}]},
         {"personality": [{"path": "/x", "contents": ""}]},
         {"trusted_image_certificates": ["a"]},
-        {"networks": [{"port": UNKNOWN}]},
-        {"networks": [{"uuid": "fake", "fixed_ip": "10.0.0.9"}]},
     ],
 )
 def test_what_this_version_does_not_serve_is_501(house: House, fields: dict[str, Any]) -> None:
@@ -171,6 +169,14 @@ def test_networks_are_found_by_id_and_name(house: House, by: str) -> None:
     network = house.conductor.host_networks()[0]
     server = house.create(networks=[{"uuid": getattr(network, by)}])
     assert server.addresses[0]["network"] == network.name
+
+
+def test_an_address_of_the_hosts_own_network_may_be_asked_for_and_is_had_once(house: House) -> None:
+    wish = [{"uuid": "fake", "fixed_ip": "10.0.77.9"}]
+    assert house.create(networks=wish).addresses[0]["address"] == "10.0.77.9"
+    second = house.create(networks=wish)
+    assert (second.vm_state, second.addresses) == ("error", [])
+    assert house.fault(second.uuid)[1].endswith("Fixed IP address 10.0.77.9 is already in use.")
 
 
 def test_a_server_keeps_what_was_asked(house: House) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,26 +120,6 @@ def check_unserved(request: CreateRequest) -> None:
             raise NotSupported()
 
 
-def check_networks(request: CreateRequest, conductor: Conductor) -> str | list[str]:
-    """ "auto", "none", or the names of the networks that are asked for, each by id or name."""
-    asked = request.networks
-    if asked is None or isinstance(asked, str):
-        return asked or "auto"
-    names = []
-    known = {key: network.name for network in conductor.host_networks() for key in (network.id, network.name)}
-    known |= {network.id: network.name for network in conductor.networks() if not network.is_ours}
-    for item in asked:
-        if item.get("port") or item.get("fixed_ip"):
-            raise NotSupported()
-        name = known.get(str(item.get("uuid")))
-        if name is None:
-            raise Invalid(f"Network {item.get('uuid')} could not be found.")
-        if name in names:
-            raise Invalid(f"Duplicate networks ({item.get('uuid')}) are not allowed")
-        names.append(name)
-    return names or "auto"
-
-
 def asked_flavor(ctx: RequestContext, flavor_id: str, catalogue: CatalogueCache) -> Flavor:
     """The flavor, if it is there, enabled, and open to the caller."""
     try:
@@ -193,14 +173,6 @@ def check_user_data(user_data: str | None) -> None:
         base64.b64decode(text, validate=True)
     except (ValueError, binascii.Error) as error:
         raise Invalid("User data needs to be valid base 64.") from error
-
-
-def check_security_groups(ctx: RequestContext, names: Sequence[str]) -> tuple[str, ...]:
-    """Each project has one security group here, `default`."""
-    for name in names:
-        if name != "default":
-            raise Invalid(f"Security group {name} not found for project {ctx.project_id}.")
-    return tuple(names) or ("default",)
 
 
 def asked_keypair(ctx: RequestContext, name: str | None, conductor: Conductor) -> Keypair | None:

@@ -8,11 +8,13 @@ from typing import Any
 
 from tuinova.core import image_properties, policy
 from tuinova.core.catalogue_cache import CatalogueCache
-from tuinova.core.compute_api import checks
+from tuinova.core.compute_api import checks, networks
 from tuinova.core.compute_api.naming import reservation_id, server_hostname, server_names
+from tuinova.core.compute_api.networks import Asked
 from tuinova.core.compute_api.options import ApiOptions
 from tuinova.core.compute_api.request import CreateRequest
 from tuinova.core.conductor import Conductor
+from tuinova.core.conductor.ports import reserve
 from tuinova.core.context import RequestContext
 from tuinova.core.drafts import InstanceDraft, OrderDraft, QuotaLimits, new_uuid
 from tuinova.core.errors import QuotaExceeded
@@ -35,8 +37,7 @@ class _Plan:
     image: Image
     keypair: Keypair | None
     group: ServerGroup | None
-    networks: str | list[str]
-    security_groups: tuple[str, ...]
+    asked: Asked
     limits: QuotaLimits
     config_drive: bool
 
@@ -59,7 +60,13 @@ def create(
             count = fitting_count(plan.limits, usage, plan.flavor, least, most)
         drafts = _drafts(ctx, plan, count)
         try:
-            return conductor.create_instances(ctx, drafts, limits=plan.limits, order=_order(plan, drafts, options))
+            return conductor.create_instances(
+                ctx,
+                drafts,
+                limits=plan.limits,
+                order=_order(plan, drafts, options),
+                also=[reserve(plan.asked.ports)] if plan.asked.ports else (),
+            )
         except QuotaExceeded:
             if least == most or attempt == _QUOTA_TRIES - 1:
                 raise
@@ -83,8 +90,7 @@ def _check(
     image = checks.asked_image(ctx, request.image_ref, catalogue)
     checks.check_zone(place.zone, conductor)
     checks.check_user_data(request.user_data)
-    security_groups = checks.check_security_groups(ctx, request.security_groups)
-    networks = checks.check_networks(request, conductor)
+    asked = networks.check(ctx, request, conductor)
     keypair = checks.asked_keypair(ctx, request.key_name, conductor)
     limits = catalogue.limits(ctx.project_id or "")
     checks.check_metadata_quota(request.metadata, limits)
@@ -99,8 +105,7 @@ def _check(
         image=image,
         keypair=keypair,
         group=group,
-        networks=networks,
-        security_groups=security_groups,
+        asked=asked,
         limits=limits,
         config_drive=drive or image.properties.get("img_config_drive") == "mandatory",
     )
@@ -138,7 +143,7 @@ def _drafts(ctx: RequestContext, plan: _Plan, count: int) -> list[InstanceDraft]
                 access_ip_v6=request.access_ip_v6,
                 disk_config=request.disk_config or "MANUAL",
                 system_metadata=_remembered(ctx),
-                security_groups=plan.security_groups,
+                security_groups=plan.asked.names,
                 tags=tuple(dict.fromkeys(request.tags)),
             )
         )
@@ -186,7 +191,8 @@ def _order(plan: _Plan, drafts: list[InstanceDraft], options: ApiOptions) -> Ord
             "force_hosts": [place.force_host] if place.force_host else [],
             "force_nodes": [place.force_node] if place.force_node else [],
             "destination": list(place.destination) if place.destination else None,
-            "networks": plan.networks,
+            "networks": plan.asked.networks,
+            **({"security_groups": plan.asked.groups} if plan.asked.groups is not None else {}),
             # Only the config drive has it; it is kept nowhere else.
             **({"admin_password": plan.request.admin_password} if plan.config_drive else {}),
             # Exactly one forced host or node, or one attempt, means no other try (scheduler/utils.py populate_retry).

@@ -6,11 +6,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuinova.core.compute_manager import groups
+from tuinova.core.compute_manager import groups, networks
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.work import LEFT_OPEN, close_event
 from tuinova.core.conductor.errors import UnexpectedTaskState
-from tuinova.core.drafts import EventFinish, OrderDraft
+from tuinova.core.drafts import EventFinish, OrderDraft, PortWish
 from tuinova.core.errors import (
     BuildAbortException,
     ComputeResourcesUnavailable,
@@ -20,6 +20,7 @@ from tuinova.core.errors import (
     NoMoreFixedIps,
     NovaError,
 )
+from tuinova.core.errors.network import NovaPortInUse
 from tuinova.core.faults import fault_of, message_of, traceback_of
 from tuinova.core.records import WorkOrder
 from tuinova.core.states import BUILD_TASKS, DELETE_TASKS, PowerState, TaskState, VmState
@@ -31,7 +32,7 @@ EVENT = "compute__do_build_and_run_instance"
 # The task states in which a build may begin, anew after a crash.
 _BEFORE_SPAWN = frozenset({TaskState.NETWORKING, TaskState.BLOCK_DEVICE_MAPPING})
 # A bad request stays bad on every host: image, flavor, addresses (Nova's list; all of `Invalid` is of that kind).
-ABORTING = (BuildAbortException, NoMoreFixedIps, ImageNotFound, Invalid)
+ABORTING = (BuildAbortException, NoMoreFixedIps, ImageNotFound, Invalid, NovaPortInUse)
 
 
 def build(compute: Compute, order: WorkOrder) -> None:
@@ -60,9 +61,9 @@ def build(compute: Compute, order: WorkOrder) -> None:
 
 def _build(compute: Compute, order: WorkOrder) -> None:
     conductor, uuid = compute.conductor, order.instance_uuid
-    networks = chosen_networks(compute.driver.list_networks(), order.args.get("networks", "auto"))
+    wishes = port_wishes(compute, order.args.get("networks", "auto"), order.args.get("security_groups"))
     conductor.allocate_ports(
-        uuid, networks, updates={"task_state": TaskState.BLOCK_DEVICE_MAPPING}, expect_task=_BEFORE_SPAWN
+        uuid, wishes, updates={"task_state": TaskState.BLOCK_DEVICE_MAPPING}, expect_task=_BEFORE_SPAWN
     )
     instance = conductor.step(
         uuid,
@@ -71,13 +72,14 @@ def _build(compute: Compute, order: WorkOrder) -> None:
         order_started=order.id,
     )
     groups.check(compute, instance)
+    epoch = compute.network_epoch
     guest = compute.specs.make(
         instance,
         admin_password=order.args.get("admin_password"),
         injected_files=order.args.get("injected_files", ()),
         must_have_image=True,
     )
-    compute.driver.spawn(guest)
+    compute.driver.spawn(networks.prepare(compute, guest))
     instance = conductor.step(
         uuid,
         updates={
@@ -92,22 +94,39 @@ def _build(compute: Compute, order: WorkOrder) -> None:
         order_done=order.id,
     )
     compute.written_power[uuid] = instance.power_state
+    networks.caught_up(compute, uuid, epoch)
 
 
-def chosen_networks(present: Sequence[HostNetwork], asked: str | Sequence[str] | None) -> list[HostNetwork]:
-    """The host's networks that a server joins: "none", "auto" (the default one), or names.
+def port_wishes(
+    compute: Compute, asked: str | Sequence[Mapping[str, Any]] | None, groups: Sequence[str] | None
+) -> list[PortWish]:
+    """The ports that a server shall have: "none", "auto" (the host's default network), or wishes of the request.
 
-    Raises BuildAbortException's cause when a named one is not on this host.
+    Raises NovaError when a host's own network is not on this host.
     """
     if asked == "none":
         return []
-    if asked in ("auto", None):
-        return list(present[:1])
-    by_name = {network.name: network for network in present}
-    missing = [name for name in asked or () if name not in by_name]
-    if missing:
-        raise NovaError(f"Network {missing[0]} could not be found.")
-    return [by_name[name] for name in asked or ()]
+    secured = None if groups is None else tuple(groups)
+    if asked in ("auto", None) or isinstance(asked, str):
+        return [PortWish(network=network, groups=secured) for network in compute.driver.list_networks()[:1]]
+    by_name: dict[str, HostNetwork] = {}
+    if any("host" in wish for wish in asked or ()):
+        by_name = {network.name: network for network in compute.driver.list_networks()}
+    return [_wish(by_name, wish, secured) for wish in asked or ()]
+
+
+def _wish(by_name: Mapping[str, HostNetwork], wish: Mapping[str, Any], groups: tuple[str, ...] | None) -> PortWish:
+    name = wish.get("host")
+    if name is not None and name not in by_name:
+        raise NovaError(f"Network {name} could not be found.")
+    return PortWish(
+        network=by_name[name] if name is not None else None,
+        network_id=wish.get("network", ""),
+        port_id=wish.get("port", ""),
+        fixed=tuple((subnet, address) for subnet, address in wish.get("fixed", ())),
+        tag=wish.get("tag"),
+        groups=groups,
+    )
 
 
 def _interrupted(compute: Compute, order: WorkOrder, error: NovaError) -> None:

@@ -65,6 +65,9 @@ class Compute:
     # Told of servers that are at home on this host now (the console hub).
     moved: Callable[[str], None] = lambda uuid: None
 
+    # Told of a server whose action has ended, and of the epoch in which that began.
+    networks_changed: Callable[[str, int], None] = lambda uuid, epoch: None
+
     def power_state(self, uuid: str) -> PowerState:
         """What the hypervisor says now; NOSTATE for a guest that it does not know."""
         try:

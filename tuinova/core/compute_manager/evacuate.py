@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from tuinova.core.compute_manager import groups
+from tuinova.core.compute_manager import groups, networks
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.resize import bind_here, migration_of
 from tuinova.core.compute_manager.work import Failure, Outcome, Work
@@ -37,7 +37,7 @@ def evacuate(compute: Compute, order: WorkOrder, instance: Instance) -> Outcome:
     compute.conductor.step(instance.uuid, updates={"task_state": TaskState.REBUILD_SPAWNING}, expect_task=REBUILD_TASKS)
     guest = compute.specs.make(instance, admin_password=order.args.get("admin_password"), must_have_image=True)
     compute.driver.destroy(guest)  # what a first try before a crash has made
-    compute.driver.spawn(guest)
+    compute.driver.spawn(networks.prepare(compute, guest))
     compute.moved(instance.uuid)
     runs_on = instance.old_vm_state == VmState.ERROR
     stop = None if runs_on else OrderDraft("stop_instance", compute.host, {"clean_shutdown": False})

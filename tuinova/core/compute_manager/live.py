@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuinova.core.compute_manager import groups
+from tuinova.core.compute_manager import groups, networks
 from tuinova.core.compute_manager.aside import Aside
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.progress import Reporter
@@ -123,7 +123,8 @@ def _ports_come(compute: Compute, order: WorkOrder) -> Sequence[Part]:
 def pre_live_migration(compute: Compute, order: WorkOrder, instance: Instance) -> Outcome:
     """At the destination: files and ports for the guest that comes."""
     _still_wanted(compute, order)
-    data = compute.driver.pre_live_migration(compute.specs.make(instance), order.args["data"])
+    guest = networks.prepare(compute, compute.specs.make(instance))
+    data = compute.driver.pre_live_migration(guest, order.args["data"])
     return Outcome(
         {"task_state": TaskState.MIGRATING},
         order=_next(compute, order, "live_migration", instance.host, data=dict(data)),

@@ -119,13 +119,14 @@ def caught_up(compute: Compute, uuid: str, epoch: int) -> None:
         LOG.warning("the ports of %s are brought up to date later: %s", uuid, error)
 
 
-def prepare(compute: Compute, guest: GuestSpec) -> None:
-    """Let the networks of a guest that comes be there; raises what the driver says."""
+def prepare(compute: Compute, guest: GuestSpec) -> GuestSpec:
+    """Let the networks of a guest that comes be there; raises what the driver says. Returns the guest."""
     done: set[str] = set()
     for nic in guest.nics:
         if nic.spec is not None and nic.spec.id not in done:
             done.add(nic.spec.id)
             compute.driver.ensure_network(nic.spec)
+    return guest
 
 
 # the whole host ------------------------------------------------------------------------------------------------------

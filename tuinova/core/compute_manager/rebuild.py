@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tuinova.core.compute_manager import networks
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.power import shut_down
 from tuinova.core.compute_manager.work import Outcome, Work, to_error
@@ -35,7 +36,7 @@ def rebuild(compute: Compute, order: WorkOrder, instance: Instance) -> Outcome:
         (TaskState.REBUILD_BLOCK_DEVICE_MAPPING, TaskState.REBUILD_SPAWNING),
     ):
         compute.conductor.step(uuid, updates={"task_state": task}, expect_task=before)
-    compute.driver.spawn(guest)
+    compute.driver.spawn(networks.prepare(compute, guest))
     updates = {
         "vm_state": VmState.ACTIVE,
         "power_state": compute.power_state(uuid),

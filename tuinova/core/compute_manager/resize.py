@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tuinova.core.compute_manager import groups
+from tuinova.core.compute_manager import groups, networks
 from tuinova.core.compute_manager.aside import Aside
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.progress import Reporter
@@ -145,7 +145,7 @@ def finish_resize(compute: Compute, order: WorkOrder, instance: Instance) -> Out
     """At the destination: a guest of the new sizes, which waits to be confirmed or reverted."""
     migration = migration_of(compute, order)
     new = with_flavor(instance, migration.new_flavor)
-    compute.driver.finish_migration(compute.specs.make(new), power_on=was_running(instance))
+    compute.driver.finish_migration(networks.prepare(compute, compute.specs.make(new)), power_on=was_running(instance))
     compute.moved(instance.uuid)
     return Outcome(
         {"vm_state": VmState.RESIZED, "task_state": None},

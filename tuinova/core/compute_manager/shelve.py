@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tuinova.core.compute_manager import networks
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.power import shut_down
 from tuinova.core.compute_manager.shelved_image import without_shelved_image
@@ -87,7 +88,8 @@ def unshelve(compute: Compute, order: WorkOrder, instance: Instance) -> Outcome:
         expect_task=_T.UNSHELVING,
         also=[compute.conductor.bind_ports(compute.host, compute.driver.list_networks())],
     )
-    compute.driver.spawn(compute.specs.make(instance, root_image=image_id, must_have_image=True))
+    guest = compute.specs.make(instance, root_image=image_id, must_have_image=True)
+    compute.driver.spawn(networks.prepare(compute, guest))
     facts = {"power_state": compute.power_state(instance.uuid), "launched_at": compute.now()}
     return without_shelved_image(compute, instance, {"vm_state": VmState.ACTIVE, "progress": 0}, facts)
 

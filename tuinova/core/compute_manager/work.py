@@ -155,7 +155,9 @@ def run(work: Work, compute: Compute, order: WorkOrder) -> None:
             updates=lambda old: work.first(order) if work.first and _is_ours(work, old) else {},
             also=work.first_also(compute, order) if work.first_also else (),
         )
+        epoch = compute.network_epoch
         end(compute, order, work, work.body(compute, order, instance))
+        compute.networks_changed(order.instance_uuid, epoch)
     except InstanceNotFound:
         gone(compute, order, work.event, taken_away(work, compute, order))
     except UnexpectedTaskState as error:

@@ -91,6 +91,11 @@ class Networks(NetworkBase):
         with self._reading() as connection:
             return network_rows.networks.all(connection)
 
+    def own_networks(self) -> list[Network]:
+        """Those that are not the hosts'."""
+        with self._reading() as connection:
+            return [network for network in network_rows.networks.all(connection) if network.is_ours]
+
     def network(self, ident: str) -> Network:
         """One network; raises NetworkNotFound."""
         with self._reading() as connection:

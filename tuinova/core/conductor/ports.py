@@ -102,13 +102,12 @@ def _move(tx: Tx, port: Port, host: str, scope: str | None, fixed: FixedAddress 
         network_orders.tell(tx, {port.host, host}, routing=True)
 
 
-def reserve(wishes: Sequence[PortWish], uuid: str) -> Part:
+def reserve(port_ids: Sequence[str]) -> Part:
     """Give a server the ports that it names, with the request; raises PortInUse when somebody else has one."""
 
     def part(tx: Tx, instance: Instance) -> None:
-        for place, wish in enumerate(wishes):
-            if wish.port_id:
-                take(tx, instance, wish.port_id, place, wish.tag)
+        for place, port_id in enumerate(port_ids):
+            take(tx, instance, port_id, place, None)
 
     return part
 

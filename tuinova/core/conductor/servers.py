@@ -119,11 +119,12 @@ class Servers(Base):
         limits: QuotaLimits,
         order: OrderDraft,
         requested: str | None = None,
+        also: Sequence[Part] = (),
     ) -> list[Instance]:
         """Write the servers of one request, their actions and its one work order (of the first server).
 
         The order's args get `instance_uuids`. Raises QuotaExceeded when they don't fit now; `requested` is how the
-        refusal names the count ("1-5"). Raises ServerGroupMembersExceeded.
+        refusal names the count ("1-5"). Raises ServerGroupMembersExceeded. `also`: parts for each of them.
         """
 
         def job(tx: Tx) -> list[Instance]:
@@ -134,6 +135,8 @@ class Servers(Base):
                 actions.record_action(tx, ctx, instance.uuid, action)
                 if draft.server_group_id:
                     tx.insert(_INSERT_MEMBER, {"group_uuid": draft.server_group_id, "instance_uuid": instance.uuid})
+                for part in also:
+                    part(tx, instance)
                 made.append(instance)
             uuids = [instance.uuid for instance in made]
             args = {**order.args, "instance_uuids": uuids}

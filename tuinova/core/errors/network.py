@@ -7,76 +7,67 @@ Sources: neutron_lib/exceptions, neutron/extensions, nova/exception.py. The name
 from __future__ import annotations
 
 from tuinova.core.errors.base import NovaError
-
-
-class _BadRequest(NovaError):
-    code = 400
-
-
-class _NotFound(NovaError):
-    code = 404
-
-
-class _Conflict(NovaError):
-    code = 409
+from tuinova.core.errors.conflict import Conflict
+from tuinova.core.errors.invalid import Invalid
+from tuinova.core.errors.missing import NotFound
 
 
 # what is not there ---------------------------------------------------------------------------------------------------
-class NetworkNotFound(_NotFound):
+class NetworkNotFound(NotFound):
     """Unknown, or another project's."""
 
     msg_fmt = "Network {net_id} could not be found."
 
 
-class SubnetNotFound(_NotFound):
+class SubnetNotFound(NotFound):
     """Unknown, or another project's."""
 
     msg_fmt = "Subnet {subnet_id} could not be found."
 
 
-class PortNotFound(_NotFound):
+class PortNotFound(NotFound):
     """Unknown, or another project's."""
 
     msg_fmt = "Port {port_id} could not be found."
 
 
-class SecurityGroupNotFound(_NotFound):
+class SecurityGroupNotFound(NotFound):
     """Unknown, or another project's."""
 
     msg_fmt = "Security group {id} does not exist"
 
 
-class SecurityGroupRuleNotFound(_NotFound):
+class SecurityGroupRuleNotFound(NotFound):
     """Unknown, or another project's."""
 
     msg_fmt = "Security group rule {id} does not exist"
 
 
-class RouterNotFound(_NotFound):
+class RouterNotFound(NotFound):
     """Unknown, or another project's."""
 
     msg_fmt = "Router {router_id} could not be found"
 
 
-class RouterInterfaceNotFound(_NotFound):
+class RouterInterfaceNotFound(NotFound):
     """The router has no such port."""
 
     msg_fmt = "Router {router_id} does not have an interface with id {port_id}"
 
 
-class RouterInterfaceNotFoundForSubnet(_NotFound):
+class RouterInterfaceNotFoundForSubnet(NotFound):
     """The router is not in that subnet."""
 
     msg_fmt = "Router {router_id} has no interface on subnet {subnet_id}"
 
 
-class FloatingIPNotFound(_NotFound):
+class FloatingIPNotFound(NotFound):
     """Unknown, or another project's."""
 
     msg_fmt = "Floating IP {floatingip_id} could not be found"
 
 
-class ExternalGatewayForFloatingIPNotFound(_NotFound):
+class ExternalGatewayForFloatingIPNotFound(NotFound):
     """No router leads from the port's subnet to the floating address."""
 
     msg_fmt = (
@@ -85,92 +76,92 @@ class ExternalGatewayForFloatingIPNotFound(_NotFound):
     )
 
 
-class ExtensionNotFound(_NotFound):
+class ExtensionNotFound(NotFound):
     """An alias that is none."""
 
     msg_fmt = "Extension with alias {alias} does not exist"
 
 
-class TagNotFound(_NotFound):
+class TagNotFound(NotFound):
     """The resource does not have it."""
 
     msg_fmt = "Tag {tag} could not be found."
 
 
 # what is no good -----------------------------------------------------------------------------------------------------
-class InvalidInput(_BadRequest):
+class InvalidInput(Invalid):
     """A value that can't be."""
 
     msg_fmt = "Invalid input for operation: {error_message}."
 
 
-class HTTPBadRequest(_BadRequest):
+class HTTPBadRequest(Invalid):
     """A body or query that can't be read."""
 
     msg_fmt = "{reason}"
 
 
-class BadRequest(_BadRequest):
+class BadRequest(Invalid):
     """A request that makes no sense."""
 
     msg_fmt = "Bad {resource} request: {msg}."
 
 
-class InvalidIpForNetwork(_BadRequest):
+class InvalidIpForNetwork(Invalid):
     """Outside of all subnets."""
 
     msg_fmt = "IP address {ip_address} is not a valid IP for any of the subnets on the specified network."
 
 
-class InvalidIpForSubnet(_BadRequest):
+class InvalidIpForSubnet(Invalid):
     """Outside of the subnet."""
 
     msg_fmt = "IP address {ip_address} is not a valid IP for the specified subnet."
 
 
-class InvalidAllocationPool(_BadRequest):
+class InvalidAllocationPool(Invalid):
     """Its end is before its start."""
 
     msg_fmt = "The allocation pool {pool} is not valid."
 
 
-class OutOfBoundsAllocationPool(_BadRequest):
+class OutOfBoundsAllocationPool(Invalid):
     """Not inside of the subnet."""
 
     msg_fmt = "The allocation pool {pool} spans beyond the subnet cidr {subnet_cidr}."
 
 
-class SecurityGroupInvalidPortRange(_BadRequest):
+class SecurityGroupInvalidPortRange(Invalid):
     """Reversed, or half given."""
 
     msg_fmt = "For TCP/UDP protocols, port_range_min must be <= port_range_max"
 
 
-class SecurityGroupInvalidPortValue(_BadRequest):
+class SecurityGroupInvalidPortValue(Invalid):
     """No port."""
 
     msg_fmt = "Invalid value for port {port}"
 
 
-class SecurityGroupInvalidIcmpValue(_BadRequest):
+class SecurityGroupInvalidIcmpValue(Invalid):
     """No ICMP type or code."""
 
     msg_fmt = "Invalid value for ICMP {field} ({attr}) {value}. It must be 0 to 255."
 
 
-class SecurityGroupMissingIcmpType(_BadRequest):
+class SecurityGroupMissingIcmpType(Invalid):
     """A code without a type."""
 
     msg_fmt = "ICMP code (port-range-max) {value} is provided but ICMP type (port-range-min) is missing."
 
 
-class SecurityGroupEthertypeConflictWithProtocol(_BadRequest):
+class SecurityGroupEthertypeConflictWithProtocol(Invalid):
     """ICMPv6 over IPv4."""
 
     msg_fmt = "Invalid ethertype {ethertype} for protocol {protocol}."
 
 
-class SecurityGroupRuleInvalidProtocol(_BadRequest):
+class SecurityGroupRuleInvalidProtocol(Invalid):
     """No protocol that we know."""
 
     msg_fmt = (
@@ -179,38 +170,38 @@ class SecurityGroupRuleInvalidProtocol(_BadRequest):
     )
 
 
-class SecurityGroupRuleInvalidEtherType(_BadRequest):
+class SecurityGroupRuleInvalidEtherType(Invalid):
     """Neither IPv4 nor IPv6."""
 
     msg_fmt = "Security group rule for ethertype '{ethertype}' not supported. Allowed values are ['IPv4', 'IPv6']."
 
 
-class SecurityGroupProtocolRequiredWithPorts(_BadRequest):
+class SecurityGroupProtocolRequiredWithPorts(Invalid):
     """Ports of no protocol."""
 
     msg_fmt = "Must also specify protocol if port range is given."
 
 
-class SecurityGroupRemoteGroupAndRemoteIpPrefix(_BadRequest):
+class SecurityGroupRemoteGroupAndRemoteIpPrefix(Invalid):
     """Both."""
 
     msg_fmt = "Only remote_ip_prefix or remote_group_id may be provided."
 
 
-class SecurityGroupRuleParameterConflict(_BadRequest):
+class SecurityGroupRuleParameterConflict(Invalid):
     """An IPv6 prefix in an IPv4 rule."""
 
     msg_fmt = "Conflicting value ethertype {ethertype} for CIDR {cidr}"
 
 
-class PortSecurityAndIPRequiredForSecurityGroups(_BadRequest):
+class PortSecurityAndIPRequiredForSecurityGroups(Invalid):
     """Groups on a port that has no firewall."""
 
     msg_fmt = "Port security must be enabled and port must have an IP address in order to use security groups."
 
 
 # what is not possible now --------------------------------------------------------------------------------------------
-class NetworkInUse(_Conflict):
+class NetworkInUse(Conflict):
     """Ports are on it."""
 
     msg_fmt = (
@@ -218,19 +209,19 @@ class NetworkInUse(_Conflict):
     )
 
 
-class NetworkOfHost(_Conflict):
+class NetworkOfHost(Conflict):
     """A network that a host has without us."""
 
     msg_fmt = "Network {net_id} belongs to the host: tuinova joins it and does not change it. Use the host's own tools."
 
 
-class SubnetInUse(_Conflict):
+class SubnetInUse(Conflict):
     """Ports have addresses in it."""
 
     msg_fmt = "Unable to complete operation on subnet {subnet_id}: {reason}."
 
 
-class PortInUse(_Conflict):
+class PortInUse(Conflict):
     """Somebody has it."""
 
     msg_fmt = (
@@ -239,79 +230,79 @@ class PortInUse(_Conflict):
     )
 
 
-class L3PortInUse(_Conflict):
+class L3PortInUse(Conflict):
     """A router's or a floating address's."""
 
     msg_fmt = "Port {port_id} cannot be deleted directly via the port API: has device owner {device_owner}."
 
 
-class MacAddressInUse(_Conflict):
+class MacAddressInUse(Conflict):
     """Another port has it."""
 
     msg_fmt = "Unable to complete operation for network {net_id}. The mac address {mac} is in use."
 
 
-class IpAddressInUse(_Conflict):
+class IpAddressInUse(Conflict):
     """Another port has it."""
 
     msg_fmt = "Unable to complete operation for network {net_id}. The IP address {ip_address} is in use."
 
 
-class IpAddressGenerationFailure(_Conflict):
+class IpAddressGenerationFailure(Conflict):
     """Used up."""
 
     msg_fmt = "No more IP addresses available on network {net_id}."
 
 
-class GatewayConflictWithAllocationPools(_Conflict):
+class GatewayConflictWithAllocationPools(Conflict):
     """The gateway would be given to a port."""
 
     msg_fmt = "Gateway ip {ip_address} conflicts with allocation pool {pool}."
 
 
-class OverlappingAllocationPools(_Conflict):
+class OverlappingAllocationPools(Conflict):
     """Two pools share addresses."""
 
     msg_fmt = "Found overlapping allocation pools: {pool_1} {pool_2} for subnet {subnet_cidr}."
 
 
-class GatewayIpInUse(_Conflict):
+class GatewayIpInUse(Conflict):
     """A port has it."""
 
     msg_fmt = "Current gateway ip {ip_address} already in use by port {port_id}. Unable to update."
 
 
-class SecurityGroupInUse(_Conflict):
+class SecurityGroupInUse(Conflict):
     """Ports are in it."""
 
     msg_fmt = "Security Group {id} in use: {reason}."
 
 
-class SecurityGroupCannotRemoveDefault(_Conflict):
+class SecurityGroupCannotRemoveDefault(Conflict):
     """Every project has one."""
 
     msg_fmt = "Insufficient rights for removing default security group."
 
 
-class SecurityGroupCannotUpdateDefault(_Conflict):
+class SecurityGroupCannotUpdateDefault(Conflict):
     """Its name is its meaning."""
 
     msg_fmt = "Updating default security group not allowed."
 
 
-class SecurityGroupDefaultAlreadyExists(_Conflict):
+class SecurityGroupDefaultAlreadyExists(Conflict):
     """There is one."""
 
     msg_fmt = "Default security group already exists."
 
 
-class SecurityGroupRuleExists(_Conflict):
+class SecurityGroupRuleExists(Conflict):
     """The same rule."""
 
     msg_fmt = "Security group rule already exists. Rule id is {rule_id}."
 
 
-class PortSecurityPortHasSecurityGroup(_Conflict):
+class PortSecurityPortHasSecurityGroup(Conflict):
     """The firewall can't go while there are groups."""
 
     msg_fmt = (
@@ -320,19 +311,19 @@ class PortSecurityPortHasSecurityGroup(_Conflict):
     )
 
 
-class AddressPairAndPortSecurityRequired(_Conflict):
+class AddressPairAndPortSecurityRequired(Conflict):
     """Without a firewall every address may be used."""
 
     msg_fmt = "Port Security must be enabled in order to have allowed address pairs on a port."
 
 
-class RouterInUse(_Conflict):
+class RouterInUse(Conflict):
     """It has interfaces."""
 
     msg_fmt = "Router {router_id} still has ports"
 
 
-class RouterInterfaceInUseByFloatingIP(_Conflict):
+class RouterInterfaceInUseByFloatingIP(Conflict):
     """A floating address needs it."""
 
     msg_fmt = (
@@ -341,7 +332,7 @@ class RouterInterfaceInUseByFloatingIP(_Conflict):
     )
 
 
-class RouterExternalGatewayInUseByFloatingIp(_Conflict):
+class RouterExternalGatewayInUseByFloatingIp(Conflict):
     """A floating address needs it."""
 
     msg_fmt = (
@@ -350,7 +341,7 @@ class RouterExternalGatewayInUseByFloatingIp(_Conflict):
     )
 
 
-class FloatingIPPortAlreadyAssociated(_Conflict):
+class FloatingIPPortAlreadyAssociated(Conflict):
     """The fixed address has one."""
 
     msg_fmt = (
@@ -367,55 +358,55 @@ class PolicyNotAuthorized(NovaError):
 
 
 # Nova's words --------------------------------------------------------------------------------------------------------
-class NetworkNotFoundAsked(_BadRequest):
+class NetworkNotFoundAsked(Invalid):
     """Named in a request for a server."""
 
     msg_fmt = "Network {network_id} could not be found."
 
 
-class PortNotFoundAsked(_BadRequest):
+class PortNotFoundAsked(Invalid):
     """Named in a request for a server."""
 
     msg_fmt = "Port id {port_id} could not be found."
 
 
-class NovaPortInUse(_Conflict):
+class NovaPortInUse(Conflict):
     """A server has it."""
 
     msg_fmt = "Port {port_id} is still in use."
 
 
-class PortRequiresFixedIP(_BadRequest):
+class PortRequiresFixedIP(Invalid):
     """A server needs an address."""
 
     msg_fmt = "Port {port_id} requires a FixedIP in order to be used."
 
 
-class NetworkRequiresSubnet(_BadRequest):
+class NetworkRequiresSubnet(Invalid):
     """A server needs an address."""
 
     msg_fmt = "Network {network_uuid} requires a subnet in order to boot instances on."
 
 
-class NetworkAmbiguous(_Conflict):
+class NetworkAmbiguous(Conflict):
     """None was named and several may be meant."""
 
     msg_fmt = "More than one possible network found. Specify network ID(s) to select which one(s) to connect to."
 
 
-class FixedIpAlreadyInUse(_BadRequest):
+class FixedIpAlreadyInUse(Invalid):
     """Another port has it."""
 
     msg_fmt = "Fixed IP address {address} is already in use."
 
 
-class FixedIpNotInSubnet(_BadRequest):
+class FixedIpNotInSubnet(Invalid):
     """Outside of the network."""
 
     msg_fmt = "Fixed IP address {address} is not a valid ip address for network {network_id}."
 
 
-class FixedIpNotFoundForInstance(_BadRequest):
+class FixedIpNotFoundForInstance(Invalid):
     """The server has no such address."""
 
     msg_fmt = "Instance {instance_uuid} does not have fixed IP '{ip}'."
@@ -435,19 +426,19 @@ class PortLimitExceeded(NovaError):
     msg_fmt = "Maximum number of ports exceeded"
 
 
-class SecurityGroupNotFoundAsked(_BadRequest):
+class SecurityGroupNotFoundAsked(Invalid):
     """Named in a request for a server."""
 
     msg_fmt = "Security group {name} not found for project {project_id}."
 
 
-class SecurityGroupCannotBeApplied(_BadRequest):
+class SecurityGroupCannotBeApplied(Invalid):
     """The network has no firewall."""
 
     msg_fmt = "Network requires port_security_enabled and subnet associated in order to apply security groups."
 
 
-class NoUniqueMatch(_Conflict):
+class NoUniqueMatch(Conflict):
     """A name that several have."""
 
     msg_fmt = "Multiple security_group matches found for name '{name}', use an ID to be more specific."
@@ -460,13 +451,13 @@ class InterfaceAttachFailed(NovaError):
     msg_fmt = "Failed to attach network adapter device to {instance_uuid}"
 
 
-class InterfaceAttachFailedNoNetwork(_BadRequest):
+class InterfaceAttachFailedNoNetwork(Invalid):
     """No network to choose."""
 
     msg_fmt = "No specific network was requested and none are available for project '{project_id}'."
 
 
-class DuplicateTag(_BadRequest):
+class DuplicateTag(Invalid):
     """Two devices of one tag."""
 
     msg_fmt = "Duplicate tag '{tag}' was requested."
