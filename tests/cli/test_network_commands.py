@@ -148,6 +148,7 @@ def test_deleting_goes_on_after_a_failure(asked: Type, cloud: Cloud) -> None:
 
 
 def test_two_of_one_name_are_refused(asked: Type, cloud: Cloud) -> None:
+    cloud.answers["GET", "/tuinova/v1/info"] = {"project": {"id": "p"}}
     cloud.add("networks", name="twin")
     cloud.add("networks", name="twin")
     done = asked("network", "show", "twin")

@@ -59,9 +59,23 @@ def test_names_are_exact_and_refused_with_openstacks_texts(
     service.on("GET", f"{where}?name=web", (200, {plural: []}))
     with pytest.raises(NotFoundByName, match=f"^No {noun} found for web$"):
         resource.find("web")
+    service.on("GET", "/tuinova/v1/info", (200, {"project": {"id": "p"}}))
     service.on("GET", f"{where}?name=web", (200, {plural: [rows[0], {**rows[0], "id": "c"}]}))
     with pytest.raises(NotUnique, match=rf"^More than one {noun} exists with the name 'web'\.$"):
         resource.find("web")
+
+
+def test_of_several_of_one_name_the_acting_projects_own_is_meant(service: Any, client: Client) -> None:
+    service.on("GET", "/tuinova/v1/info", (200, {"project": {"id": "ours"}}))
+    rows = [
+        {"id": "a", "name": "default", "project_id": "theirs"},
+        {"id": "b", "name": "default", "project_id": "ours"},
+    ]
+    service.on("GET", "/network/v2.0/security-groups?name=default", (200, {"security_groups": rows}))
+    assert client.security_groups.find("default")["id"] == "b"
+    rows.append({**rows[1], "id": "c"})
+    with pytest.raises(NotUnique):
+        client.security_groups.find("default")
 
 
 def test_an_id_that_is_nobodys_may_still_be_a_name(service: Any, client: Client) -> None:

@@ -109,6 +109,7 @@ def list_floating_ips(
     not_tags: NotTags = None,
 ) -> Listing:
     """List floating IPs."""
+    status = status and status.upper()
     choice("--status", status, ("ACTIVE", "DOWN"))
     client = session.client
     filters = given(

@@ -166,6 +166,7 @@ def list_networks(
     not_tags: NotTags = None,
 ) -> Listing:
     """List the networks of the project and those that it may use."""
+    status = status and status.upper()
     choice("--status", status, ("ACTIVE", "BUILD", "DOWN", "ERROR"))
     filters = given(
         router__external=either(external=external, internal=internal),

@@ -219,6 +219,7 @@ def list_ports(
 ) -> Listing:
     """List ports."""
     exclusive(router=router, server=server, device_id=device_id)
+    status = status and status.upper()
     choice("--status", status, ("ACTIVE", "BUILD", "DOWN", "ERROR"))
     client = session.client
     device = device_id

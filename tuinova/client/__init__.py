@@ -197,6 +197,11 @@ class Client:
         grant = self.post(f"/tuinova/v1/servers/{segment(server_id)}/console")
         return Console(self.connection, grant)
 
+    @cached_property
+    def project_id(self) -> str:
+        """The acting project's id."""
+        return str(self.info()["project"]["id"])
+
     # resources
     @cached_property
     def servers(self) -> Servers:

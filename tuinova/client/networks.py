@@ -26,11 +26,17 @@ class NetworkResource(Resource):
         return dict(self.client.get(self._url(ident))[self.key])
 
     def find(self, name_or_id: str, **filters: Any) -> Json:
-        """By id, else by its exact name; raises NotFoundByName, NotUnique."""
+        """By id, else by its exact name; raises NotFoundByName, NotUnique.
+
+        Administrators see the networks of all projects: of several of one name the acting project's own is meant.
+        """
         if looks_like_uuid(name_or_id) and (found := self._by_id(name_or_id)):
             return found
         rows = self.list(**{self.named: name_or_id}, **filters) if name_or_id else []
-        return pick([row for row in rows if row[self.named] == name_or_id], self.noun, name_or_id)
+        rows = [row for row in rows if row[self.named] == name_or_id]
+        if len(rows) > 1:
+            rows = [row for row in rows if row.get("project_id") == self.client.project_id] or rows
+        return pick(rows, self.noun, name_or_id)
 
     def create(self, fields: Mapping[str, Any]) -> Json:
         """A new one from Neutron's fields."""
