@@ -47,15 +47,12 @@ def test_no_volumes_topology_or_password(demo: Client, server: dict[str, Any]) -
 @pytest.mark.parametrize(
     ("method", "path", "body", "row"),
     [
-        ("POST", "os-volume_attachments", {"volumeAttachment": {"volumeId": UUID}}, "attach_volume"),
-        ("PUT", f"os-volume_attachments/{UUID}", {"volumeAttachment": {"volumeId": UUID}}, "attach_volume"),
-        ("DELETE", f"os-volume_attachments/{UUID}", None, "detach_volume"),
         ("POST", "os-interface", {}, "attach_interface"),
         ("POST", "os-interface", {"interfaceAttachment": {"net_id": UUID}}, "attach_interface"),
         ("DELETE", f"os-interface/{UUID}", None, "detach_interface"),
     ],
 )
-def test_attaching_is_501_with_the_reason(
+def test_attaching_interfaces_is_501_with_the_reason(
     demo: Client, server: dict[str, Any], method: str, path: str, body: Any, row: str
 ) -> None:
     with pytest.raises(ApiError) as caught:

@@ -278,3 +278,40 @@ def test_services_pools_zones_and_versions(running: Any, admin: Client, demo: Cl
     [version] = answer.json["versions"]
     assert (version["id"], version["version"], version["min_version"]) == ("v3.0", "3.70", "3.0")
     assert running.raw("GET", "/volume/").status == 300
+
+
+# volumes of servers --------------------------------------------------------------------------------------------------
+def test_a_volume_of_a_server_in_nova_and_cinder(running: Any, demo: Client) -> None:
+    server, volume = running.boot(demo, name="with disk"), make(running, demo, name="disk")
+    ident, base = server["id"], f"/v2.1/servers/{server['id']}/os-volume_attachments"
+    assert refused(demo.servers.attach_volume, ident, UUID) == (404, f"Volume {UUID} could not be found.")
+    told = demo.servers.attach_volume(ident, volume["id"], tag="data", delete_on_termination=False)
+    assert told["volumeId"] == volume["id"]
+    assert (told["device"], told["tag"], told["delete_on_termination"]) == ("/dev/vdb", "data", False)
+    running.engine.settle()
+    [row] = demo.servers.volumes(ident)
+    assert set(row) == {
+        *("serverId", "volumeId", "device", "tag", "delete_on_termination", "attachment_id", "bdm_uuid")
+    }
+    assert demo.get(f"{base}/{volume['id']}") == {"volumeAttachment": row}
+    assert demo.servers.get(ident)["os-extended-volumes:volumes_attached"] == [
+        {"id": volume["id"], "delete_on_termination": False}
+    ]
+    shown = demo.volumes.get(volume["id"])
+    [attachment] = shown["attachments"]
+    assert (shown["status"], attachment["server_id"], attachment["device"]) == ("in-use", ident, "/dev/vdb")
+    text = f"Invalid volume: volume {volume['id']} is already attached to instances: {ident}"
+    assert refused(demo.servers.attach_volume, ident, volume["id"]) == (400, text)
+    assert refused(demo.volumes.delete, volume["id"]) == (400, _NOT_DELETABLE)
+    demo.servers.update_volume(ident, volume["id"], delete_on_termination=True)
+    assert demo.servers.volumes(ident)[0]["delete_on_termination"] is True
+    demo.servers.update_volume(ident, volume["id"], delete_on_termination=False)
+    assert refused(demo.servers.update_volume, ident, UUID)[0] == 404
+    demo.servers.detach_volume(ident, volume["id"])
+    running.engine.settle()
+    assert demo.servers.volumes(ident) == []
+    text = f"Instance {ident} is not attached to volume {volume['id']}"
+    assert refused(demo.servers.detach_volume, ident, volume["id"]) == (404, text)
+    assert demo.volumes.get(volume["id"])["status"] == "available"
+    demo.volumes.delete(volume["id"])
+    running.remove(demo, ident)

@@ -23,7 +23,9 @@ from tuinova.core.engine_options import EngineOptions
 from tuinova.core.image_store import ImageStore
 from tuinova.core.records import Image, Instance, InstanceAction
 from tuinova.core.service import Engine
+from tuinova.core.volume_api.create import VolumeRequest
 from tuinova.virt.fake import FakeDriver, FakeOptions
+from tuinova.virt.fake.volumes import FakeVolumeDriver
 
 HOSTS = ("cmp1", "cmp2")
 IMAGE = "demo"
@@ -52,6 +54,7 @@ class House:
     # What a row's request comes into waits for this (`middles.py`).
     goes_on: threading.Event = field(default_factory=threading.Event)
     drivers: dict[str, FakeDriver] = field(init=False)
+    volumes: FakeVolumeDriver = field(init=False)
 
     def open(self, watch: Watch | None = None) -> House:
         """Start the engine as the service does; returns when what goes on behind the start is over too."""
@@ -59,9 +62,10 @@ class House:
         self.drivers = {
             name: FakeDriver(host=name, path=self.directory / "fake", options=fake) for name in self.host_names
         }
+        self.volumes = FakeVolumeDriver(self.directory / "volumes")
         conductor = Conductor(f"sqlite:///{self.directory}/tuinova.sqlite?plugin={_PLUGIN}", clock=self.now)
         if watch is not None:
-            watch.follow(conductor, self.drivers)
+            watch.follow(conductor, self.drivers, self.volumes)
         self.engine = Engine(
             conductor,
             list(self.drivers.values()),
@@ -69,6 +73,7 @@ class House:
             self.options,
             now=self.now,
             duties=Duties(clock=lambda: self.seconds, threaded=False),
+            volume_driver=self.volumes,
         )
         self.engine.start()
         self.engine.join_start()
@@ -135,6 +140,13 @@ class House:
         made = self.ask_create(**fields)
         self.settle()
         return self.server(made[0].uuid)
+
+    def volume(self, **fields: Any) -> str:
+        """The id of a volume that is there."""
+        made = self.engine.volume_api.create(self.ctx(), VolumeRequest(**{"size": 1, **fields}))
+        self.settle()
+        assert self.conductor.volume(made.id).status == "available"
+        return made.id
 
     def ask(self, uuid: str, name: str, body: Any = None) -> Instance:
         """Ask for an action and do not wait for it."""

@@ -9,11 +9,13 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tests.faults.house import IMAGE, House
+from tuinova.core.block_devices import volumes_of
 from tuinova.core.conductor import ImageFilter
 from tuinova.core.drafts import MigrationFilter
 from tuinova.core.records import Instance, Migration
 from tuinova.core.shelved_image import shelved_image
 from tuinova.core.states import PowerState, VmState
+from tuinova.virt.driver import GuestNotFound
 
 _P, _V = PowerState, VmState
 STABLE = frozenset(
@@ -61,6 +63,7 @@ def violations(house: House, *, lenient: bool = False) -> list[Violation]:
     found += [(LEAKED, text) for text in _files(house, living, kept)]
     found += [(LEAKED, text) for text in _ports(house, living)]
     found += [(LEAKED, text) for text in _images(house, living)]
+    found += [(LEAKED, text) for text in _volumes(house, living)]
     found += [(STUCK, text) for text in _database(house)]
     return found
 
@@ -303,6 +306,48 @@ def _images(house: House, living: list[Instance]) -> Iterator[str]:
         yield f"{wanted} servers are shelved, images of theirs are {of_shelved}, living servers know of {known}"
     if IMAGE not in {image.id for image in images}:
         yield "the image of all servers is gone"
+
+
+_RESTING = frozenset({"available", "in-use", "error", "reserved"})
+
+
+def _volumes(house: House, living: list[Instance]) -> Iterator[str]:
+    """Each volume as it is told: by its row, its attachment, its server's mapping and what lies on the backend."""
+    attachments = {one.volume_id: one for one in house.conductor.attachments()}
+    holders = {device.volume_id: server for server in living for device in volumes_of(server) if device.volume_id}
+    volumes = {volume.id: volume for volume in house.conductor.volumes()}
+    for volume in volumes.values():
+        held = attachments.get(volume.id)
+        if volume.status not in _RESTING:
+            yield f"volume {volume.id} is {volume.status}"
+        if (volume.status in ("in-use", "reserved")) != (held is not None):
+            yield f"volume {volume.id} is {volume.status}, its attachment is {held}"
+        if held is not None and held.status not in ("attached", "reserved"):
+            yield f"the attachment of {volume.id} is {held.status}"
+        if volume.reserved_gb:
+            yield f"volume {volume.id} reserves {volume.reserved_gb} GiB"
+    for ident in attachments.keys() | holders.keys():
+        held, server = attachments.get(ident), holders.get(ident)
+        if held is None or server is None or held.instance_uuid != server.uuid:
+            yield f"volume {ident} has the attachment {held} and is in the mapping of {server and _name(server)}"
+    snapshots = {one.id for one in house.conductor.snapshots()}
+    made, wanted = set(house.volumes.made()), {one.id for one in volumes.values() if one.status != "error"} | snapshots
+    if made - volumes.keys() - snapshots or wanted - made:
+        yield f"on the backend are {made}, told of are {wanted}"
+    yield from _plugged(house, living)
+
+
+def _plugged(house: House, living: list[Instance]) -> Iterator[str]:
+    for server in living:
+        if server.host is None or server.vm_state in (_V.ERROR, _V.RESCUED):
+            continue
+        wanted = sorted(device.volume_id or "" for device in volumes_of(server) if device.connection is not None)
+        try:
+            found = sorted(one["id"] for one in house.drivers[server.host].store.load(server.uuid).volumes)
+        except GuestNotFound:
+            continue
+        if wanted != found:
+            yield f"the guest of {_name(server)} has the volumes {found}, its mapping says {wanted}"
 
 
 def _database(house: House) -> Iterator[str]:

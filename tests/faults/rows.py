@@ -9,6 +9,7 @@ from typing import Any
 from tests.faults.house import HOSTS, IMAGE, House
 from tests.faults.middles import act, into_it, live, standing
 from tests.faults.scenes import BIGGER, SCENES, Facts, Scene
+from tuinova.core.block_devices import volumes_of
 from tuinova.core.records import Instance
 from tuinova.core.states import ACTIONS
 
@@ -31,6 +32,12 @@ def shows_lock(server: Instance) -> str:
 
 def shows_metadata(server: Instance) -> str:
     return f"{shows(server)} {','.join(f'{key}={value}' for key, value in sorted(server.metadata.items()))}"
+
+
+def shows_volumes(server: Instance) -> str:
+    """The same with the volumes that the guest has, or on no host shall have."""
+    devices = [one for one in volumes_of(server) if one.connection is not None or server.host is None]
+    return " ".join([shows(server), *(f"{one.device_name}:{one.volume_size}" for one in devices)])
 
 
 @dataclass(frozen=True)
@@ -247,6 +254,31 @@ ALL_ROWS: Sequence[Row] = (
             ("delete", None, "gone", ()),
         )
     ),
+    # volumes
+    *(
+        _row(
+            "attach_volume",
+            f"{state}, a volume is free",
+            f"{stands} /dev/vdb:1",
+            stands,
+            shows=shows_volumes,
+            ask=lambda house, facts: house.ask(facts["uuid"], "attach_volume", {"volumeId": facts["volume"]}),
+        )
+        for state, stands in (("active", "active"), ("stopped", "stopped"), ("offloaded", "shelved_offloaded"))
+    ),
+    *(
+        _row(
+            "detach_volume",
+            f"{state} with a volume",
+            state,
+            f"{state} /dev/vdb:1",
+            shows=shows_volumes,
+            ask=lambda house, facts: house.ask(facts["uuid"], "detach_volume", {"volume_id": facts["volume"]}),
+        )
+        for state in ("active", "stopped")
+    ),
+    _row("delete", "active with a volume", "gone"),
+    _row("delete", "active with a volume of its own", "gone"),
     # what is written and nothing else
     _row("resetState", "active", "error", body={"state": "error"}),
     _row("resetState", "error", "active", body={"state": "active"}),

@@ -78,6 +78,21 @@ def _faulty(make: Callable[[House], Facts], host: str, **orders: Mapping[str, An
     return made
 
 
+def _with_volume(house: House, *acts: Act, attached: bool, **fields: Any) -> Facts:
+    facts = _server()(house)
+    volume = house.volume()
+    if attached:
+        house.act(facts["uuid"], "attach_volume", {"volumeId": volume, **fields})
+    for name, body in acts:
+        assert house.act(facts["uuid"], name, body).task_state is None
+    return {**facts, "volume": volume}
+
+
+def _volume(*acts: Act, attached: bool, **fields: Any) -> Callable[[House], Facts]:
+    """One server and one volume, which it has or not."""
+    return lambda house: _with_volume(house, *acts, attached=attached, **fields)
+
+
 def _failed_build(house: House) -> Facts:
     order_faults(house.drivers[HOSTS[0]].directory, {"spawn": {"kind": "abort", "error": "no such disk"}})
     server = house.create()
@@ -131,6 +146,12 @@ _SCENES: Sequence[Scene] = (
     Scene("resized away", _server(RESIZE), hosts=2, compute=_AWAY),
     Scene("stopped and resized away", _server(STOP, RESIZE), hosts=2, compute=_AWAY),
     Scene("migrated", _server(MIGRATE), hosts=2),
+    Scene("active, a volume is free", _volume(attached=False)),
+    Scene("stopped, a volume is free", _volume(STOP, attached=False)),
+    Scene("offloaded, a volume is free", _volume(SHELVE, attached=False)),
+    Scene("active with a volume", _volume(attached=True)),
+    Scene("stopped with a volume", _volume(STOP, attached=True)),
+    Scene("active with a volume of its own", _volume(attached=True, delete_on_termination=True)),
     Scene("active, slow lines", _server(), hosts=2, fake=_SLOW),
     Scene("active, two hosts, big disk", _server(flavor_ref=BIGGER), hosts=2, compute=_AWAY),
     Scene("active, broken destination", _faulty(_server(), HOSTS[1], migration_address=_FAILS), hosts=2),

@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tuinova.core.conductor import Conductor
 from tuinova.core.conductor.transaction import Tx
 from tuinova.virt.driver import ComputeDriver
 from tuinova.virt.fake import FakeDriver
+from tuinova.virt.fake.volumes import FakeVolumeDriver
 
 BEFORE, MIDDLE, AFTER = MOMENTS = "before", "middle", "after"
 # What only looks: nothing differs between the end of such a call and the next step.
@@ -34,6 +35,8 @@ CALLS = tuple(
     for name, member in vars(ComputeDriver).items()
     if callable(member) and not name.startswith("_") and name not in _NO_STEPS
 )
+# Those of the volumes' driver that change something.
+VOLUME_CALLS = ("create", "delete", "extend", "create_snapshot", "delete_snapshot", "upload", "cleanup")
 # Jobs of the writer that no action waits for, progress among them; alone in a commit they are no step.
 _IDLE = "idle"
 _BACKGROUND = frozenset({_IDLE, "trim", "_load_rows", "barrier", "note_migration"})
@@ -54,11 +57,12 @@ class Watch:
         self._inside = threading.local()
         self._batch: list[str] = []
 
-    def follow(self, conductor: Conductor, drivers: Mapping[str, FakeDriver]) -> None:
+    def follow(self, conductor: Conductor, drivers: Mapping[str, FakeDriver], volumes: FakeVolumeDriver) -> None:
         """Wrap what an engine is to be made of, before it is."""
         self.hosts = dict(drivers)
         for host, driver in drivers.items():
-            self._wrap_driver(host, driver)
+            self._wrap_driver(host, driver, CALLS)
+        self._wrap_driver("volumes", volumes, VOLUME_CALLS)
         opened = conductor.open
 
         def open_and_wrap() -> None:
@@ -77,8 +81,8 @@ class Watch:
         self.listener(f"{name}{f' #{count}' if count > 1 else ''}, {moment}")
 
     # drivers ---------------------------------------------------------------------------------------------------------
-    def _wrap_driver(self, host: str, driver: FakeDriver) -> None:
-        for name in CALLS:
+    def _wrap_driver(self, host: str, driver: FakeDriver | FakeVolumeDriver, calls: Iterable[str]) -> None:
+        for name in calls:
             setattr(driver, name, self._watched(host, name, getattr(driver, name)))
         strike = driver.faults.strike
 

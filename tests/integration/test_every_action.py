@@ -243,8 +243,6 @@ def newest(house: House, uuid: str, action: str) -> dict[str, Any]:
 
 UUID = "00000000-0000-4000-8000-000000000001"
 _PATHS = {
-    "attach_volume": ("POST", "os-volume_attachments", {"volumeAttachment": {"volumeId": UUID}}),
-    "detach_volume": ("DELETE", f"os-volume_attachments/{UUID}", None),
     "attach_interface": ("POST", "os-interface", {}),
     "detach_interface": ("DELETE", f"os-interface/{UUID}", None),
     "addFixedIp": ("POST", "action", {"addFixedIp": {"networkId": UUID}}),

@@ -1,12 +1,16 @@
-"""What hangs on a server: its interface, volumes, topology, password; attaching says what this version lacks."""
+"""What hangs on a server: its interface, volumes, topology, password; what is attached and detached."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from tuinova.api import params
 from tuinova.api.operations import Call, Operation
 from tuinova.api.schemas import devices as schemas
+from tuinova.api.schemas.types import is_true
+from tuinova.core.block_devices import BlockDevice, find_volume, volumes_of
 from tuinova.core.errors import NotFound
+from tuinova.core.errors.volumes import VolumeNotAttached
 from tuinova.core.guest_password import password_of
 from tuinova.core.records import Instance
 from tuinova.core.states import PowerState
@@ -63,25 +67,59 @@ def detach_interface(call: Call) -> None:
 
 
 # volumes -------------------------------------------------------------------------------------------------------------
+def _attachment(instance: Instance, device: BlockDevice) -> dict[str, Any]:
+    """What 2.89 and later show."""
+    return {
+        "serverId": instance.uuid,
+        "volumeId": device.volume_id,
+        "device": device.device_name,
+        "tag": device.tag,
+        "delete_on_termination": device.delete_on_termination,
+        "attachment_id": device.attachment_id,
+        "bdm_uuid": device.uuid,
+    }
+
+
 def volumes(call: Call) -> Any:
-    """No server has any."""
-    call.state.instance(call.ctx, call.param("id"))
-    return {"volumeAttachments": []}
+    """The server's volumes."""
+    instance = call.state.instance(call.ctx, call.param("id"))
+    found = [_attachment(instance, device) for device in volumes_of(instance) if device.volume_id]
+    first = max(0, params.integer(call.query, "offset") or 0)
+    return {"volumeAttachments": found[first:][: params.page_limit(call.query) or params.MAX_LIMIT]}
 
 
 def volume(call: Call) -> Any:
-    """None of them."""
+    """One of them."""
     instance = call.state.instance(call.ctx, call.param("id"))
-    raise NotFound(f"Instance {instance.uuid} is not attached to volume {call.param('volume')[:80]}")
+    device = find_volume(instance, call.param("volume"))
+    if device is None:
+        raise VolumeNotAttached(instance_uuid=instance.uuid, volume_id=call.param("volume")[:80])
+    return {"volumeAttachment": _attachment(instance, device)}
 
 
-def attach_volume(call: Call) -> None:
-    """Not in this version."""
-    call.state.compute.act(call.ctx, call.param("id"), "attach_volume", call.body["volumeAttachment"])
+def attach_volume(call: Call) -> Any:
+    """Attach one; the answer names the device, the guest has it a little later."""
+    asked = dict(call.body["volumeAttachment"])
+    if "delete_on_termination" in asked:
+        asked["delete_on_termination"] = is_true(asked["delete_on_termination"])
+    accepted = call.state.compute.act(call.ctx, call.param("id"), "attach_volume", asked)
+    device = accepted.answer["device"]
+    shown = _attachment(accepted.instance, device)
+    kept = ("serverId", "volumeId", "device", "tag", "delete_on_termination")
+    return {"volumeAttachment": {"id": device.volume_id, **{name: shown[name] for name in kept}}}
+
+
+def update_volume(call: Call) -> None:
+    """Change delete_on_termination."""
+    call.state.instance(call.ctx, call.param("id"))
+    asked = dict(call.body["volumeAttachment"])
+    if "delete_on_termination" in asked:
+        asked["delete_on_termination"] = is_true(asked["delete_on_termination"])
+    call.state.compute.update_attachment(call.ctx, call.param("id"), call.param("volume"), asked)
 
 
 def detach_volume(call: Call) -> None:
-    """Not in this version."""
+    """Take one away; the guest lets go of it a little later."""
     call.state.compute.act(call.ctx, call.param("id"), "detach_volume", {"volume_id": call.param("volume")})
 
 
@@ -112,7 +150,7 @@ OPERATIONS = (
     Operation("GET", _VOLUME, volumes, rule=_VOLUMES + "index"),
     Operation("POST", _VOLUME, attach_volume, 200, None, schemas.VOLUME),
     Operation("GET", _VOLUME + "/{volume}", volume, rule=_VOLUMES + "show"),
-    Operation("PUT", _VOLUME + "/{volume}", attach_volume, 202, _VOLUMES + "update", schemas.VOLUME_UPDATE),
+    Operation("PUT", _VOLUME + "/{volume}", update_volume, 202, _VOLUMES + "update", schemas.VOLUME_UPDATE),
     Operation("DELETE", _VOLUME + "/{volume}", detach_volume, 202),
     Operation("GET", "/servers/{id}/topology", topology, rule="compute:server:topology:index"),
     Operation("GET", "/servers/{id}/os-server-password", password, rule=_API + "os-server-password:show"),

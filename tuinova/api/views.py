@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from tuinova.api.operations import Microversion
+from tuinova.core.block_devices import volumes_of
 from tuinova.core.records import Instance
 from tuinova.core.states import FAULT_STATUSES, PROGRESS_STATUSES
 
@@ -53,6 +54,17 @@ def host_id(instance: Instance) -> str:
     if not instance.host:
         return ""
     return hashlib.sha224((instance.project_id + instance.host).encode()).hexdigest()
+
+
+def _volumes(instance: Instance) -> list[Json]:
+    """Each with whether it goes with the server (2.3)."""
+    if not instance.block_devices:
+        return []
+    return [
+        {"id": device.volume_id, "delete_on_termination": device.delete_on_termination}
+        for device in volumes_of(instance)
+        if device.volume_id
+    ]
 
 
 def server_detail(instance: Instance, *, base: str, admin: bool, host_status: str, mv: Microversion) -> Json:
@@ -99,7 +111,7 @@ def _states(instance: Instance) -> Json:
         "OS-EXT-STS:task_state": instance.task_state,
         "OS-EXT-STS:vm_state": instance.vm_state,
         "OS-EXT-STS:power_state": instance.power_state,
-        "os-extended-volumes:volumes_attached": [],
+        "os-extended-volumes:volumes_attached": _volumes(instance),
     }
     if instance.security_groups:
         body["security_groups"] = [{"name": name} for name in instance.security_groups]

@@ -6,10 +6,12 @@ So the row of an ordinary server costs nothing more, and the mapping changes in 
 
 from __future__ import annotations
 
+import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from operator import attrgetter
+from typing import Any, Final
 
 from tuinova.core.records import Instance
 
@@ -70,6 +72,9 @@ class BlockDevice:
 _NAMES = frozenset(item.name for item in fields(BlockDevice))
 
 
+_IS_EPHEMERAL, _IS_SWAP = attrgetter("is_ephemeral"), attrgetter("is_swap")
+
+
 def stored(devices: Iterable[BlockDevice]) -> list[dict[str, Any]]:
     """A mapping as a server's row keeps it."""
     return [device.as_dict() for device in devices]
@@ -81,10 +86,17 @@ def loaded(rows: Sequence[Mapping[str, Any]]) -> list[BlockDevice]:
 
 
 def devices_of(instance: Instance) -> list[BlockDevice]:
-    """A server's whole mapping: the root first, then as it was asked for."""
-    if instance.block_devices is not None:
-        return loaded(instance.block_devices)
-    return plain_devices(instance.uuid, instance.image_ref, instance.flavor, instance.root_device_name)
+    """A server's whole mapping, each with its device's name: root, ephemeral disks, swap, volumes.
+
+    What the server's own rows don't say is the image's and the flavor's.
+    """
+    kept = loaded(instance.block_devices or ())
+    plain = plain_devices(instance.uuid, instance.image_ref, instance.flavor, instance.root_device_name)
+    found = [device for device in kept if device.is_root] or [device for device in plain if device.is_root]
+    for is_kind in (_IS_EPHEMERAL, _IS_SWAP):
+        found += [device for device in kept if is_kind(device)] or [device for device in plain if is_kind(device)]
+    shown = {device.uuid for device in found}
+    return _named([*found, *(device for device in kept if device.uuid not in shown)], root_prefix(instance))
 
 
 def volumes_of(instance: Instance) -> list[BlockDevice]:
@@ -92,6 +104,16 @@ def volumes_of(instance: Instance) -> list[BlockDevice]:
     if not instance.block_devices:
         return []
     return [device for device in loaded(instance.block_devices) if device.is_volume]
+
+
+def own_swap(instance: Instance) -> BlockDevice | None:
+    """The swap disk that was asked for, other than the flavor's."""
+    return next((device for device in loaded(instance.block_devices or ()) if device.is_swap), None)
+
+
+def own_ephemerals(instance: Instance) -> list[BlockDevice]:
+    """The ephemeral disks that were asked for, other than the flavor's one."""
+    return [device for device in loaded(instance.block_devices or ()) if device.is_ephemeral]
 
 
 def find_volume(instance: Instance, volume_id: str) -> BlockDevice | None:
@@ -102,6 +124,58 @@ def find_volume(instance: Instance, volume_id: str) -> BlockDevice | None:
 def is_volume_backed(instance: Instance) -> bool:
     """Whether the root is a volume (nova/compute/utils.py is_volume_backed_instance)."""
     return any(device.is_root for device in volumes_of(instance))
+
+
+# names ---------------------------------------------------------------------------------------------------------------
+_PREFIX_OF_BUS: Final = {"scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd", "fdc": "fd", "xen": "xvd"}
+_NAME: Final = re.compile(r"(?:/dev/)?(xvd|[a-z]d)([a-z]+)[0-9]*")
+
+
+def root_prefix(instance: Instance) -> str:
+    """What the names of the guest's disks begin with."""
+    match = _NAME.fullmatch(instance.root_device_name or "")
+    return match.group(1) if match else prefix_of(None)
+
+
+def prefix_of(bus: str | None) -> str:
+    """The same by bus: virtio is the default (nova/virt/libvirt/blockinfo.py get_dev_prefix_for_disk_bus)."""
+    return _PREFIX_OF_BUS.get(bus or "", "vd")
+
+
+def letters(number: int) -> str:
+    """a, b ... z, aa, ab ..."""
+    text = ""
+    while True:
+        text = chr(ord("a") + number % 26) + text
+        number = number // 26 - 1
+        if number < 0:
+            return text
+
+
+def free_name(used: Collection[str | None], prefix: str) -> str:
+    """The first name with this prefix that no device has."""
+    number = 0
+    while (name := f"/dev/{prefix}{letters(number)}") in used:
+        number += 1
+    return name
+
+
+def _named(devices: Sequence[BlockDevice], prefix: str) -> list[BlockDevice]:
+    used = {device.device_name for device in devices}
+    found = []
+    for device in devices:
+        if device.device_name is None:
+            name = free_name(used, prefix_of(device.disk_bus) if device.disk_bus else prefix)
+            used.add(name)
+            device = replace(device, device_name=name)
+        found.append(device)
+    return found
+
+
+def next_name(instance: Instance, bus: str | None) -> str:
+    """The name of the next disk of a server; what the caller asks for is not looked at, as in Nova's libvirt driver."""
+    used = {device.device_name for device in devices_of(instance)}
+    return free_name(used, prefix_of(bus) if bus else root_prefix(instance))
 
 
 def plain_devices(

@@ -137,6 +137,7 @@ class Engine:
             bus=self.bus,
             sync_actions=self.compute_api,
             images=self.image_store,
+            volumes=self.volume_store,
             now=self._now,
             build_ended=self.hosts.build_ended,
             released=self.hosts.released,
@@ -234,7 +235,9 @@ class Engine:
         self.bus.ring(orders, still=self.conductor.order_is_open)
 
     def _pick_up_strays(self) -> None:
-        self._conductor_manager.pick_up_strays(self._ring_again, self._now() - timedelta(seconds=_STRAY_SECONDS / 2))
+        oldest = self._now() - timedelta(seconds=_STRAY_SECONDS / 2)
+        self._conductor_manager.pick_up_strays(self._ring_again, oldest)
+        self.volume_manager.pick_up_strays(self._ring_again, oldest)
 
     def _beat(self) -> None:
         for binary, _topic in _INTERNAL_SERVICES:

@@ -38,7 +38,6 @@ def server_bindings() -> list[tuple[str, str, str]]:
 # What the rows of Nova's table say of what is not served.
 UNSERVED = (
     N_("It comes with the next version."),
-    N_("There are no volumes yet."),
     N_("There are no networks of one's own yet: every server has one port."),
 )
 
@@ -61,7 +60,9 @@ def refusal(action: TuiAction, row: Row, roles: Sequence[str]) -> str:
     if nova is None:
         return ""
     refused = guard(nova, facts_of(row), roles)
-    return "" if refused is None else reason_text(refused, row)
+    if refused is not None:
+        return reason_text(refused, row)
+    return _(action.elsewhere) if action.elsewhere else ""
 
 
 def reason_text(refused: Refusal, row: Row) -> str:

@@ -102,14 +102,17 @@ DISKS: tuple[TuiAction, ...] = (
 )
 
 
-def _later(action_id: str, label: str, short: str, letter: str, nova: str) -> TuiAction:
-    """What this version does not do: greyed in the menu, with the reason."""
-    return server_action(action_id, label, short, letter, "attach", "", nova=nova, many=False)
+def _later(action_id: str, label: str, short: str, letter: str, nova: str, elsewhere: str = "") -> TuiAction:
+    """What this version does not do, or does `elsewhere` than on the screens: greyed in the menu, with the reason."""
+    return server_action(action_id, label, short, letter, "attach", "", nova=nova, many=False, elsewhere=elsewhere)
+
+
+_BY_COMMAND = N_("by command: server add volume")
 
 
 ATTACHMENTS: tuple[TuiAction, ...] = (
-    _later("attach-volume", N_("Attach Volume"), N_("Attach"), "B", "attach_volume"),
-    _later("detach-volume", N_("Detach Volume"), N_("Detach"), "W", "detach_volume"),
+    _later("attach-volume", N_("Attach Volume"), N_("Attach"), "B", "attach_volume", _BY_COMMAND),
+    _later("detach-volume", N_("Detach Volume"), N_("Detach"), "W", "detach_volume", _BY_COMMAND),
     _later("attach-interface", N_("Attach Interface"), N_("Attach"), "I", "attach_interface"),
     _later("detach-interface", N_("Detach Interface"), N_("Detach"), "O", "detach_interface"),
     _later("add-fixed-ip", N_("Add Fixed IP"), N_("Add"), "X", "addFixedIp"),

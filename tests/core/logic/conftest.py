@@ -11,17 +11,21 @@ from typing import Any
 
 import pytest
 
+from tuinova.core.block_devices import find_volume
 from tuinova.core.compute_api import CreateRequest
 from tuinova.core.compute_manager import ComputeOptions, Duties
 from tuinova.core.conductor import Conductor
 from tuinova.core.context import RequestContext, new_request_id
 from tuinova.core.drafts import new_uuid
 from tuinova.core.engine_options import EngineOptions
+from tuinova.core.errors.volumes import VolumeNotFound
 from tuinova.core.image_store import ImageStore
-from tuinova.core.records import Image, Instance, InstanceAction
+from tuinova.core.records import Image, Instance, InstanceAction, Volume
 from tuinova.core.service import Engine
+from tuinova.core.volume_api.create import VolumeRequest
 from tuinova.virt.fake import FakeDriver, FakeOptions
 from tuinova.virt.fake.record import GuestRecord
+from tuinova.virt.fake.volumes import FakeVolumeDriver
 
 NOTE = "/home/cirros/note"
 
@@ -37,6 +41,7 @@ class House:
     seconds: float = 0.0
     engine: Engine = field(init=False)
     drivers: dict[str, FakeDriver] = field(init=False)
+    volume_driver: FakeVolumeDriver = field(init=False)
     image: Image | None = None
 
     def open(self, *, start: bool = True) -> House:
@@ -44,6 +49,7 @@ class House:
         self.drivers = {
             name: FakeDriver(host=name, path=self.directory / "fake", options=self.fake) for name in self.host_names
         }
+        self.volume_driver = FakeVolumeDriver(self.directory / "volumes")
         conductor = Conductor(
             f"sqlite:///{self.directory}/tuinova.sqlite", quota_defaults=self.options.quota, clock=self.now
         )
@@ -54,6 +60,7 @@ class House:
             self.options,
             now=self.now,
             duties=Duties(clock=lambda: self.seconds, threaded=False),
+            volume_driver=self.volume_driver,
         )
         if start:
             self.engine.start()
@@ -75,6 +82,7 @@ class House:
         self.engine.conductor.close()
         for driver in self.drivers.values():
             driver.close()
+        self.volume_driver.close()
         self.engine.bus.stop(10.0)
 
     def restart(self) -> House:
@@ -156,6 +164,38 @@ class House:
     def newest_action(self, uuid: str) -> InstanceAction:
         newest = self.conductor.actions(uuid)[0]
         return self.conductor.action(uuid, newest.request_id)
+
+    def volume(
+        self, size: int | None = 1, *, ctx: RequestContext | None = None, settle: bool = True, **fields: Any
+    ) -> Volume:
+        """A volume whose making has ended."""
+        made = self.engine.volume_api.create(ctx or self.ctx(), VolumeRequest(size=size, **fields))
+        if settle:
+            self.settle()
+        return self.conductor.volume(made.id)
+
+    def status_of(self, volume_id: str) -> str:
+        """The volume's status, "gone" for one that is not there."""
+        try:
+            return self.conductor.volume(volume_id).status
+        except VolumeNotFound:
+            return "gone"
+
+    def attach(self, uuid: str, volume_id: str, *, settle: bool = True, **fields: Any) -> Instance:
+        return self.act(uuid, "attach_volume", {"volumeId": volume_id, **fields}, settle=settle)
+
+    def detach(self, uuid: str, volume_id: str, *, settle: bool = True) -> Instance:
+        return self.act(uuid, "detach_volume", {"volume_id": volume_id}, settle=settle)
+
+    def volumes_are_sound(self) -> bool:
+        """Whether every attachment is a server's and every volume's data has its row, and the other way round."""
+        for attachment in self.conductor.attachments():
+            instance = self.server(attachment.instance_uuid)
+            if instance.deleted or find_volume(instance, attachment.volume_id) is None:
+                return False
+        rows = {volume.id for volume in self.conductor.volumes() if volume.status != "error"}
+        rows |= {snapshot.id for snapshot in self.conductor.snapshots() if snapshot.status == "available"}
+        return set(self.volume_driver.made()) == rows
 
     def in_state(self, vm_state: str) -> Instance:
         """A server that got into the state by its own actions."""

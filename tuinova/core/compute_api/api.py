@@ -8,7 +8,7 @@ from typing import Any
 from tuinova.console.log import console_text
 from tuinova.core import policy
 from tuinova.core.catalogue_cache import CatalogueCache
-from tuinova.core.compute_api import actions, basic, metadata
+from tuinova.core.compute_api import actions, basic, metadata, volumes
 from tuinova.core.compute_api.accepting import Accepted, Acceptor, Diagnose
 from tuinova.core.compute_api.aggregates import cache_images
 from tuinova.core.compute_api.create import create
@@ -77,6 +77,10 @@ class ComputeAPI:
         return self._conductor.update_instance(
             ctx, uuid, dict(fields), check=lambda instance: check_visible(ctx, instance)
         )
+
+    def update_attachment(self, ctx: RequestContext, uuid: str, volume_id: str, body: Mapping[str, Any]) -> None:
+        """Change what is said of an attached volume."""
+        volumes.update_attachment(self._acceptor, ctx, uuid, volume_id, body)
 
     # metadata --------------------------------------------------------------------------------------------------------
     def set_metadata(

@@ -14,6 +14,7 @@ from tuinova.core.errors import HypervisorUnavailable
 from tuinova.core.image_store import ImageStore
 from tuinova.core.records import Instance
 from tuinova.core.states import PowerState
+from tuinova.core.volume_manager.store import VolumeStore
 from tuinova.rpc.local import LocalBus
 from tuinova.virt.driver import ComputeDriver, GuestNotFound
 
@@ -51,6 +52,7 @@ class Compute:
     bus: LocalBus
     sync_actions: SyncActions
     images: ImageStore
+    volumes: VolumeStore
     now: Callable[[], datetime] = utc_now
     # The power state that this process wrote down last, by server: an event that only repeats it needs no look.
     written_power: dict[str, int] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
+from tuinova.core.block_devices import BlockDevice, devices_of, own_ephemerals, own_swap, volumes_of
 from tuinova.core.catalogue_cache import CatalogueCache
 from tuinova.core.compute_manager.nics import nic_of
 from tuinova.core.conductor import Conductor
@@ -16,6 +17,7 @@ from tuinova.core.instance_metadata import SKIPPED_VERSIONS, config_drive_files
 from tuinova.core.records import Instance
 from tuinova.core.vendor_data import VendorData
 from tuinova.virt.driver import BootImages, GuestSpec, HostNetwork, ImageFile, Nic
+from tuinova.virt.volumes import LocalDisk, VolumeDisk
 
 # The path where the guest shall have a file, and its content in base64.
 InjectedFiles = Sequence[Sequence[str]]
@@ -59,11 +61,14 @@ class GuestSpecs:
         injected_files: InjectedFiles = (),
         must_have_image: bool = False,
         root_image: str | None = None,
+        connections: Mapping[str, Mapping[str, Any]] | None = None,
+        without: str | None = None,
     ) -> GuestSpec:
         """The guest of a server as it is recorded now.
 
         An image that is gone is None, since a guest that is built needs it no more; `must_have_image` raises instead.
         `root_image`: what the root disk is made of instead of the server's own image (that of a shelved server).
+        `connections`: of volumes that are attached now, `without` the volume that is taken away.
         """
         flavor = instance.flavor
         return GuestSpec(
@@ -80,12 +85,14 @@ class GuestSpecs:
             vcpus=int(flavor["vcpus"]),
             root_gb=int(flavor.get("root_gb", 0)),
             ephemeral_gb=int(flavor.get("ephemeral_gb", 0)),
-            swap_mb=int(flavor.get("swap", 0)),
+            swap_mb=_swap(instance),
             extra_specs=flavor.get("extra_specs") or {},
             image=self._image(root_image or instance.image_ref, instance, must_have_image),
             kernel=self._image(instance.kernel_id, None, must_have_image),
             ramdisk=self._image(instance.ramdisk_id, None, must_have_image),
             nics=self._nics(instance),
+            volumes=_volumes(instance, connections or {}, without),
+            ephemerals=_ephemerals(instance),
             config_drive=instance.config_drive,
             config_drive_files=partial(self._config_drive, instance, admin_password, injected_files),
         )
@@ -190,9 +197,61 @@ class GuestSpecs:
         )
 
     @staticmethod
-    def _tagged_disks(_instance: Instance) -> Sequence[GuestDisk]:
-        """Disks that a tag was asked for: none of a server's own disks has one."""
-        return ()
+    def _tagged_disks(instance: Instance) -> Sequence[GuestDisk]:
+        """Disks that a tag was asked for."""
+        if not instance.block_devices:
+            return ()
+        return [
+            GuestDisk(device.tag, device.disk_bus or "pci", device.volume_id, device.device_name)
+            for device in devices_of(instance)
+            if device.tag
+        ]
+
+
+def _swap(instance: Instance) -> int:
+    own = own_swap(instance)
+    return int(instance.flavor.get("swap", 0)) if own is None else int(own.volume_size or 0)
+
+
+def _ephemerals(instance: Instance) -> list[LocalDisk] | None:
+    own = own_ephemerals(instance)
+    if not own:
+        return None
+    return [
+        LocalDisk(int(one.volume_size or 0), one.guest_format, bare_name(one.device_name), one.disk_bus, one.tag)
+        for one in own
+    ]
+
+
+def _volumes(
+    instance: Instance, connections: Mapping[str, Mapping[str, Any]], without: str | None
+) -> Sequence[VolumeDisk]:
+    """Those that the guest has, or is given now."""
+    found = []
+    for device in volumes_of(instance):
+        connection = connections.get(device.volume_id or "", device.connection)
+        if connection is not None and device.volume_id != without:
+            found.append(volume_disk(device, connection))
+    return found
+
+
+def volume_disk(device: BlockDevice, connection: Mapping[str, Any]) -> VolumeDisk:
+    """A volume as a disk of a guest."""
+    return VolumeDisk(
+        volume_id=device.volume_id or "",
+        device=bare_name(device.device_name) or "",
+        connection=connection,
+        size_gb=int(device.volume_size or 0),
+        bus=device.disk_bus,
+        device_type=device.device_type or "disk",
+        boot_index=device.boot_index,
+        tag=device.tag,
+    )
+
+
+def bare_name(device_name: str | None) -> str | None:
+    """vdb of /dev/vdb."""
+    return device_name.removeprefix("/dev/") if device_name else None
 
 
 def _nic(address: Mapping[str, Any]) -> Nic:

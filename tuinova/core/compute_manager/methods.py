@@ -21,6 +21,7 @@ from tuinova.core.compute_manager import (
     shelve,
     snapshot,
     terminate,
+    volumes,
 )
 from tuinova.core.compute_manager.aside import Aside, run_aside
 from tuinova.core.compute_manager.context import Compute
@@ -51,12 +52,13 @@ WORKS: Mapping[str, Work] = {
     **shelve.WORKS,
     **deferred.WORKS,
     **agent.WORKS,
+    **volumes.WORKS,
 }
 
 # Carried out whatever the server's state was reset to.
 GOES_ON = frozenset(name for name, work in WORKS.items() if work.goes_on)
 
-ASIDES: Mapping[str, Aside] = {**resize.ASIDES, **live.ASIDES}
+ASIDES: Mapping[str, Aside] = {**resize.ASIDES, **live.ASIDES, **volumes.ASIDES}
 
 KINDS: Mapping[str, str] = {
     BUILD_METHOD: BUILD,
@@ -76,6 +78,9 @@ KINDS: Mapping[str, str] = {
     "rescue_instance": PATIENT,
     "rebuild_instance": BUILD,
     "unshelve_instance": BUILD,
+    "attach_volume": PATIENT,
+    "detach_volume": PATIENT,
+    "snapshot_attached_volume": LONG,
 }
 
 METHODS: Mapping[str, Callable[[Compute, WorkOrder], None]] = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select
 
-from tuinova.core.conductor import actions, instance_rows, orders, placement, ports, quota_counts
+from tuinova.core.conductor import actions, block_devices, instance_rows, orders, placement, ports, quota_counts
 from tuinova.core.conductor.base import Base
 from tuinova.core.conductor.statements import InsertStatement, Statement
 from tuinova.core.conductor.transaction import Part, RowUpdate, Tx
@@ -213,14 +213,15 @@ class Servers(Base):
         delete_row: bool = False,
         release_allocation: bool = False,
         release_ports: bool = False,
+        release_volumes: bool = False,
         with_deleted: bool = False,
         also: Sequence[Part] = (),
     ) -> Instance:
         """Write what the manager reports of one step, all of it in one transaction.
 
         Raises UnexpectedTaskState when `expect_task` is not met (nothing is written then) and InstanceNotFound.
-        `delete_row` marks the row deleted and frees ports, allocation, group membership. `order_started` notes that
-        the order's driver call begins, `order` is a follow-up that is written for `ctx`. `also`: as for `accept`.
+        `delete_row` marks the row deleted and frees ports, volumes, allocation, group membership. `order_started` notes
+        that the order's driver call begins, `order` is a follow-up that is written for `ctx`. `also`: as for `accept`.
         """
 
         def job(tx: Tx) -> Instance:
@@ -233,6 +234,8 @@ class Servers(Base):
                 values["system_metadata"] = instance_rows.merged(old.system_metadata, system_metadata)
             if fault is not None:
                 values["fault"] = actions.record_fault(tx, uuid, fault)
+            if delete_row or release_volumes:
+                values.update(block_devices.release_volumes(tx, old, ctx))
             if delete_row:
                 values.update(_deletion(tx, old))
                 tx.do(_DELETE_MEMBER, {"uuid": uuid})

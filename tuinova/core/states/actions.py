@@ -23,7 +23,6 @@ def _vm(*states: VmState) -> frozenset[str]:
 
 _SERVERS = "os_compute_api:servers:"
 _LATER: dict[str, Any] = {"unserved": "It comes with the next version."}
-_NO_VOLUMES: dict[str, Any] = {"unserved": "There are no volumes yet.", "own_route": True}
 _NO_NETWORKS: dict[str, Any] = {"unserved": "There are no networks of one's own yet: every server has one port."}
 
 # In the order of the reference page of Nova's API; nova/compute/api.py holds each guard.
@@ -263,14 +262,14 @@ ACTIONS: tuple[Action, ...] = (
         "os_compute_api:os-volumes-attachments:create",
         _vm(_A, _P, _ST, _V.RESIZED, _V.SOFT_DELETED, _V.SHELVED, _V.SHELVED_OFFLOADED),
         http=200,
-        **_NO_VOLUMES,
+        own_route=True,
     ),
     Action(
         "detach_volume",
         "os-volume_attachments",
         "os_compute_api:os-volumes-attachments:delete",
         _vm(_A, _P, _ST, _V.RESIZED, _V.SOFT_DELETED, _V.SHELVED, _V.SHELVED_OFFLOADED),
-        **_NO_VOLUMES,
+        own_route=True,
     ),
     Action(
         "attach_interface",

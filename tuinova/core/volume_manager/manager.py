@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from datetime import datetime
 
 from tuinova.core.conductor import Conductor
 from tuinova.core.conductor.errors import ConductorClosed, DatabaseUnavailable
@@ -42,6 +43,10 @@ class VolumeManager:
         """After the compute hosts have settled theirs: what nobody works on is ended, open orders are taken up."""
         recovery.settle(self._conductor)
         ring(self._conductor.open_orders(host=VOLUME_HOST))
+
+    def pick_up_strays(self, ring: Callable[[Iterable[WorkOrder]], None], oldest: datetime) -> None:
+        """Ring orders from before `oldest` once more; the bus leaves out those that it still knows."""
+        ring([order for order in self._conductor.open_orders(host=VOLUME_HOST) if order.created_at < oldest])
 
     def handle(self, order: WorkOrder) -> None:
         """Carry out one order; called by the bus in the lane of the order's volume."""

@@ -261,6 +261,19 @@ def _mount(session: Session, words: list[str]) -> int:
     return 0
 
 
+def _mkfs(session: Session, words: list[str]) -> int:
+    devices = [word for word in words if word.startswith("/dev/")]
+    for disk in disks.seen(session.record):
+        if devices == [f"/dev/{disk.name}"] and disk.role not in (disks.ROOT, disks.RESCUE) and session.as_root:
+            if disk.role in session.record.mounts.values():
+                session.say(f"mke2fs: {devices[0]} is mounted; will not make a filesystem here!\n")
+                return 1
+            session.record.contents = {**session.record.contents, disk.role: {}}
+            return 0
+    session.say("mke2fs: can't open: No such file or directory\n")
+    return 1
+
+
 def _umount(session: Session, words: list[str]) -> int:
     for word in words:
         try:
@@ -341,6 +354,8 @@ COMMANDS: dict[str, Command] = {
     "rm": _each("rm", "{name}: can't remove '{word}': {problem}\n", _rm),
     "mount": _mount,
     "umount": _umount,
+    "mkfs.ext2": _mkfs,
+    "mkfs.ext4": _mkfs,
     "df": _df,
     "ip": _ip,
     "sh": _sh,

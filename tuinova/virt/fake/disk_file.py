@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import struct
 import zlib
 from dataclasses import dataclass, field
@@ -16,10 +17,12 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from tuinova.core.errors import NotSupported
+from tuinova.virt.fake import processes
 from tuinova.virt.fake.disks import DISK_LIMIT
 from tuinova.virt.fake.disks import length as length_of
 
 FORMATS: Final = ("qcow2", "raw")
+PART: Final = ".part."  # in the name of a file that is not whole yet
 _SECTOR: Final = 512
 _QCOW2: Final = struct.Struct(">4sIQIIQIIQQIIQQQQII")
 _OFFSET_MASK: Final = 0x00FFFFFFFFFFFE00
@@ -50,6 +53,15 @@ def pack(content: DiskContent, disk_format: str) -> bytes:
     if disk_format == "qcow2":
         return _qcow2(data, content.size)
     raise NotSupported(f"The fake driver writes snapshots as {' or '.join(FORMATS)}, not as {disk_format}")
+
+
+def write_disk(path: Path | str, content: DiskContent) -> None:
+    """Put a raw disk's file in place, whole: what a killed process was writing has another name."""
+    target = Path(path)
+    pid, start = processes.me()
+    part = target.with_name(f"{target.name}{PART}{pid}.{start}")
+    part.write_bytes(pack(content, "raw"))
+    os.replace(part, target)
 
 
 def _padded(data: bytes, unit: int) -> bytes:

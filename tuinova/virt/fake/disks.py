@@ -29,13 +29,19 @@ def length(files: dict[str, str]) -> int:
 
 
 def root_bytes(record: GuestRecord) -> int:
-    """The size of the root disk; a flavor of zero GiB leaves the image's own."""
+    """The size of the root disk; a flavor of zero GiB leaves the image's own, a root volume has its own size."""
+    if (volume := record.volumes_root) is not None:
+        return int(volume["size"])
     return record.root_gb * GIB or record.image_bytes
 
 
 def _own(record: GuestRecord) -> list[tuple[str, int]]:
     disks = [(ROOT, root_bytes(record))]
-    if record.ephemeral_gb:
+    if record.ephemerals:
+        disks += [
+            (EPHEMERAL if not at else f"{EPHEMERAL}{at}", size * GIB) for at, size in enumerate(record.ephemerals)
+        ]
+    elif record.ephemeral_gb:
         disks.append((EPHEMERAL, record.ephemeral_gb * GIB))
     if record.swap_mb:
         disks.append((SWAP, record.swap_mb * MIB))
@@ -52,7 +58,10 @@ def seen(record: GuestRecord) -> list[Disk]:
     if record.rescue is not None:
         rescue = (RESCUE, int(record.rescue.get("bytes", 0)))
         disks = [*disks, rescue] if record.rescue.get("last") else [rescue, disks[0]]
-    return [Disk(f"vd{chr(ord('a') + number)}", role, size) for number, (role, size) in enumerate(disks)]
+    found = [Disk(f"vd{chr(ord('a') + number)}", role, size) for number, (role, size) in enumerate(disks)]
+    if record.volumes and (record.rescue is None or record.rescue.get("last")):
+        found += [Disk(one["device"], one["role"], int(one["size"])) for one in record.volumes if one["role"] != ROOT]
+    return found
 
 
 def booted(record: GuestRecord) -> str:

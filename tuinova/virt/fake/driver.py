@@ -38,13 +38,14 @@ from tuinova.virt.fake.options import FakeOptions
 from tuinova.virt.fake.record import GuestRecord
 from tuinova.virt.fake.rescue import Rescues
 from tuinova.virt.fake.snapshots import Snapshots
+from tuinova.virt.fake.volume_disks import VolumeDisks
 
 LOG_BYTES = 100 * 1024  # nova/virt/libvirt/driver.py MAX_CONSOLE_BYTES
 SOFT_REBOOT_SECONDS = 120  # [libvirt] wait_soft_reboot_seconds
 _BIG_OUTPUT = 256 * 1024
 
 
-class FakeDriver(Snapshots, Rescues, LiveMigrations, ImageCache, Networks, Doings, ComputeDriver):
+class FakeDriver(Snapshots, Rescues, VolumeDisks, LiveMigrations, ImageCache, Networks, Doings, ComputeDriver):
     """Guests as files under `path/host`; see `options.py` for its manners and `faults.py` for failures to order."""
 
     def __init__(self, *, host: str, path: Path, nodes: int = 1, options: FakeOptions | None = None) -> None:

@@ -13,7 +13,7 @@ from tuinova.virt.fake.disk_file import DiskContent
 from tuinova.virt.fake.events import EventDesk
 from tuinova.virt.fake.faults import Faults
 from tuinova.virt.fake.options import FakeOptions
-from tuinova.virt.fake.record import GuestRecord
+from tuinova.virt.fake.record import GuestRecord, flush
 from tuinova.virt.fake.store import GuestStore
 
 Change = Callable[[GuestRecord, float], machine.Events]
@@ -74,6 +74,8 @@ class GuestKeeper:
             events = machine.settle(self.store, record, now)
             events += change(record, now)
             if record != before:
+                if record.volumes:
+                    flush(before, record)
                 self.store.save(record)
             for event in events:
                 self.desk.tell(uuid, event)

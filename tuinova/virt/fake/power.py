@@ -12,7 +12,7 @@ from tuinova.virt.fake.accounts import with_password
 from tuinova.virt.fake.disk_file import DiskContent, unpack
 from tuinova.virt.fake.disks import ROOT
 from tuinova.virt.fake.guests import Change, GuestKeeper
-from tuinova.virt.fake.record import GuestRecord, drive_metadata, ignores_acpi, record_of, redefine
+from tuinova.virt.fake.record import GuestRecord, drive_metadata, flush, ignores_acpi, record_of, redefine
 
 STEP = 0.02
 _KEPT_IMAGES = 256
@@ -26,14 +26,16 @@ class PowerKeeper(GuestKeeper):
         record = record_of(guest, self.options.boot_seconds)
         metadata = drive_metadata(drive)
         record.ignore_acpi = ignores_acpi(guest, metadata)
-        files = {}
-        if guest.image is not None:
+        files = record.contents.get(ROOT, {})
+        if guest.image is not None and not record.volumes_root:
             content = self.image_content(guest.image)
             files, record.image_bytes = content.files, 0 if guest.root_gb else content.size
         if password := metadata.get("admin_pass"):
             files = with_password(files, "root", str(password))
         if files:
-            record.contents = {ROOT: files}
+            record.contents = {**record.contents, ROOT: files}
+        if record.volumes:
+            flush(None, record)
         return record
 
     def image_content(self, image: ImageFile) -> DiskContent:

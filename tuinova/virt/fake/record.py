@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from tuinova.core.states import PowerState
-from tuinova.virt.driver import GuestSpec, Nic
+from tuinova.virt.driver import DriverError, GuestSpec, Nic
 from tuinova.virt.fake import disks
 from tuinova.virt.fake.boot import BOOT_LINES, boot_text, lines_due
+from tuinova.virt.fake.disk_file import DiskContent, unpack, write_disk
+from tuinova.virt.volumes import VolumeDisk
 
 # Stages of the guest's terminal.
 LOGIN, PASSWORD, SHELL = "login", "password", "shell"
@@ -70,6 +73,15 @@ class GuestRecord:
     migrating: dict[str, Any] | None = None
     nmis: int = 0
     ports: list[dict[str, Any]] = field(default_factory=list)
+    # {id, device, path, size, role} of each; what it holds is among the contents while the guest has it.
+    volumes: list[dict[str, Any]] = field(default_factory=list)
+    # Sizes of ephemeral disks that were asked for, other than the flavor's one.
+    ephemerals: list[int] = field(default_factory=list)
+
+    @property
+    def volumes_root(self) -> dict[str, Any] | None:
+        """The volume that it boots from."""
+        return next((one for one in self.volumes if one["role"] == disks.ROOT), None)
 
     @property
     def power(self) -> PowerState:
@@ -210,8 +222,50 @@ def redefine(record: GuestRecord, guest: GuestSpec) -> None:
     record.ephemeral_gb = guest.ephemeral_gb
     record.swap_mb = guest.swap_mb
     record.disk_gb = guest.root_gb + guest.ephemeral_gb
+    record.ephemerals = [disk.size_gb for disk in guest.ephemerals or ()]
+    plug(record, guest)
     record.address = next((nic.address for nic in guest.nics if nic.address), None)
     record.ports = ports_of(guest.nics)
+
+
+def plugged(disk: VolumeDisk) -> dict[str, Any]:
+    """How a guest's record keeps a volume; the root's contents are those of the root disk."""
+    return {
+        "id": disk.volume_id,
+        "device": disk.device,
+        "path": str(disk.connection["path"]),
+        "size": disk.size_gb * disks.GIB,
+        "role": disks.ROOT if disk.boot_index == 0 else f"volume {disk.volume_id}",
+    }
+
+
+def volume_content(entry: Mapping[str, Any]) -> DiskContent:
+    """What lies on a volume now; raises DriverError when it is not there."""
+    path = Path(entry["path"])
+    if not path.exists():
+        raise DriverError(reason=f"Cannot access storage file '{path}': No such file or directory")
+    return unpack(path, path.stat().st_size)
+
+
+def plug(record: GuestRecord, guest: GuestSpec) -> None:
+    """Give a guest the volumes of its definition, with what lies on them now."""
+    old = {one["role"] for one in record.volumes}
+    record.volumes = [plugged(disk) for disk in guest.volumes]
+    contents = {role: files for role, files in record.contents.items() if role not in old}
+    for entry in record.volumes:
+        content = volume_content(entry)
+        entry["size"] = content.size
+        contents[entry["role"]] = content.files
+    if old or record.volumes:
+        record.contents = contents
+
+
+def flush(before: GuestRecord | None, record: GuestRecord) -> None:
+    """Write what the guest changed on its volumes into their files."""
+    for entry in record.volumes:
+        files = record.contents.get(entry["role"], {})
+        if before is None or before.contents.get(entry["role"], files) is not files:
+            write_disk(entry["path"], DiskContent(int(entry["size"]), files))
 
 
 def record_of(guest: GuestSpec, boot_seconds: float) -> GuestRecord:

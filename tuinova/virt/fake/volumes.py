@@ -7,7 +7,6 @@ for guests (`faults.py`), by the method's name; "guest" is then the volume's id.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,13 @@ from typing import Any
 from tuinova.core.errors import ImageUnacceptable
 from tuinova.virt.fake import processes
 from tuinova.virt.fake.copying import STEPS
-from tuinova.virt.fake.disk_file import DiskContent, pack, unpack
+from tuinova.virt.fake.disk_file import PART, DiskContent, pack, unpack, write_disk
 from tuinova.virt.fake.disks import GIB
 from tuinova.virt.fake.faults import Faults
 from tuinova.virt.model import DriverError, Progress
 from tuinova.virt.volumes import VolumeBackend, VolumeDriver, VolumeSource, VolumeSpec
 
-_VOLUME, _SNAPSHOT, _PART = "volume-", "snapshot-", ".part."
+_VOLUME, _SNAPSHOT = "volume-", "snapshot-"
 DEFAULT_BACKEND = "fake"
 
 
@@ -29,15 +28,6 @@ def content_of(path: Path | str) -> DiskContent:
     """What a volume's file holds; an absent one is a disk of nothing."""
     file = Path(path)
     return unpack(file, file.stat().st_size if file.exists() else 0)
-
-
-def write_content(path: Path | str, content: DiskContent) -> None:
-    """Put a volume's or a snapshot's file in place, whole."""
-    target = Path(path)
-    pid, start = processes.me()
-    part = target.with_name(f"{target.name}{_PART}{pid}.{start}")
-    part.write_bytes(pack(content, "raw"))
-    os.replace(part, target)
 
 
 class FakeVolumeDriver(VolumeDriver):
@@ -62,8 +52,8 @@ class FakeVolumeDriver(VolumeDriver):
         """See the contract."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in self.directory.iterdir():
-            if _PART in path.name:
-                pid, _, start = path.name.partition(_PART)[2].partition(".")
+            if PART in path.name:
+                pid, _, start = path.name.partition(PART)[2].partition(".")
                 if not (pid.isdigit() and processes.lives(int(pid), start)):
                     path.unlink(missing_ok=True)
 
@@ -88,7 +78,7 @@ class FakeVolumeDriver(VolumeDriver):
             self._copy(size, progress, "create", volume.id)
         else:
             self._strike("create", "middle", volume.id)
-        write_content(target, DiskContent(size, content.files))
+        write_disk(target, DiskContent(size, content.files))
         self._strike("create", "after", volume.id)
 
     def _source(self, volume: VolumeSpec, source: VolumeSource | None) -> DiskContent:
@@ -122,7 +112,7 @@ class FakeVolumeDriver(VolumeDriver):
         self._both("extend", volume.id)
         path = self._present(volume.id)
         content = content_of(path)
-        write_content(path, DiskContent(max(content.size, size_gb * GIB), content.files))
+        write_disk(path, DiskContent(max(content.size, size_gb * GIB), content.files))
         self._strike("extend", "after", volume.id)
 
     def connection(self, volume: VolumeSpec) -> Mapping[str, Any]:
@@ -136,7 +126,7 @@ class FakeVolumeDriver(VolumeDriver):
         if self._snapshot(snapshot_id).exists():
             return
         self._copy(content.size, progress, "create_snapshot", snapshot_id)
-        write_content(self._snapshot(snapshot_id), content)
+        write_disk(self._snapshot(snapshot_id), content)
         self._strike("create_snapshot", "after", snapshot_id, volume.id)
 
     def snapshot_connection(self, volume: VolumeSpec, snapshot_id: str) -> Mapping[str, Any]:
@@ -182,7 +172,7 @@ class FakeVolumeDriver(VolumeDriver):
     def _files(self, prefix: str) -> list[Path]:
         if not self.directory.is_dir():
             return []
-        return [path for path in self.directory.iterdir() if path.name.startswith(prefix) and _PART not in path.name]
+        return [path for path in self.directory.iterdir() if path.name.startswith(prefix) and PART not in path.name]
 
     def _volume(self, ident: str) -> Path:
         return self.directory / f"{_VOLUME}{ident}"
