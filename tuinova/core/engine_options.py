@@ -101,6 +101,7 @@ def _compute(config: Config) -> ComputeOptions:
         shutdown_retry_interval=config.compute.shutdown_retry_interval,
         resume_guests_state_on_host_boot=default.resume_guests_state_on_host_boot,
         dhcp_domain=config.api.dhcp_domain or "",
+        disable_group_policy_check_upcall=config.workarounds.disable_group_policy_check_upcall,
         handle_virt_lifecycle_events=config.workarounds.handle_virt_lifecycle_events,
         sync_power_state_interval=default.sync_power_state_interval,
         update_resources_interval=default.update_resources_interval,

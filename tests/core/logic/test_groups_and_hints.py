@@ -100,15 +100,19 @@ def test_anti_affinity_holds_on_later_moves(three: House, action: str) -> None:
     assert third.vm_state == "active"
 
 
-def test_the_late_check_sends_a_live_migration_elsewhere(three: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    ident = group(three, "anti-affinity")
-    first, second = member(three, ident), member(three, ident)
-    feed = three.engine.hosts.feed()
+@pytest.mark.parametrize("disabled", [False, True])
+def test_the_late_check_refuses_a_live_migration_unless_it_is_disabled(
+    make_house: Make, monkeypatch: pytest.MonkeyPatch, disabled: bool
+) -> None:
+    house = make_house(*HOSTS, options=quick_options(disable_group_policy_check_upcall=disabled))
+    ident = group(house, "anti-affinity")
+    first, second = member(house, ident), member(house, ident)
     # The scheduler that chose the host did not see the other member.
-    monkeypatch.setattr(feed, "_group", lambda instance: None)
-    moved = three.act(first.uuid, "os-migrateLive", {"host": second.host, "block_migration": "auto"})
-    assert (moved.host, moved.vm_state) == (first.host, "active")
-    assert "Anti-affinity instance group policy was violated" in str(three.newest_action(first.uuid).events)
+    monkeypatch.setattr(house.engine.hosts.feed(), "_group", lambda instance: None)
+    moved = house.act(first.uuid, "os-migrateLive", {"host": second.host, "block_migration": "auto"})
+    assert (moved.host, moved.vm_state) == (second.host if disabled else first.host, "active")
+    violated = "Anti-affinity instance group policy was violated" in str(house.newest_action(first.uuid).events)
+    assert violated is not disabled
 
 
 def test_the_late_check_sends_a_build_to_another_host(three: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ def check(compute: Compute, instance: Instance) -> None:
 
     Raises ComputeResourcesUnavailable, which sends the build, or the move, to another host.
     """
-    if instance.server_group_id is None:
+    if instance.server_group_id is None or compute.options.disable_group_policy_check_upcall:
         return
     try:
         group = compute.conductor.server_group(instance.server_group_id)

@@ -30,6 +30,7 @@ class ComputeOptions:
     image_cache_manager_interval: int = 2400
     # Ours: guests that tuinova made and of which this service has no record at all.
     reap_orphans: bool = False
+    disable_group_policy_check_upcall: bool = False
     max_attempts: int = 3
     allow_resize_to_same_host: bool = True
     resize_confirm_window: int = 0

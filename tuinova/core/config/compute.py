@@ -112,6 +112,13 @@ OPTIONS: Final = (
     Option("compute", "shutdown_retry_interval", "int", 10, "Seconds between two shutdown requests.", minimum=1),
     Option(
         "workarounds",
+        "disable_group_policy_check_upcall",
+        "bool",
+        False,
+        "Hosts do not look at a server group's policy once more before they begin.",
+    ),
+    Option(
+        "workarounds",
         "handle_virt_lifecycle_events",
         "bool",
         True,
