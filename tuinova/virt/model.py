@@ -138,6 +138,8 @@ class GuestSpec:
     volumes: Sequence[VolumeDisk] = ()
     # Ephemeral disks of the request, None: one of the flavor's size where it has any.
     ephemerals: Sequence[LocalDisk] | None = None
+    # What the image says (hw_*), for a guest without one: its root volume remembers the image that it was made of.
+    properties: Mapping[str, str] = field(default_factory=dict)
     config_drive: bool = False
     # Path inside the drive (openstack/latest/meta_data.json ...) to content; called only when the drive is written.
     config_drive_files: Callable[[], Mapping[str, bytes]] | None = None

@@ -134,7 +134,12 @@ from tuinova.core.errors.missing import (
     UserNotFound,
 )
 from tuinova.core.errors.quotas import OverQuota, SnapshotLimitExceeded, VolumeLimitExceeded, VolumeSizeExceedsQuota
-from tuinova.core.errors.unavailable import HypervisorUnavailable, ImageStorageFull, NotSupported
+from tuinova.core.errors.unavailable import (
+    DeviceDetachFailed,
+    HypervisorUnavailable,
+    ImageStorageFull,
+    NotSupported,
+)
 
 __all__ = [
     "ActionNotFound",

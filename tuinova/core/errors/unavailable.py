@@ -24,3 +24,9 @@ class ImageStorageFull(NovaError):
 
     code = 413
     msg_fmt = "Image storage media is full: {reason}"
+
+
+class DeviceDetachFailed(NovaError):
+    """The guest does not let go of a device."""
+
+    msg_fmt = "Device detach failed for {device}: {reason}"
