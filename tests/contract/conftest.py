@@ -36,6 +36,7 @@ from tuinova.virt.driver import (
     Nic,
 )
 from tuinova.virt.fake import FakeDriver, FakeOptions
+from tuinova.virt.volumes import VolumeDriver
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LAB = "tests.lab.fixtures"
@@ -159,6 +160,7 @@ class Env:
     plant_foreign: Callable[[str], str]
     images: Mapping[str, ImageFile]
     other: ComputeDriver | None = None  # another host, to which guests of this one can go
+    volumes: VolumeDriver | None = None  # for the guests of both
     events: list[tuple[str, str, LifecycleEvent]] = field(default_factory=list)
     other_events: list[tuple[str, str, LifecycleEvent]] = field(default_factory=list)
     connection: list[tuple[bool, str]] = field(default_factory=list)
@@ -303,6 +305,8 @@ class Env:
 
 
 def _opened(env: Env) -> Iterator[Env]:
+    if env.volumes is not None:
+        env.volumes.start()
     env.driver.init_host(
         lambda node, guest, event: env.events.append((node, guest, event)),
         lambda available, reason: env.connection.append((available, reason)),
@@ -343,8 +347,10 @@ def _libvirt(lab: Any, second: Any = None) -> Env:
     from tests.lab.guests import demo_image
     from tuinova.virt.libvirt.driver import LibvirtDriver
     from tuinova.virt.libvirt.options import LibvirtOptions
+    from tuinova.virt.libvirt.volume_options import BackendOptions, VolumeOptions
+    from tuinova.virt.libvirt.volumes import LibvirtVolumeDriver
 
-    def make(soft_reboot_seconds: int = 20) -> ComputeDriver:
+    def make(soft_reboot_seconds: int = 20) -> LibvirtDriver:
         options = LibvirtOptions(wait_soft_reboot_seconds=soft_reboot_seconds)
         return LibvirtDriver(host="cmp1", uri=lab.uri, instances_path=lab.instances, options=options)
 
@@ -364,9 +370,16 @@ def _libvirt(lab: Any, second: Any = None) -> Env:
     other = None
     if second is not None:
         other = LibvirtDriver(host="cmp2", uri=second.uri, instances_path=second.instances)
+    directory = lab.directory / "volumes"
+    driver = make()
+    hosts = [host for host in (driver, other) if host is not None]
+    for host in hosts:
+        host.show_volumes({"file": directory})
+    place = VolumeOptions((BackendOptions("file", "file", directory, "qcow2"),))
     return Env(
-        make(),
+        driver,
         other=other,
+        volumes=LibvirtVolumeDriver(place, changed=lambda: [host.refresh_pools() for host in hosts] and None),
         real=True,
         grace=60.0,
         make_driver=make,
@@ -403,6 +416,12 @@ def real_env(libvirt_half: Env) -> Iterator[Env]:
     """For what only a real hypervisor can get wrong; its tests are marked integration."""
     yield libvirt_half
     libvirt_half.clear()
+
+
+@pytest.fixture
+def booted_for_real(real_env: Env) -> GuestSpec:
+    """The shared guest of the real hypervisor."""
+    return _at_login(real_env, _running)
 
 
 _running: dict[int, GuestSpec] = {}

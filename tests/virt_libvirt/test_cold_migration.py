@@ -367,7 +367,7 @@ def test_a_base_of_another_size_is_not_taken_for_the_image(two: World) -> None:
 
 
 def test_an_ephemeral_disk_whose_base_differs_here_becomes_whole(two: World) -> None:
-    two.machines[two.there].disks.ephemeral_base(1).path.write_bytes(b"\x01" * GIB.bit_length())
+    two.machines[two.there].disks.base_named("ephemeral_1_ext4").path.write_bytes(b"\x01" * GIB.bit_length())
     two.migrate(two.there)
     two.finish(two.there)
     two.assert_resized(two.there)

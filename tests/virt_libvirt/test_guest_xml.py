@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab.guests import guest_spec, nic
 from tuinova.virt.driver import DriverError, GuestSpec, ImageFile
-from tuinova.virt.libvirt import disks, guest_xml
+from tuinova.virt.libvirt import disk_plan, guest_xml
 from tuinova.virt.libvirt.guest_xml import GuestXml, HostFacts
 from tuinova.virt.libvirt.layout import InstanceFiles
 from tuinova.virt.libvirt.options import LibvirtOptions
@@ -37,7 +37,7 @@ def xml_of(guest: GuestSpec, *, options: LibvirtOptions | None = None, **facts: 
         "video_models": frozenset({"virtio", "vga"}),
     }
     known = HostFacts(**(values | facts))
-    drives = disks.plan(guest, known.machine, options)
+    drives = disk_plan.plan(guest, known.machine, options)
     text = GuestXml(guest, drives, InstanceFiles(INSTANCES, guest.uuid), known, options).build()
     return ET.fromstring(text)
 
@@ -116,16 +116,16 @@ def test_disks_come_in_novas_order_under_novas_names() -> None:
 )
 def test_letters_skip_names_in_use(properties: dict[str, str], machine: str, expected: list[tuple[str, str]]) -> None:
     guest = guest_spec(image(**properties), config_drive=True)
-    planned = disks.plan(guest, machine, LibvirtOptions())
+    planned = disk_plan.plan(guest, machine, LibvirtOptions())
     assert [(disk.target, disk.bus) for disk in planned] == expected
 
 
 def test_too_many_ide_disks_are_refused() -> None:
     options = LibvirtOptions(config_drive_format="vfat")
     guest = guest_spec(image(hw_disk_bus="fdc", hw_cdrom_bus="ide"))
-    assert [disk.target for disk in disks.plan(guest, "pc", options)] == ["fda"]
+    assert [disk.target for disk in disk_plan.plan(guest, "pc", options)] == ["fda"]
     with pytest.raises(DriverError, match="bus 'floppy' is not known"):
-        disks.plan(guest_spec(image(hw_disk_bus="floppy")), "pc", options)
+        disk_plan.plan(guest_spec(image(hw_disk_bus="floppy")), "pc", options)
 
 
 def test_an_iso_boots_as_a_disc() -> None:

@@ -164,7 +164,7 @@ def counting(pair: Pair) -> GuestSpec:
 def test_a_guest_moves_with_all_that_it_has_and_back_while_paused(pair: Pair, counting: GuestSpec) -> None:
     guest, (here, there) = counting, pair.drivers
     # The other host's empty file system is another one: the disk must not be put on it.
-    other = there._guests.disks.ephemeral_base(1).path
+    other = there._guests.disks.base_named("ephemeral_1_ext4").path
     other.write_bytes(b"\1" + other.read_bytes()[1:4096])
     os.truncate(other, 1 << 30)
     seen: list[Mapping[str, int]] = []

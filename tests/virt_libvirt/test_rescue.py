@@ -14,7 +14,7 @@ from tests.lab.guests import blank_image, guest_spec, nic
 from tuinova.core.errors import InstanceNotRescuable, NovaError
 from tuinova.core.states import PowerState
 from tuinova.virt.driver import BootImages, DriverError, GuestSpec, ImageFile
-from tuinova.virt.libvirt.disks import Disk
+from tuinova.virt.libvirt.disk_plan import Disk
 from tuinova.virt.libvirt.driver import LibvirtDriver
 from tuinova.virt.libvirt.guest_xml import GuestXml, HostFacts
 from tuinova.virt.libvirt.guests import Guests

@@ -16,7 +16,7 @@ from tuinova.core.config import Config
 from tuinova.core.errors import InvalidConfig
 from tuinova.core.paths import Paths
 from tuinova.virt.driver import ComputeDriver
-from tuinova.virt.volumes import NoVolumes, VolumeDriver
+from tuinova.virt.volumes import VolumeDriver
 
 LOG = logging.getLogger(__name__)
 
@@ -65,6 +65,18 @@ def _instances_path(config: Config, paths: Paths) -> Path:
     return Path(config.DEFAULT.instances_path) if config.DEFAULT.instances_path else paths.instances
 
 
+def open_volumes(config: Config, paths: Paths, drivers: Sequence[ComputeDriver]) -> VolumeDriver:
+    """The driver of the volumes, one for all hosts; one without backends where there is no place for volumes.
+
+    Called before the hosts connect, so that they show the volumes. Raises InvalidConfig.
+    """
+    if config.tuinova.driver == "fake":
+        from tuinova.virt.fake.volumes import FakeVolumeDriver
+
+        return FakeVolumeDriver(paths.state_dir / "fake-volumes")
+    return _libvirt_volumes(config, paths, drivers)
+
+
 # fake ----------------------------------------------------------------------------------------------------------------
 def _fake_drivers(config: Config, paths: Paths) -> list[ComputeDriver]:
     from tuinova.virt.fake import FakeDriver, FakeOptions
@@ -78,15 +90,6 @@ def _fake_drivers(config: Config, paths: Paths) -> list[ComputeDriver]:
     )
     path = paths.state_dir / "fake"
     return [FakeDriver(host=name, path=path, options=options) for name in _names(config, paths, ours.fake_hosts)]
-
-
-def open_volumes(config: Config, paths: Paths) -> VolumeDriver:
-    """The driver of the volumes, one for all hosts; one without backends where there is no place for volumes."""
-    if config.tuinova.driver == "fake":
-        from tuinova.virt.fake.volumes import FakeVolumeDriver
-
-        return FakeVolumeDriver(paths.state_dir / "fake-volumes")
-    return NoVolumes()
 
 
 # libvirt -------------------------------------------------------------------------------------------------------------
@@ -106,6 +109,25 @@ def _libvirt_drivers(config: Config, paths: Paths, uris: Sequence[str]) -> list[
         instances = base if len(uris) == 1 else base.with_name(f"{base.name}-{name}")
         drivers.append(LibvirtDriver(host=name, uri=uri, instances_path=instances, options=options))
     return drivers
+
+
+def _libvirt_volumes(config: Config, paths: Paths, drivers: Sequence[ComputeDriver]) -> VolumeDriver:
+    from tuinova.virt.libvirt.driver import LibvirtDriver
+    from tuinova.virt.libvirt.volume_options import VolumeOptions, read_backends
+    from tuinova.virt.libvirt.volumes import LibvirtVolumeDriver
+
+    ours = config.volumes
+    usual = Path(ours.directory) if ours.directory else paths.state_dir / "volumes"
+    backends = read_backends(ours.backends, usual.absolute(), ours.format, ours.volume_group or "")
+    hosts = [driver for driver in drivers if isinstance(driver, LibvirtDriver)]
+    for host in hosts:
+        host.show_volumes({backend.name: backend.directory for backend in backends if backend.directory})
+
+    def refresh() -> None:
+        for host in hosts:
+            host.refresh_pools()
+
+    return LibvirtVolumeDriver(VolumeOptions(backends, ours.volume_clear), _libvirt_options(config), refresh)
 
 
 def _libvirt_options(config: Config) -> Any:

@@ -362,5 +362,5 @@ def build_engine(places: Paths, options: Any = None) -> Engine:
         engine_options,
         config=config,
         paths=places,
-        volume_driver=open_volumes(config, places),
+        volume_driver=open_volumes(config, places, drivers),
     )

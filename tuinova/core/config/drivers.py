@@ -6,7 +6,7 @@ from typing import Final
 
 from tuinova.core.config.option import Option
 
-_L, _V, _T, _C = "libvirt", "vnc", "tuinova", "serial_console"
+_L, _V, _T, _C, _B = "libvirt", "vnc", "tuinova", "serial_console", "volumes"
 
 OPTIONS: Final = (
     Option(
@@ -52,6 +52,10 @@ OPTIONS: Final = (
         "Format of snapshots; unset: that of the disk.",
         choices=("qcow2", "raw"),
     ),
+    Option(
+        _L, "device_detach_attempts", "int", 8, "How often a running guest is asked to let go of a device.", minimum=1
+    ),
+    Option(_L, "device_detach_timeout", "int", 20, "Seconds that it gets each time.", minimum=1),
     Option(_L, "live_migration_uri", "str", None, "How the source's libvirtd reaches the destination's; %s: its name."),
     Option(_L, "live_migration_scheme", "str", None, "Transport of that URI where it is unset: tcp, tls, ssh."),
     Option(
@@ -81,6 +85,33 @@ OPTIONS: Final = (
     Option(_L, "live_migration_permit_auto_converge", "bool", False, "Slow guests down that write too fast to move."),
     Option(_L, "network", "str", "default", "libvirt's network that guests join.", ours=True),
     Option(_L, "create_network", "bool", True, "Define and start it where it is missing.", ours=True),
+    Option(
+        _B,
+        "directory",
+        "str",
+        None,
+        "Where volumes are that are files; unset: volumes in the state directory.",
+        ours=True,
+    ),
+    Option(_B, "format", "str", "qcow2", "Format of new volumes that are files.", ours=True, choices=("qcow2", "raw")),
+    Option(_B, "volume_group", "str", None, "LVM's volume group for volumes, the default where it is set.", ours=True),
+    Option(
+        _B,
+        "backends",
+        "list",
+        (),
+        "Several places for volumes, the default first: NAME=file:DIRECTORY[:qcow2|raw] or NAME=lvm:GROUP.",
+        ours=True,
+    ),
+    Option(
+        _B,
+        "volume_clear",
+        "str",
+        "zero",
+        "What is done to an LVM volume before its place is given back.",
+        ours=True,
+        choices=("zero", "none"),
+    ),
     Option(_V, "enabled", "bool", True, "VNC graphics for guests."),
     Option(_V, "server_listen", "str", "127.0.0.1", "Address that VNC servers listen on."),
     Option(_C, "enabled", "bool", True, "Serial consoles by WebSocket.", nova_default=False),

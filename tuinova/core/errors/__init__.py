@@ -135,7 +135,6 @@ from tuinova.core.errors.missing import (
 )
 from tuinova.core.errors.quotas import OverQuota, SnapshotLimitExceeded, VolumeLimitExceeded, VolumeSizeExceedsQuota
 from tuinova.core.errors.unavailable import (
-    DeviceDetachFailed,
     HypervisorUnavailable,
     ImageStorageFull,
     NotSupported,

@@ -24,9 +24,3 @@ class ImageStorageFull(NovaError):
 
     code = 413
     msg_fmt = "Image storage media is full: {reason}"
-
-
-class DeviceDetachFailed(NovaError):
-    """The guest does not let go of a device."""
-
-    msg_fmt = "Device detach failed for {device}: {reason}"

@@ -10,8 +10,9 @@ import libvirt
 
 from tuinova.core.errors import QemuGuestAgentNotEnabled
 from tuinova.virt.driver import DriverError, GuestSpec
+from tuinova.virt.libvirt.disk_plan import properties
 from tuinova.virt.libvirt.errors import connection_broken, words
-from tuinova.virt.libvirt.guest_xml import is_true, properties
+from tuinova.virt.libvirt.guest_xml import is_true
 
 LOG = logging.getLogger(__name__)
 

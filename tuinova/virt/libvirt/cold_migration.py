@@ -21,14 +21,16 @@ from tuinova.core.errors import ResizeError
 from tuinova.core.states import PowerState
 from tuinova.virt.driver import DriverError, GuestSpec, Progress
 from tuinova.virt.libvirt import disks, move_notes, power, qemu_img, sparse
+from tuinova.virt.libvirt.disk_plan import root_volume
 from tuinova.virt.libvirt.disks import GIB
 from tuinova.virt.libvirt.guests import Guests
-from tuinova.virt.libvirt.layout import FILE_MODE, InstanceFiles, make_directory
+from tuinova.virt.libvirt.layout import FILE_MODE, InstanceFiles, local_disks, make_directory
 from tuinova.virt.libvirt.move_notes import FROM, TO, MoveNote
 from tuinova.virt.libvirt.moved_disks import MovedDisks
 
-_BROUGHT = ("disk", "disk.local", "disk.local.base", "disk.config", "disk.info", "kernel", "ramdisk")
-_LOGS = "console.log*"
+_BROUGHT = ("disk.config", "disk.info", "kernel", "ramdisk")
+# What stands beside disks that came alive, and the logs; swap is made anew, volumes are everybody's.
+_BROUGHT_TOO = ("*.base", "console.log*")
 _ACTIVE = (PowerState.RUNNING, PowerState.PAUSED)
 
 
@@ -70,9 +72,11 @@ class ColdMigrations:
         """Everything that can be known before the guest is touched."""
         if not files.directory.exists():
             raise DriverError(reason=f"the directory of guest {guest.uuid} is missing: {files.directory}")
-        shrinks = new.root_gb < guest.root_gb or new.ephemeral_gb < guest.ephemeral_gb
+        # A volume keeps its own size, whatever the flavor says of the root.
+        is_own = root_volume(guest) is None
+        shrinks = (is_own and new.root_gb < guest.root_gb) or new.ephemeral_gb < guest.ephemeral_gb
         root, is_disc = files.path("disk"), guest.image is not None and guest.image.disk_format == "iso"
-        if guest.root_gb == 0 < new.root_gb and root.exists() and not is_disc:
+        if is_own and guest.root_gb == 0 < new.root_gb and root.exists() and not is_disc:
             # An image's own size (0 GiB) may be larger than what comes next.
             shrinks |= disks.virtual_size(root) > new.root_gb * GIB
         if shrinks:
@@ -86,8 +90,7 @@ class ColdMigrations:
 
     def _bring(self, files: InstanceFiles, target: InstanceFiles, told: Progress) -> None:
         _make_incoming(target)
-        logs = (path.name for path in files.set_aside.glob(_LOGS))
-        sources = [path for name in (*_BROUGHT, *logs) if (path := files.set_aside / name).is_file()]
+        sources = _brought(files.set_aside)
         total, done = sparse.allocated(sources), 0
         told(0, total)
 
@@ -178,6 +181,13 @@ class ColdMigrations:
             self._guests.redefine(guest)
 
 
+def _brought(directory: Path) -> list[Path]:
+    """The files of a guest that go along."""
+    disks = (path for path in local_disks(directory) if path.name != "disk.swap")
+    others = (path for pattern in _BROUGHT_TOO for path in sorted(directory.glob(pattern)))
+    return [*disks, *(path for name in _BROUGHT if (path := directory / name).is_file()), *others]
+
+
 def _is_untaken_copy(files: InstanceFiles) -> bool:
     note = move_notes.read(files.directory, FROM)
     return note is not None and not note.taken
@@ -193,7 +203,7 @@ def _make_incoming(target: InstanceFiles) -> None:
 
 def _check_room(files: InstanceFiles, target: InstanceFiles) -> None:
     """A guest must not be powered off for a copy that has no room."""
-    needed = sparse.allocated(path for name in _BROUGHT if (path := files.path(name)).exists())
+    needed = sparse.allocated(_brought(files.directory))
     stat = os.statvfs(target.instances)
     free = stat.f_bavail * stat.f_frsize
     if needed > free and not sparse.can_clone(files.path("disk.info"), target.incoming):

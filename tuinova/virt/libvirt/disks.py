@@ -1,8 +1,4 @@
-"""A guest's disks: which there are, under which names the guest sees them, and their files.
-
-Names and lettering as nova/virt/libvirt/blockinfo.py; files as imagebackend.py (qcow2 overlay on a shared base, or a
-raw copy when `use_cow_images` is off).
-"""
+"""The files of a guest's disks (nova/virt/libvirt/imagebackend.py): qcow2 overlays on shared bases, or raw copies."""
 
 from __future__ import annotations
 
@@ -11,107 +7,31 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from tuinova.core.errors import FlavorDiskSmallerThanImage
 from tuinova.virt.driver import DriverError, GuestSpec, ImageFile
 from tuinova.virt.libvirt import qemu_img
+from tuinova.virt.libvirt.disk_plan import disk_format, ephemerals, has_root_disk
 from tuinova.virt.libvirt.images import BASE_MODE, Base, ImageCache
-from tuinova.virt.libvirt.layout import FILE_MODE, InstanceFiles
+from tuinova.virt.libvirt.layout import FILE_MODE, InstanceFiles, local_disks
 from tuinova.virt.libvirt.options import LibvirtOptions
 
 GIB = 1 << 30
 MIB = 1 << 20
-_PREFIX = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd", "fdc": "fd"}
-_IDE_DEVICES = 4
 # One that went missing, or another host's, is the same when it is made again: overlays stand on it.
 _EPHEMERAL_UUID = "6b1f0c1e-7475-696e-6f76-657068656d30"
 _EPHEMERAL_TIME = "1700000000"
-_MADE = re.compile(r"(?:ephemeral|swap)_(?P<size>\d+)(?:_(?P<filesystem>[a-z0-9]+))?")
-
-
-@dataclass(frozen=True, slots=True)
-class Disk:
-    """One disk of a guest: file name, format, and how the guest sees it.
-
-    `target`: vda; `device`: disk, cdrom or floppy; `boots_first`: before all others, wherever it stands.
-    """
-
-    name: str
-    format: str
-    device: str
-    bus: str
-    target: str
-    boots_first: bool = False
-
-    @property
-    def readonly(self) -> bool:
-        """A disc can't be written."""
-        return self.device == "cdrom"
-
-    @property
-    def is_config_drive(self) -> bool:
-        """Of the guest or of its rescue."""
-        return self.name.startswith("disk.config")
-
-
-def plan(guest: GuestSpec, machine: str, options: LibvirtOptions) -> list[Disk]:
-    """Root, ephemeral, swap, config drive: in Nova's order, with the names that Nova gives them."""
-    properties = guest.image.properties if guest.image else {}
-    disk_bus = default_bus("disk", properties, machine)
-    cdrom_bus = default_bus("cdrom", properties, machine)
-    fmt = disk_format(options)
-    disks: list[Disk] = []
-
-    def add(name: str, file_format: str, device: str, bus: str) -> None:
-        disks.append(Disk(name, file_format, device, bus, next_name(bus, disks)))
-
-    if guest.image is not None:
-        is_iso = guest.image.disk_format == "iso"
-        add("disk", fmt, "cdrom" if is_iso else "disk", cdrom_bus if is_iso else disk_bus)
-    if guest.ephemeral_gb:
-        add("disk.local", fmt, "disk", disk_bus)
-    if guest.swap_mb:
-        add("disk.swap", fmt, "disk", disk_bus)
-    if guest.config_drive:
-        is_fat = options.config_drive_format == "vfat"
-        add("disk.config", "raw", "disk" if is_fat else "cdrom", disk_bus if is_fat else cdrom_bus)
-    return disks
-
-
-def default_bus(device: str, properties: Mapping[str, str], machine: str) -> str:
-    """The bus of a disk, cdrom or floppy, as the image or else the machine has it."""
-    if device == "floppy":
-        return "fdc"
-    if device == "disk":
-        return properties.get("hw_disk_bus") or "virtio"
-    if given := properties.get("hw_cdrom_bus"):
-        return given
-    if "q35" in machine:
-        return "sata"
-    return "ide" if machine.startswith("pc") else "scsi"  # ARM's and IBM's machines have neither
-
-
-def disk_format(options: LibvirtOptions) -> str:
-    """qcow2 overlays, or raw copies."""
-    if options.images_type in ("raw", "flat"):
-        return "raw"
-    if options.images_type in ("qcow2", "default"):
-        return "qcow2" if options.images_type == "qcow2" or options.use_cow_images else "raw"
-    raise DriverError(reason=f"images_type {options.images_type!r} is not supported (default, qcow2, raw, flat)")
-
-
-def next_name(bus: str, disks: Iterable[Disk]) -> str:
-    """The first name on a bus that none of these disks has."""
-    if bus not in _PREFIX:
-        raise DriverError(reason=f"disk bus {bus!r} is not known")
-    taken, prefix = {disk.target for disk in disks}, _PREFIX[bus]
-    for letter in "abcdefghijklmnopqrstuvwxyz"[: _IDE_DEVICES if bus == "ide" else 26]:
-        if prefix + letter not in taken:
-            return prefix + letter
-    raise DriverError(reason=f"there are too many disks on bus {bus}")
+_MADE = re.compile(r"(?:ephemeral|swap)_(?P<size>\d+)(?:_(?P<filesystem>[a-z0-9]+)(?:_(?P<number>\d+))?)?")
+# File system -> how its tool makes one in a file without asking.
+_EXT = ("-q", "-L", "{label}", "-F", "-U", "{uuid}", "-E", "hash_seed={uuid}")
+_MKFS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("ext2", "ext3", "ext4"), _EXT),
+    "xfs": ("-q", "-f", "-L", "{label}"),
+    "btrfs": ("-q", "-f", "-L", "{label}"),
+    "vfat": ("-n", "{label}"),
+    "ntfs": ("-q", "-F", "-f", "-L", "{label}"),
+}
 
 
 class GuestDisks:
@@ -123,11 +43,11 @@ class GuestDisks:
 
     def create(self, guest: GuestSpec, files: InstanceFiles) -> None:
         """All files but the config drive, into an empty directory."""
-        if guest.image is not None:
+        if guest.image is not None and has_root_disk(guest):
             base = self._cache.base(guest.image)
             self.put(files.path("disk"), base, self._root_size(guest, base))
-        if guest.ephemeral_gb:
-            self.put(files.path("disk.local"), self.ephemeral_base(guest.ephemeral_gb))
+        for name in ephemerals(guest):
+            self.put(files.path(name), self.ephemeral_of(guest, name))
         if guest.swap_mb:
             self.put(files.path("disk.swap"), self.swap_base(guest.swap_mb))
         self.put_boot_files(files, guest.kernel, guest.ramdisk)
@@ -136,13 +56,12 @@ class GuestDisks:
     def note(self, files: InstanceFiles) -> None:
         """Write down which disks there are (disk.info)."""
         fmt = disk_format(self._options)
-        paths = [files.path(name) for name in ("disk", "disk.local", "disk.swap")]
-        files.path("disk.info").write_text(json.dumps({str(path): fmt for path in paths if path.exists()}))
+        files.path("disk.info").write_text(json.dumps({str(path): fmt for path in local_disks(files.directory)}))
 
     def mend(self, guest: GuestSpec, files: InstanceFiles) -> None:
         """Before a start: bases that went missing are made again; a missing disk is an error, never an empty one."""
-        wanted = {"disk": guest.image is not None, "disk.local": guest.ephemeral_gb, "disk.swap": guest.swap_mb}
-        for name in (name for name, is_wanted in wanted.items() if is_wanted):
+        wanted = [*(["disk"] if has_root_disk(guest) else []), *ephemerals(guest)]
+        for name in (*wanted, *(["disk.swap"] if guest.swap_mb else [])):
             path = files.path(name)
             if path.exists():
                 # A root disk that stands whole needs no image, which may be long deleted.
@@ -171,7 +90,9 @@ class GuestDisks:
         if found is None:
             return None
         size, filesystem = int(found["size"]), found["filesystem"]
-        return self._ephemeral(size, filesystem) if filesystem else self.swap_base(size)
+        if not filesystem:
+            return self.swap_base(size)
+        return self._ephemeral(size, filesystem, int(found["number"] or 0)) if filesystem in _MKFS else None
 
     def _root_size(self, guest: GuestSpec, base: Base) -> int:
         size = guest.root_gb * GIB
@@ -213,15 +134,21 @@ class GuestDisks:
                     part.unlink(missing_ok=True)
                     raise qemu_img.os_error(error, target) from error
 
-    def ephemeral_base(self, size_gb: int) -> Base:
-        """An empty file system, shared by all guests."""
-        return self._ephemeral(size_gb, self._options.default_ephemeral_format or "ext4")
+    def ephemeral_of(self, guest: GuestSpec, name: str) -> Base:
+        """What one of a guest's ephemeral disks begins as; raises DriverError for a file system that we can't make."""
+        disks = ephemerals(guest)
+        return self._ephemeral(disks[name].size_gb, disks[name].guest_format, list(disks).index(name))
 
-    def _ephemeral(self, size_gb: int, filesystem: str) -> Base:
-        command = [f"mkfs.{filesystem}", "-q", "-L", "ephemeral0"]
-        if filesystem.startswith("ext"):
-            command += ["-F", "-U", _EPHEMERAL_UUID, "-E", f"hash_seed={_EPHEMERAL_UUID}"]
-        return self._made_base(f"ephemeral_{size_gb}_{filesystem}", size_gb * GIB, command)
+    def _ephemeral(self, size_gb: int, filesystem: str | None, number: int) -> Base:
+        """An empty file system, shared by all guests."""
+        filesystem = filesystem or self._options.default_ephemeral_format or "ext4"
+        if filesystem not in _MKFS:
+            raise DriverError(reason=f"an ephemeral disk can't be formatted as {filesystem!r} ({', '.join(_MKFS)})")
+        names = {"label": f"ephemeral{number}", "uuid": f"{_EPHEMERAL_UUID[:-2]}{0x30 + number:02x}"}
+        arguments = [argument.format(**names) for argument in _MKFS[filesystem]]
+        # The first one's name is without a number.
+        name = f"ephemeral_{size_gb}_{filesystem}" + (f"_{number}" if number else "")
+        return self._made_base(name, size_gb * GIB, [f"mkfs.{filesystem}", *arguments])
 
     def swap_base(self, size_mb: int) -> Base:
         """Empty swap."""

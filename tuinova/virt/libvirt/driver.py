@@ -31,8 +31,9 @@ from tuinova.virt.driver import (
 from tuinova.virt.libvirt import agent, console, console_log, diagnostics, layout, live_checks, power, resources
 from tuinova.virt.libvirt.cold_migration import ColdMigrations
 from tuinova.virt.libvirt.connection import Connection
+from tuinova.virt.libvirt.driver_volumes import VolumeCalls
 from tuinova.virt.libvirt.errors import translated
-from tuinova.virt.libvirt.events import LifecycleEvents
+from tuinova.virt.libvirt.events import DeviceEvents, LifecycleEvents
 from tuinova.virt.libvirt.guests import Guests
 from tuinova.virt.libvirt.host import Host
 from tuinova.virt.libvirt.image_cache import CacheAging
@@ -48,12 +49,14 @@ from tuinova.virt.libvirt.options import LibvirtOptions
 from tuinova.virt.libvirt.ports import Ports
 from tuinova.virt.libvirt.rescue import Rescues
 from tuinova.virt.libvirt.snapshots import Snapshots
+from tuinova.virt.libvirt.volume_attach import Attachments
+from tuinova.virt.libvirt.volume_pool import VolumePool
 
 KEY_HOLD_MS = 100
 T = TypeVar("T")
 
 
-class LibvirtDriver(NetworkCalls):
+class LibvirtDriver(NetworkCalls, VolumeCalls):
     """Guests of one libvirt."""
 
     def __init__(self, *, host: str, uri: str, instances_path: Path, options: LibvirtOptions | None = None) -> None:
@@ -75,6 +78,9 @@ class LibvirtDriver(NetworkCalls):
         self._snapshots = Snapshots(self._host, self._moved_disks, self.options)
         self._ports = Ports(self._guests)
         self._events = LifecycleEvents(self._host.redefined)
+        self._device_events = DeviceEvents()
+        self._attachments = Attachments(self._guests, self._device_events, self.options)
+        self._pools: list[VolumePool] = []
         self._has_prepared_files = False
 
     @property
@@ -116,6 +122,9 @@ class LibvirtDriver(NetworkCalls):
             self._has_prepared_files = True
         self._networks.prepare(conn)
         self._events.register(conn)
+        self._device_events.register(conn)
+        for pool in self._pools:
+            pool.ensure(conn)
 
     def close(self) -> None:
         """See the contract."""
@@ -126,7 +135,7 @@ class LibvirtDriver(NetworkCalls):
 
     def warnings(self) -> Sequence[str]:
         """See the contract."""
-        return [*self._host.warnings(), *self._networks.warnings()]
+        return [*self._host.warnings(), *self._networks.warnings(), *self._pool_problems()]
 
     # what is there ---------------------------------------------------------------------------------------------------
     def list_guests(self) -> Sequence[GuestInfo]:
@@ -175,7 +184,9 @@ class LibvirtDriver(NetworkCalls):
             vcpus=vcpus,
             memory_mb=memory_kib // 1024,
             local_gb=resources.disk_gb(self.instances),
-            disk_available_least=resources.disk_available_least(self.instances),
+            disk_available_least=resources.disk_available_least(
+                self.instances, [pool.directory for pool in self._pools]
+            ),
             cpu_info=capabilities.cpu_info(),
             supported_instances=capabilities.supported(self.virt_type == "kvm"),
             foreign=foreign,

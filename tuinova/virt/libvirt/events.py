@@ -1,9 +1,12 @@
-"""libvirt's lifecycle events as Nova's (nova/virt/libvirt/host.py _event_lifecycle_callback)."""
+"""libvirt's events: of lifecycles as Nova's (nova/virt/libvirt/host.py _event_lifecycle_callback), of devices."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import libvirt
 
@@ -58,3 +61,55 @@ class LifecycleEvents:
             self.listener(self.node, uuid, nova_event)
         except Exception:  # the event thread serves every guest; one listener's failure must not end it
             LOG.exception("the lifecycle listener failed on %s of %s", nova_event, uuid)
+
+
+class DeviceAnswer:
+    """What becomes of a request to let go of a device."""
+
+    def __init__(self) -> None:
+        self._answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
+
+    def give(self, is_gone: bool) -> None:
+        """Called in the event thread."""
+        self._answers.put(is_gone)
+
+    def wait(self, seconds: float) -> bool | None:
+        """Whether it is gone (True) or the guest refused (False); None when nothing was said in that time."""
+        try:
+            return self._answers.get(timeout=seconds)
+        except queue.Empty:
+            return None
+
+
+class DeviceEvents:
+    """Tells whoever waits that a guest let go of a device, by the device's alias, or that it refused."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: dict[tuple[str, str], DeviceAnswer] = {}
+
+    def register(self, conn: libvirt.virConnect) -> None:
+        """Ask a new connection for its events; they end with it."""
+        for event, is_gone in (
+            (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, True),
+            (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED, False),
+        ):
+            conn.domainEventRegisterAny(None, event, self._answered, is_gone)
+
+    def _answered(self, conn: libvirt.virConnect, domain: libvirt.virDomain, alias: str, is_gone: bool) -> None:
+        with self._lock:
+            answer = self._waiting.get((domain.UUIDString(), alias))
+        if answer is not None:
+            answer.give(is_gone)
+
+    @contextmanager
+    def watching(self, uuid: str, alias: str) -> Iterator[DeviceAnswer]:
+        """Entered before the request is made, so that no answer is too fast."""
+        answer = DeviceAnswer()
+        with self._lock:
+            self._waiting[uuid, alias] = answer
+        try:
+            yield answer
+        finally:
+            with self._lock:
+                self._waiting.pop((uuid, alias), None)

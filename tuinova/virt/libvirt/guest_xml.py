@@ -6,7 +6,7 @@ Every string goes in as an element's text or attribute, never by formatting: nam
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from tuinova.core import image_properties
 from tuinova.core.image_properties import is_true
 from tuinova.text import clean
 from tuinova.virt.driver import DriverError, GuestSpec, Nic
-from tuinova.virt.libvirt.disks import Disk
+from tuinova.virt.libvirt.disk_plan import Disk, properties, root_volume
 from tuinova.virt.libvirt.layout import InstanceFiles
 from tuinova.virt.libvirt.options import LibvirtOptions
 from tuinova.virt.networks import NetworkMode
@@ -42,7 +42,10 @@ ET.register_namespace("tuinova", MARK_NS)
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """What the XML needs to know of the host. `video_models`: those that this QEMU has, empty when not known."""
+    """What the XML needs to know of the host.
+
+    `cache_mode_of`: that of a directory of volumes; `video_models`: those that this QEMU has, empty when not known.
+    """
 
     host: str
     instances: Path
@@ -51,6 +54,7 @@ class HostFacts:
     machine: str
     user_network: bool
     cache_mode: str
+    cache_mode_of: Callable[[Path], str] = lambda _: "none"
     video_models: frozenset[str] = frozenset()
 
 
@@ -63,11 +67,6 @@ def machine_type(guest: GuestSpec, options: LibvirtOptions, arch: str) -> str:
     """Machine: image, option, else the architecture's default."""
     wanted = properties(guest).get("hw_machine_type") or options.hw_machine_type
     return wanted or {"x86_64": "pc", "i686": "pc", "aarch64": "virt", "armv7l": "virt"}.get(arch, "")
-
-
-def properties(guest: GuestSpec) -> Mapping[str, str]:
-    """The image's properties."""
-    return guest.image.properties if guest.image else {}
 
 
 def _sub(parent: ET.Element, tag: str, text: object = None, /, **attributes: object) -> ET.Element:
@@ -162,7 +161,7 @@ class GuestXml:
         self._clock(root)
         devices = _sub(root, "devices")
         for disk in self.disks:
-            self._disk(devices, disk)
+            self.disk(devices, disk)
         for nic in self.guest.nics:
             self._interface(devices, nic)
         self._console(devices)
@@ -199,7 +198,9 @@ class GuestXml:
         owner = nova(instance, "owner")
         nova(owner, "user", self.guest.user_name, uuid=self.guest.user_id)
         nova(owner, "project", self.guest.project_name, uuid=self.guest.project_id)
-        if self.guest.image is not None:
+        if (volume := root_volume(self.guest)) is not None:
+            nova(instance, "root", type="volume", uuid=volume.volume_id)
+        elif self.guest.image is not None:
             nova(instance, "root", type="image", uuid=self.guest.image.id)
         ports = nova(instance, "ports")
         for nic in self.guest.nics:
@@ -241,7 +242,7 @@ class GuestXml:
             boots = [disk for disk in self.disks if disk.boots_first] or self.disks
             given = self.properties.get("os_command_line")
             _sub(os, "cmdline", given or f"root=/dev/{boots[0].target if boots else 'vda'} {CONSOLE_ARGUMENTS}")
-        elif not any(disk.boots_first for disk in self.disks):
+        elif not any(disk.boot_order is not None for disk in self.disks):
             is_disc = bool(self.disks) and self.disks[0].device == "cdrom" and not self.disks[0].is_config_drive
             _sub(os, "boot", dev="cdrom" if is_disc else "hd")
         if is_true(self.specs.get("hw:boot_menu") or self.properties.get("hw_boot_menu")):
@@ -292,27 +293,40 @@ class GuestXml:
         if self.is_windows:
             _sub(clock, "timer", name="hypervclock", present="yes")
 
-    def _disk(self, devices: ET.Element, disk: Disk) -> None:
-        element = _sub(devices, "disk", type="file", device=disk.device)
-        _sub(element, "driver", name="qemu", type=disk.format, cache=self._cache_mode())
-        _sub(element, "source", file=self.files.path(disk.name))
+    def disk(self, devices: ET.Element, disk: Disk) -> ET.Element:
+        """One disk, the guest's own or a volume."""
+        kind = disk.volume.connection["type"] if disk.volume else "file"
+        source = disk.volume.connection["path"] if disk.volume else self.files.path(disk.name)
+        element = _sub(devices, "disk", type=kind, device=disk.device)
+        # What a guest deletes on a volume is given back: it is made for a size that it may never need.
+        more = {"discard": "unmap"} if disk.volume and not disk.readonly else {}
+        _sub(element, "driver", name="qemu", type=disk.format, cache=self._cache_mode(kind, disk), **more)
+        _sub(element, "source", **{"dev" if kind == "block" else "file": source})
+        if disk.volume:
+            # It stands on nothing, whatever a guest that broke out of its machine wrote into its header.
+            _sub(element, "backingStore")
         _sub(element, "target", dev=disk.target, bus=disk.bus)
         limits = {tag: self.specs[f"quota:disk_{tag}"] for tag in _IOTUNE if f"quota:disk_{tag}" in self.specs}
-        if limits and not disk.readonly:
+        if limits and not disk.readonly and not disk.volume:
             tune = _sub(element, "iotune")
             for tag, value in limits.items():
                 _sub(tune, tag, value)
         if disk.readonly:
             _sub(element, "readonly")
-        if disk.boots_first:
-            _sub(element, "boot", order=1)
+        if disk.volume:
+            _sub(element, "serial", disk.volume.volume_id)
+        if disk.boot_order is not None:
+            _sub(element, "boot", order=disk.boot_order)
+        return element
 
-    def _cache_mode(self) -> str:
+    def _cache_mode(self, kind: str, disk: Disk) -> str:
         for entry in self.options.disk_cachemodes:
-            kind, _, mode = entry.partition("=")
-            if kind == "file" and mode:
+            named, _, mode = entry.partition("=")
+            if named == kind and mode:
                 return mode
-        return self.facts.cache_mode
+        if disk.volume is None:
+            return self.facts.cache_mode
+        return "none" if kind == "block" else self.facts.cache_mode_of(Path(disk.volume.connection["path"]).parent)
 
     def _interface(self, devices: ET.Element, nic: Nic) -> None:
         devices.append(interface(self.guest, nic, self.facts, self.options))

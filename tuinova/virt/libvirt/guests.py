@@ -11,7 +11,7 @@ import libvirt
 from tuinova.core.errors import NovaError
 from tuinova.core.states import PowerState
 from tuinova.virt.driver import DriverError, GuestSpec, RebootType
-from tuinova.virt.libvirt import configdrive, console_log, disks, power
+from tuinova.virt.libvirt import configdrive, console_log, disk_plan, power
 from tuinova.virt.libvirt.disks import GuestDisks
 from tuinova.virt.libvirt.errors import connection_broken, words
 from tuinova.virt.libvirt.guest_xml import GuestXml
@@ -20,6 +20,7 @@ from tuinova.virt.libvirt.images import ImageCache
 from tuinova.virt.libvirt.layout import InstanceFiles
 from tuinova.virt.libvirt.network import Networks
 from tuinova.virt.libvirt.options import LibvirtOptions
+from tuinova.virt.libvirt.volume_backend import trusted
 
 LOG = logging.getLogger(__name__)
 
@@ -114,8 +115,10 @@ class Guests:
 
     def define(self, guest: GuestSpec, files: InstanceFiles) -> libvirt.virDomain:
         """Write the definition from the present record, then the config drive if there is none yet."""
+        for volume in guest.volumes:
+            trusted(volume.connection, volume.volume_id)
         facts = self.host.facts(guest)
-        drives = disks.plan(guest, facts.machine, self.options)
+        drives = disk_plan.plan(guest, facts.machine, self.options)
         xml = GuestXml(guest, drives, files, facts, self.options).build()
         domain = self.host.connection.get().defineXMLFlags(xml, 0)
         drive = files.path("disk.config")

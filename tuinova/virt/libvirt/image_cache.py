@@ -25,7 +25,7 @@ LOG = logging.getLogger(__name__)
 
 _ORIGINAL = re.compile(r"([0-9a-f]{40})(\.[a-z0-9]+)?\Z")
 _RESIZED = re.compile(r"([0-9a-f]{40})_[0-9]+\Z")  # copies that old releases of Nova made
-_MADE = re.compile(r"(ephemeral_[0-9]+|swap)_[0-9A-Za-z]+\Z")
+_MADE = re.compile(r"(ephemeral_[0-9]+|swap)_[0-9A-Za-z]+(_[0-9]+)?\Z")
 
 
 class CacheAging:

@@ -176,7 +176,7 @@ class ImageCache:
 
     def _make(self, image: ImageFile, target: Path, keep: bool) -> None:
         source_format = inspect(image)
-        self._second_look(image, source_format)
+        second_look(image, source_format, self._options)
         part = target.with_name(f"{target.name}.part")
         part.unlink(missing_ok=True)
         try:
@@ -191,17 +191,22 @@ class ImageCache:
         finally:
             part.unlink(missing_ok=True)
 
-    def _second_look(self, image: ImageFile, source_format: str) -> None:
-        """What QEMU itself says of the file: no second file may stand behind it, and its tables must be whole."""
-        try:
-            found = qemu_img.info(image.path, source_format, self._options.qemu_img_info_timeout)
-            if source_format in _CHECKABLE:
-                qemu_img.check(image.path, source_format, self._options.qemu_img_timeout)
-        except DriverError as error:
-            raise ImageUnacceptable(image_id=image.id, reason=error.message) from error
-        data = found.get("format-specific", {}).get("data", {})
-        for key, held in (("backing-filename", found), ("data-file", data)):
-            if held.get(key):
-                raise ImageUnacceptable(image_id=image.id, reason=f"it refers to another file ({key})")
-        if found.get("encrypted"):
-            raise ImageUnacceptable(image_id=image.id, reason="it is encrypted")
+
+def second_look(image: ImageFile, source_format: str, options: LibvirtOptions) -> int:
+    """What QEMU itself says of the file: no second file may stand behind it, and its tables must be whole.
+
+    Returns the size in bytes that a guest would see; raises ImageUnacceptable.
+    """
+    try:
+        found = qemu_img.info(image.path, source_format, options.qemu_img_info_timeout)
+        if source_format in _CHECKABLE:
+            qemu_img.check(image.path, source_format, options.qemu_img_timeout)
+    except DriverError as error:
+        raise ImageUnacceptable(image_id=image.id, reason=error.message) from error
+    data = found.get("format-specific", {}).get("data", {})
+    for key, held in (("backing-filename", found), ("data-file", data)):
+        if held.get(key):
+            raise ImageUnacceptable(image_id=image.id, reason=f"it refers to another file ({key})")
+    if found.get("encrypted"):
+        raise ImageUnacceptable(image_id=image.id, reason="it is encrypted")
+    return int(found["virtual-size"])

@@ -16,6 +16,7 @@ from tuinova.virt.driver import DriverError
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # What is appended to a guest's directory while it is deleted or moved; the first two are Nova's.
 _LEFTOVER = re.compile(rf"({UUID.pattern})(_del|_resize|_incoming)?")
+_EPHEMERAL = re.compile(r"disk\.eph\d+")
 # QEMU's user must pass, nobody else need look around: disks and config drives hold secrets.
 DIRECTORY_MODE = 0o711
 FILE_MODE = 0o600  # libvirt hands a file to QEMU's user when the guest starts
@@ -38,7 +39,7 @@ class InstanceFiles:
         return self.instances / self.uuid
 
     def path(self, name: str) -> Path:
-        """A file in it: disk, disk.local, disk.swap, disk.config, kernel, ramdisk."""
+        """A file in it: disk, disk.local, disk.eph0, disk.swap, disk.config, kernel, ramdisk."""
         return self.directory / name
 
     @property
@@ -99,6 +100,14 @@ class InstanceFiles:
         if self.set_aside.exists():
             self.drop(self.directory)
             self.set_aside.rename(self.directory)
+
+
+def local_disks(directory: Path) -> list[Path]:
+    """A guest's own disks in its directory, the root first."""
+    ephemerals = (path for path in directory.glob("disk.eph*") if _EPHEMERAL.fullmatch(path.name))
+    in_order = sorted(ephemerals, key=lambda path: int(path.name.removeprefix("disk.eph")))
+    paths = (directory / "disk", directory / "disk.local", *in_order, directory / "disk.swap")
+    return [path for path in paths if path.exists()]
 
 
 def make_directory(path: Path) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from tuinova.virt.driver import DriverError, GuestSpec
 from tuinova.virt.libvirt import disks, qemu_img, sparse
-from tuinova.virt.libvirt.disks import GIB, MIB, GuestDisks, disk_format
+from tuinova.virt.libvirt.disk_plan import disk_format, ephemerals, has_root_disk
+from tuinova.virt.libvirt.disks import GIB, MIB, GuestDisks
 from tuinova.virt.libvirt.images import ImageCache
 from tuinova.virt.libvirt.layout import FILE_MODE, InstanceFiles
 from tuinova.virt.libvirt.options import LibvirtOptions
@@ -28,17 +29,18 @@ class MovedDisks:
 
     def adopt(self, guest: GuestSpec, files: InstanceFiles, came_from: Path | None) -> None:
         """Bases, sizes, swap; `came_from` is the instances directory of the host that the files were copied from."""
-        root, local = files.path("disk"), files.path("disk.local")
-        if guest.image is not None:
+        root = files.path("disk")
+        if guest.image is not None and has_root_disk(guest):
             self._settle_root(guest, root, came_from)
             if guest.image.disk_format != "iso":
                 self._grow(root, guest.root_gb * GIB)
-        if guest.ephemeral_gb:
+        for name, disk in ephemerals(guest).items():
+            local = files.path(name)
             if local.exists() or str(local) in _noted(files):
                 self._settle_ephemeral(local, came_from)
-                self._grow(local, guest.ephemeral_gb * GIB)
+                self._grow(local, disk.size_gb * GIB)
             else:
-                self._made.put(local, self._made.ephemeral_base(guest.ephemeral_gb))
+                self._made.put(local, self._made.ephemeral_of(guest, name))
         self._make_swap(guest, files.path("disk.swap"))
         self._made.note(files)
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tuinova.core.errors import ComputeResourcesUnavailable
+from tuinova.core.errors import ComputeResourcesUnavailable, ImageStorageFull
 from tuinova.virt.driver import DriverError, Progress
 
 # oslo.concurrency's limits as Nova uses them for `info`; converting real images needs more of both.
@@ -23,6 +23,7 @@ INFO_ADDRESS_SPACE = 1 << 30
 INFO_CPU_SECONDS = 30
 CONVERT_ADDRESS_SPACE = 4 << 30
 NO_SPACE = "No space left on device"
+_IN_USE = "Is another process using the image"
 PROGRESS_PERIOD = 0.5
 _PERCENT = re.compile(rb"\((\d+\.\d+)/100%\)")
 
@@ -65,6 +66,8 @@ def _complaint(code: int, output: str) -> str:
     lines = [line for line in output.splitlines() if line.strip()]
     if code < 0:
         return f"killed by signal {-code} (its limit of CPU time or memory)"
+    if lines and lines[-1].startswith(_IN_USE):
+        return f"the disk is in use: {lines[-1].removeprefix(_IN_USE).strip(' []?')}"
     return lines[-1].removeprefix("qemu-img: ") if lines else f"exit code {code}"
 
 
@@ -74,6 +77,11 @@ def info(path: Path, fmt: str, timeout: int) -> dict[str, Any]:
     out = run(arguments, timeout=timeout, address_space=INFO_ADDRESS_SPACE, cpu_seconds=INFO_CPU_SECONDS)
     found: dict[str, Any] = json.loads(out)
     return found
+
+
+def refuse_used(path: Path, fmt: str, timeout: int) -> None:
+    """Raise DriverError while another process, a guest's QEMU, may write the file."""
+    run(["info", "-f", fmt, str(path)], timeout=timeout, address_space=INFO_ADDRESS_SPACE, cpu_seconds=INFO_CPU_SECONDS)
 
 
 def check(path: Path, fmt: str, timeout: int) -> None:
@@ -89,11 +97,23 @@ def convert(source: Path, source_format: str, target: Path, target_format: str, 
 
 
 def convert_whole(
-    source: Path, source_format: str, target: Path, target_format: str, size: int, timeout: int, progress: Progress
+    source: Path,
+    source_format: str,
+    target: Path,
+    target_format: str,
+    size: int,
+    timeout: int,
+    progress: Progress,
+    *,
+    is_device: bool = False,
 ) -> None:
-    """`convert` of a disk of `size` bytes that tells how far it is, and ends when `progress` raises."""
+    """`convert` of a disk of `size` bytes that tells how far it is, and ends when `progress` raises.
+
+    `is_device`: the target is there and stays there.
+    """
     # -U: a disc that a running guest reads is open in QEMU, too.
     arguments = ["convert", "-p", "-U", "-f", source_format, "-O", target_format, "-t", "writeback"]
+    arguments += ["-n"] if is_device else []
     command = _command([*arguments, str(source), str(target)], CONVERT_ADDRESS_SPACE, timeout)
     deadline = time.monotonic() + timeout
     with tempfile.TemporaryFile() as words:
@@ -116,7 +136,8 @@ def convert_whole(
                     raise no_space(target)
                 raise DriverError(reason=f"qemu-img convert failed: {complaint}")
         except BaseException:
-            target.unlink(missing_ok=True)
+            if not is_device:
+                target.unlink(missing_ok=True)
             raise
 
 
@@ -195,3 +216,12 @@ def os_error(error: OSError, target: Path) -> ComputeResourcesUnavailable | Driv
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return no_space(target)
     return DriverError(reason=f"{target} can't be written: {error.strerror or error}")
+
+
+def storage_error(error: BaseException, target: Path) -> BaseException:
+    """A full disk, whoever met it, is one of the image storage; an operating system's error is a DriverError."""
+    if isinstance(error, OSError):
+        error = os_error(error, target)
+    if isinstance(error, ComputeResourcesUnavailable) or (isinstance(error, DriverError) and NO_SPACE in error.message):
+        return ImageStorageFull(reason=str(error.message))
+    return error

@@ -17,13 +17,14 @@ import libvirt
 from tuinova.core.errors import InstanceNotRescuable, NovaError
 from tuinova.virt.driver import BootImages, GuestSpec
 from tuinova.virt.libvirt import configdrive, power
-from tuinova.virt.libvirt.disks import Disk, default_bus, disk_format, next_name, plan
+from tuinova.virt.libvirt.disk_plan import Disk, default_bus, disk_format, has_root_disk, next_name, plan, properties
 from tuinova.virt.libvirt.errors import connection_broken, words
-from tuinova.virt.libvirt.guest_xml import GuestXml, properties
+from tuinova.virt.libvirt.guest_xml import GuestXml
 from tuinova.virt.libvirt.guests import Guests
 from tuinova.virt.libvirt.images import ImageCache
 from tuinova.virt.libvirt.layout import FILE_MODE, InstanceFiles
 from tuinova.virt.libvirt.options import LibvirtOptions
+from tuinova.virt.libvirt.volume_backend import trusted
 
 LOG = logging.getLogger(__name__)
 
@@ -39,20 +40,24 @@ def is_stable(boot: BootImages) -> bool:
 
 def rescued(guest: GuestSpec, boot: BootImages) -> GuestSpec:
     """The guest as its definition describes it meanwhile."""
-    image = guest.image if is_stable(boot) and guest.image else boot.image
+    image = guest.image if is_stable(boot) else boot.image
     return replace(guest, image=image, kernel=boot.kernel, ramdisk=boot.ramdisk)
 
 
 def rescue_disks(guest: GuestSpec, boot: BootImages, machine: str, options: LibvirtOptions) -> list[Disk]:
     """The disks of a rescued guest."""
     if is_stable(boot):
-        disks = [replace(disk, name=DRIVE) if disk.is_config_drive else disk for disk in plan(guest, machine, options)]
+        planned = (replace(disk, boot_order=None) for disk in plan(guest, machine, options))
+        disks = [replace(disk, name=DRIVE) if disk.is_config_drive else disk for disk in planned]
         device = boot.image.properties.get("hw_rescue_device") or "disk"
         if device not in DEVICES:
             raise InstanceNotRescuable(instance_id=guest.uuid, reason=f"a rescue device can't be {device!r}")
         bus = boot.image.properties.get("hw_rescue_bus") or default_bus(device, properties(guest), machine)
-        return [*disks, Disk(DISK, disk_format(options), device, bus, next_name(bus, disks), boots_first=True)]
-    only_root = replace(rescued(guest, boot), ephemeral_gb=0, swap_mb=0, config_drive=False)
+        return [*disks, Disk(DISK, disk_format(options), device, bus, next_name(bus, disks), boot_order=1)]
+    if not has_root_disk(guest):
+        raise InstanceNotRescuable(instance_id=guest.uuid, reason="Cannot rescue a volume-backed instance")
+    meanwhile = rescued(guest, boot)
+    only_root = replace(meanwhile, ephemeral_gb=0, ephemerals=None, swap_mb=0, volumes=(), config_drive=False)
     first = replace(plan(only_root, machine, options)[0], name=DISK)
     # The disc of a guest that was started from one is one here, too.
     device = "cdrom" if guest.image is not None and guest.image.disk_format == "iso" else "disk"
@@ -107,6 +112,8 @@ class Rescues:
     def _define(self, guest: GuestSpec, boot: BootImages, files: InstanceFiles) -> libvirt.virDomain:
         facts = self._host.facts(rescued(guest, boot))
         disks = rescue_disks(guest, boot, facts.machine, self._options)
+        for volume in (disk.volume for disk in disks if disk.volume):
+            trusted(volume.connection, volume.volume_id)
         if not files.path(DRIVE).exists():
             # Its contents were not given: the guest keeps the drive that it has.
             disks = [replace(disk, name="disk.config") if disk.name == DRIVE else disk for disk in disks]

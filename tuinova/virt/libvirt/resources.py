@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -14,7 +15,7 @@ from xml.etree import ElementTree as ET
 import libvirt
 
 from tuinova.virt.driver import ForeignGuest
-from tuinova.virt.libvirt import disks
+from tuinova.virt.libvirt import disks, layout
 from tuinova.virt.libvirt.errors import words
 from tuinova.virt.libvirt.layout import QemuUser
 from tuinova.virt.libvirt.power import POWER_STATES
@@ -79,10 +80,15 @@ def disk_gb(instances: Path) -> int:
     return shutil.disk_usage(instances).total // GIB
 
 
-def disk_available_least(instances: Path) -> int:
-    """GiB that are free, less what the sparse disks there may still take."""
+def disk_available_least(instances: Path, volumes: Sequence[Path] = ()) -> int:
+    """GiB that are free, less what the sparse disks there may still take; volumes count where they lie there too."""
+    directories = [path.parent for path in instances.glob("*/disk.info")]
+    paths = [path for directory in directories for path in layout.local_disks(directory)]
+    for directory in volumes:
+        if directory.exists() and directory.stat().st_dev == instances.stat().st_dev:
+            paths += directory.glob("*-*.*")
     promised = 0
-    for path in (*instances.glob("*/disk"), *instances.glob("*/disk.local"), *instances.glob("*/disk.swap")):
+    for path in paths:
         try:
             promised += max(0, disks.virtual_size(path) - path.stat().st_blocks * 512)
         except OSError:

@@ -1,4 +1,4 @@
-"""Snapshots: the root disk of a guest as one file that stands on nothing.
+"""Snapshots: the root disk of a guest, or a volume that it has, as one disk that stands on nothing.
 
 A guest that runs is copied by a backup job of libvirt's (push mode): the copy is the disk at the moment when the job
 began, the guest runs on, its definition is not touched, and it is frozen for that moment only. (Nova's block copy needs
@@ -14,8 +14,8 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,15 +23,18 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 
-from tuinova.core.errors import ComputeResourcesUnavailable, ImageStorageFull, NovaError
+from tuinova.core.errors import NovaError
 from tuinova.core.states import PowerState
 from tuinova.virt.driver import DriverError, GuestSpec, ImageFile, Progress
-from tuinova.virt.libvirt import agent, disks, power, qemu_img, sparse
+from tuinova.virt.libvirt import agent, disk_plan, disks, power, qemu_img, sparse
 from tuinova.virt.libvirt.host import Host
 from tuinova.virt.libvirt.images import inspect
 from tuinova.virt.libvirt.layout import DIRECTORY_MODE, FILE_MODE, UUID, InstanceFiles
 from tuinova.virt.libvirt.moved_disks import MovedDisks
 from tuinova.virt.libvirt.options import LibvirtOptions
+from tuinova.virt.libvirt.volume_backend import trusted
+from tuinova.virt.libvirt.volume_lvm import VolumeGroup, new_volume
+from tuinova.virt.volumes import VolumeDisk
 
 LOG = logging.getLogger(__name__)
 
@@ -51,6 +54,30 @@ class Note:
     agent: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A disk of a guest: a file, or a device."""
+
+    path: Path
+    format: str
+
+    def size(self) -> int:
+        """Bytes that the guest sees now."""
+        if self.path.is_block_device():
+            with self.path.open("rb") as file:
+                return file.seek(0, os.SEEK_END)
+        return disks.virtual_size(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What is written: a new file, or a device that is there."""
+
+    path: Path
+    format: str
+    is_device: bool = False
+
+
 class Snapshots:
     """Makes them, and ends what killed calls left."""
 
@@ -61,48 +88,82 @@ class Snapshots:
         self.directory = Path(options.snapshots_directory.replace("$instances_path", str(host.instances)))
 
     def take(self, guest: GuestSpec, target: Path, disk_format: str | None, progress: Progress) -> str:
-        """Write `target`; returns its format."""
-        fmt = disk_format or self._options.snapshot_image_format or disks.disk_format(self._options)
+        """Write the root disk to `target`; returns its format."""
+        fmt = disk_format or self._options.snapshot_image_format or disk_plan.disk_format(self._options)
         if fmt not in FORMATS:
             raise DriverError(reason=f"a snapshot can't be of format {fmt!r} ({', '.join(FORMATS)})")
         root = InstanceFiles(self._host.instances, guest.uuid).path("disk")
         self._trusted.base_of(root)
+        source = _Source(root, disk_plan.disk_format(self._options))
+        with self._noted_until_whole(guest, target):
+            self._write_out(guest, source, fmt, target, progress)
+        return fmt
+
+    def take_volume(self, guest: GuestSpec, volume: VolumeDisk, target: Mapping[str, Any], progress: Progress) -> None:
+        """Write a volume to where its snapshot shall be; there already is fine."""
+        trusted(volume.connection, volume.volume_id)
+        source = _Source(Path(volume.connection["path"]), volume.connection["format"])
+        path, fmt = Path(target["path"]), str(target["format"])
+        if path.exists():
+            return
+        if target["type"] == "file":
+            part = path.with_name(f"{path.name}.part")
+            with self._noted_until_whole(guest, part):
+                self._write_out(guest, source, fmt, part, progress)
+                part.rename(path)
+            return
+        # Not the device is noted: what is noted is unlinked.
+        noted = self._noted_until_whole(guest, self._working_file(guest.uuid))
+        with new_volume(VolumeGroup(target["volume_group"]), path.name, source.size()) as device, noted:
+            self._write_out(guest, source, fmt, device, progress, is_device=True)
+
+    @contextmanager
+    def _noted_until_whole(self, guest: GuestSpec, target: Path) -> Iterator[None]:
+        """What a killed caller left is found by the note; a failure leaves nothing."""
         self._prepare_directory()
         self.clear(guest.uuid)
-        note = Note(str(self._host.instances), str(target), agent.has_channel(guest))
-        self._write(guest.uuid, note)
+        self._write(guest.uuid, Note(str(self._host.instances), str(target), agent.has_channel(guest)))
         try:
-            domain = self._host.find_or_none(guest.uuid)
-            if domain is None or not self._copy_live(guest, domain, root, fmt, target, progress):
-                self._convert(root, fmt, target, progress)
+            yield
         except BaseException as error:
             self.clear(guest.uuid)
-            told = _storage_error(error, target)
+            told = qemu_img.storage_error(error, target)
             if told is error:
                 raise
             raise told from error
         self._note(guest.uuid).unlink()
-        return fmt
 
-    def _convert(self, root: Path, fmt: str, target: Path, progress: Progress) -> None:
-        timeout, size = self._options.qemu_img_timeout, disks.virtual_size(root)
-        qemu_img.convert_whole(root, disks.disk_format(self._options), target, fmt, size, timeout, progress)
-        target.chmod(FILE_MODE)
+    def _write_out(
+        self, guest: GuestSpec, source: _Source, fmt: str, target: Path, progress: Progress, *, is_device: bool = False
+    ) -> None:
+        domain = self._host.find_or_none(guest.uuid)
+        out = _Target(target, fmt, is_device)
+        if domain is None or not self._copy_live(guest, domain, source, out, progress):
+            self._convert(source.path, source.format, out, source.size(), progress)
+
+    def _convert(self, path: Path, source_format: str, out: _Target, size: int, progress: Progress) -> None:
+        timeout = self._options.qemu_img_timeout
+        qemu_img.convert_whole(
+            path, source_format, out.path, out.format, size, timeout, progress, is_device=out.is_device
+        )
+        if not out.is_device:
+            out.path.chmod(FILE_MODE)
 
     # a guest that runs -----------------------------------------------------------------------------------------------
     def _copy_live(
-        self, guest: GuestSpec, domain: libvirt.virDomain, root: Path, fmt: str, target: Path, progress: Progress
+        self, guest: GuestSpec, domain: libvirt.virDomain, source: _Source, out: _Target, progress: Progress
     ) -> bool:
-        """True when it is done; False when the guest is off, or its root disk is one that it can't write."""
+        """True when it is done; False when the guest is off, or the disk is one that it can't write."""
         state = power.state_of(domain)
         working = self._working_file(guest.uuid)
-        job = backup_job(domain.XMLDesc(0), root, working) if state in _ACTIVE else None
+        job = backup_job(domain.XMLDesc(0), source.path, working) if state in _ACTIVE else None
         if job is None:
             return False
         # Made by us, so that it is ours again when libvirt gives it back.
-        qemu_img.create(working, _WORKING_FORMAT, disks.virtual_size(root), self._options.qemu_img_timeout)
+        qemu_img.create(working, _WORKING_FORMAT, source.size(), self._options.qemu_img_timeout)
         working.chmod(FILE_MODE)
-        parts = 1 if fmt == _WORKING_FORMAT else 2
+        is_moved = out.format == _WORKING_FORMAT and not out.is_device
+        parts = 1 if is_moved else 2
         try:
             # A guest that stands still has no agent that could answer, and writes nothing.
             with agent.quiesced(domain, guest) if state == PowerState.RUNNING else nullcontext():
@@ -114,20 +175,17 @@ class Snapshots:
             # Its end ended the job. What it wrote last is on its disk now.
             working.unlink(missing_ok=True)
             return False
-        if parts == 1:
-            _move(working, target)
+        if is_moved:
+            _move(working, out.path)
         else:
-            self._convert_working(guest, working, fmt, target, _part_of(progress, 1, parts))
+            self._convert_working(guest, working, out, _part_of(progress, 1, parts))
         return True
 
-    def _convert_working(self, guest: GuestSpec, working: Path, fmt: str, target: Path, progress: Progress) -> None:
+    def _convert_working(self, guest: GuestSpec, working: Path, out: _Target, progress: Progress) -> None:
         """QEMU's own raw copy would have no holes."""
-        size = disks.virtual_size(working)
         # QEMU could write it, so that a guest which broke out of its machine could too.
         inspect(ImageFile(guest.uuid, working, _WORKING_FORMAT, working.stat().st_size))
-        timeout = self._options.qemu_img_timeout
-        qemu_img.convert_whole(working, _WORKING_FORMAT, target, fmt, size, timeout, progress)
-        target.chmod(FILE_MODE)
+        self._convert(working, _WORKING_FORMAT, out, disks.virtual_size(working), progress)
         working.unlink()
 
     def _follow(self, domain: libvirt.virDomain, progress: Progress) -> None:
@@ -228,7 +286,7 @@ def _part_of(progress: Progress, number: int, parts: int) -> Progress:
 
 
 def backup_job(xml: str, root: Path, target: Path) -> str | None:
-    """libvirt's description of a copy of the disk in file `root`; None when the guest can't write that disk."""
+    """libvirt's description of a copy of the disk `root`; None when the guest can't write that disk, or has it not."""
     job = ET.Element("domainbackup", {"mode": "push"})
     described = ET.SubElement(job, "disks")
     found = False
@@ -237,7 +295,7 @@ def backup_job(xml: str, root: Path, target: Path) -> str | None:
         if device is None or source is None:
             continue
         name = device.get("dev", "")
-        if source.get("file") != str(root):
+        if str(root) not in (source.get("file"), source.get("dev")):
             ET.SubElement(described, "disk", {"name": name, "backup": "no"})
         elif disk.find("readonly") is None:
             found = True
@@ -263,14 +321,3 @@ def _move(working: Path, target: Path) -> None:
         sparse.copy(working, target)
         working.unlink()
     target.chmod(FILE_MODE)
-
-
-def _storage_error(error: BaseException, target: Path) -> BaseException:
-    """A full disk, whoever met it, is one of the image storage; an operating system's error is a DriverError."""
-    if isinstance(error, OSError):
-        error = qemu_img.os_error(error, target)
-    if isinstance(error, ComputeResourcesUnavailable) or (
-        isinstance(error, DriverError) and qemu_img.NO_SPACE in error.message
-    ):
-        return ImageStorageFull(reason=str(error.message))
-    return error

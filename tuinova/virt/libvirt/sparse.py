@@ -23,17 +23,23 @@ def allocated(paths: Iterable[Path]) -> int:
 
 def copy(source: Path, target: Path, moved: Callable[[int], None] = lambda _: None) -> None:
     """Write the new file `target`; `moved` is told of each part's bytes. A failure leaves no `target`."""
-    with source.open("rb") as reader, target.open("xb") as writer:
+    with target.open("xb") as writer:
         try:
-            if clone(reader, writer):
-                moved(os.fstat(reader.fileno()).st_blocks * 512)
-            else:
-                _copy_data(reader, writer, moved)
-            # The original may be deleted soon after.
-            os.fsync(writer.fileno())
+            fill(source, writer, moved)
         except BaseException:
             target.unlink(missing_ok=True)
             raise
+
+
+def fill(source: Path, writer: BinaryIO, moved: Callable[[int], None] = lambda _: None) -> None:
+    """The same into a new file that is open already."""
+    with source.open("rb") as reader:
+        if clone(reader, writer):
+            moved(os.fstat(reader.fileno()).st_blocks * 512)
+        else:
+            _copy_data(reader, writer, moved)
+        # The original may be deleted soon after.
+        os.fsync(writer.fileno())
 
 
 def clone(reader: BinaryIO, writer: BinaryIO) -> bool:
