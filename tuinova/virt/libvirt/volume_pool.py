@@ -49,10 +49,12 @@ class VolumePool:
             LOG.warning("%s", self.problem)
 
     def refresh(self, conn: libvirt.virConnect) -> None:
-        """A volume came, changed or went."""
+        """A volume came, changed or went; a pool that somebody switched off is on again."""
         try:
             pool = self._find(conn)
-            if pool is not None and pool.isActive():
+            if pool is None or not pool.isActive():
+                self.ensure(conn)
+            else:
                 pool.refresh(0)
         except libvirt.libvirtError as error:
             # Another host's refresh, or a file that went while it was looked at: the next one sees it.
