@@ -33,7 +33,7 @@ from tuinova.virt.libvirt.cold_migration import ColdMigrations
 from tuinova.virt.libvirt.connection import Connection
 from tuinova.virt.libvirt.driver_volumes import VolumeCalls
 from tuinova.virt.libvirt.errors import translated
-from tuinova.virt.libvirt.events import DeviceEvents, LifecycleEvents
+from tuinova.virt.libvirt.events import LifecycleEvents
 from tuinova.virt.libvirt.guests import Guests
 from tuinova.virt.libvirt.host import Host
 from tuinova.virt.libvirt.image_cache import CacheAging
@@ -49,8 +49,6 @@ from tuinova.virt.libvirt.options import LibvirtOptions
 from tuinova.virt.libvirt.ports import Ports
 from tuinova.virt.libvirt.rescue import Rescues
 from tuinova.virt.libvirt.snapshots import Snapshots
-from tuinova.virt.libvirt.volume_attach import Attachments
-from tuinova.virt.libvirt.volume_pool import VolumePool
 
 KEY_HOLD_MS = 100
 T = TypeVar("T")
@@ -78,9 +76,7 @@ class LibvirtDriver(NetworkCalls, VolumeCalls):
         self._snapshots = Snapshots(self._host, self._moved_disks, self.options)
         self._ports = Ports(self._guests)
         self._events = LifecycleEvents(self._host.redefined)
-        self._device_events = DeviceEvents()
-        self._attachments = Attachments(self._guests, self._device_events, self.options)
-        self._pools: list[VolumePool] = []
+        self._open_volumes(self._guests, self.options)
         self._has_prepared_files = False
 
     @property
@@ -122,9 +118,7 @@ class LibvirtDriver(NetworkCalls, VolumeCalls):
             self._has_prepared_files = True
         self._networks.prepare(conn)
         self._events.register(conn)
-        self._device_events.register(conn)
-        for pool in self._pools:
-            pool.ensure(conn)
+        self._prepare_volumes(conn)
 
     def close(self) -> None:
         """See the contract."""

@@ -12,6 +12,9 @@ import libvirt
 from tuinova.core.errors import HypervisorUnavailable
 from tuinova.virt.driver import ComputeDriver, GuestSpec, Progress
 from tuinova.virt.libvirt.connection import Connection
+from tuinova.virt.libvirt.events import DeviceEvents
+from tuinova.virt.libvirt.guests import Guests
+from tuinova.virt.libvirt.options import LibvirtOptions
 from tuinova.virt.libvirt.snapshots import Snapshots
 from tuinova.virt.libvirt.volume_attach import Attachments
 from tuinova.virt.libvirt.volume_pool import VolumePool
@@ -24,9 +27,18 @@ class VolumeCalls(ComputeDriver):
     """Volumes of the guests of one libvirt, and the pools in which it shows them."""
 
     _connection: Connection
-    _attachments: Attachments
     _snapshots: Snapshots
-    _pools: list[VolumePool]
+
+    def _open_volumes(self, guests: Guests, options: LibvirtOptions) -> None:
+        self._device_events = DeviceEvents()
+        self._attachments = Attachments(guests, self._device_events, options)
+        self._pools: list[VolumePool] = []
+
+    def _prepare_volumes(self, conn: libvirt.virConnect) -> None:
+        """On every new connection."""
+        self._device_events.register(conn)
+        for pool in self._pools:
+            pool.ensure(conn)
 
     @abstractmethod
     def _lasting(self, uuid: str, call: Callable[[], T]) -> T:
