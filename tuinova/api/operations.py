@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from tuinova.api.errors import MethodNotAllowed, RequestTooLarge, UnsupportedMediaType, error_response
+from tuinova.api.microversions import NEWEST, Microversion, asked_version
 from tuinova.api.validation import Schema, parse_json, validate
 from tuinova.core.context import RequestContext, new_request_id
 from tuinova.core.errors import Invalid, PolicyNotAuthorized
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("tuinova.api")
 
-Microversion = tuple[int, int]
-MICROVERSION: Microversion = (2, 96)
+MICROVERSION = NEWEST
 # oslo.middleware's max_request_body_size, which Nova runs with.
 MAX_BODY = 114688
 _VERSION = f"{MICROVERSION[0]}.{MICROVERSION[1]}"
@@ -64,7 +64,8 @@ class Call:
     request: Request
     query: QueryParams
     body: Any = None
-    mv: Microversion = MICROVERSION
+    mv: Microversion = MICROVERSION  # of the answer
+    asked: Microversion = MICROVERSION  # of the request
 
     def param(self, name: str) -> str:
         """A part of the path."""
@@ -84,7 +85,8 @@ class Operation:
     """One method of one path.
 
     `rule` is the policy rule; `schema` the body's, or None for an operation that takes no body; `query` that of the
-    query, which is checked only where Nova's is closed.
+    query, which is checked only where Nova's is closed. `older` are the schemas of older microversions, each with the
+    last one that it is of, the oldest first.
     """
 
     method: str
@@ -95,6 +97,11 @@ class Operation:
     schema: Schema | None = None
     query: Schema | None = None
     json_body: bool = False  # a body without a schema of its own
+    older: tuple[tuple[Microversion, Schema], ...] = ()
+
+    def schema_at(self, asked: Microversion) -> Schema | None:
+        """The body's schema in a version."""
+        return next((schema for last, schema in self.older if asked <= last), self.schema)
 
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -117,7 +124,7 @@ def endpoint(state: ApiState, face: str, operations: Iterable[Operation]) -> End
                 raw = await read_body(request, MAX_BODY)
                 # Abandoned where the service stops while a hypervisor hangs: nothing waits for that thread.
                 response = await asyncio.get_running_loop().run_in_executor(
-                    state.threads, _carry_out, state, operation, request, raw, request_id
+                    state.threads, _carry_out, state, face, operation, request, raw, request_id
                 )
             elif request.method == "OPTIONS":
                 response = Response(status_code=204, headers={"Allow": ", ".join(allowed)})
@@ -177,21 +184,24 @@ async def read_body(request: Request, limit: int) -> bytes:
     return bytes(parts)
 
 
-def _carry_out(state: ApiState, operation: Operation, request: Request, raw: bytes, request_id: str) -> Response:
+def _carry_out(
+    state: ApiState, face: str, operation: Operation, request: Request, raw: bytes, request_id: str
+) -> Response:
     """In a thread: who asks, may he, is the body right, then the handler."""
     ctx = state.identity.context(request.headers, request_id)
     state.check_project_in_path(request, ctx)
     if operation.rule is not None:
         _authorize(state, operation.rule, request, ctx)
+    asked = asked_version(request.headers) if face == "compute" else MICROVERSION
     body = None
     if operation.schema is not None or operation.json_body:
         body = _parse_body(request, raw)
-        if operation.schema is not None:
-            validate(operation.schema, body)
+        if (schema := operation.schema_at(asked)) is not None:
+            validate(schema, body)
     query = request.query_params
     if operation.query is not None:
         check_query(operation.query, query)
-    reply = operation.handler(Call(state, ctx, request, query, body))
+    reply = operation.handler(Call(state, ctx, request, query, body, asked=asked))
     return to_response(reply, operation.status)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from tuinova.api.operations import Call, Operation, Reply
 from tuinova.api.schemas.servers import ACTIONS as SCHEMAS
+from tuinova.api.schemas.servers import ACTIONS_OLDER
 from tuinova.api.schemas.types import is_true
 from tuinova.api.servers import whole_server
 from tuinova.api.validation import validate
@@ -19,7 +20,8 @@ from tuinova.core.states import ACTION_BY_KEY, Action
 def act(call: Call) -> Reply:
     """Carry out the action that the body's one key names."""
     key, body = _asked(call.body)
-    schema = SCHEMAS.get(key)
+    older = ACTIONS_OLDER.get(key, ())
+    schema = next((schema for last, schema in older if call.asked <= last), SCHEMAS.get(key))
     if schema is not None:
         validate(schema, call.body)
     row = action_row(key, body)

@@ -143,7 +143,7 @@ def _next_page(call: Call, path: str, marker: str) -> dict[str, str]:
 
 OPERATIONS = (
     Operation("GET", "/servers", index, rule=_RULE + "index", query=QUERY),
-    Operation("POST", "/servers", create, 202, _RULE + "create", schemas.CREATE),
+    Operation("POST", "/servers", create, 202, _RULE + "create", schemas.CREATE, older=schemas.CREATE_OLDER),
     Operation("GET", "/servers/detail", detail, rule=_RULE + "detail", query=QUERY),
     Operation("GET", "/servers/{id}", show, rule=_RULE + "show"),
     Operation("PUT", "/servers/{id}", update, 200, _RULE + "update", schemas.UPDATE),

@@ -132,7 +132,6 @@ def test_readers_may_not_create(house: House) -> None:
     "fields",
     [
         {"block_devices": [{"source_type": "volume", "uuid": UNKNOWN, "boot_index": 0}]},
-        {"personality": [{"path": "/x", "contents": ""}]},
         {"trusted_image_certificates": ["a"]},
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tuinova.api.schemas import types
 from tuinova.api.schemas.types import integer, obj, or_null, text
 
@@ -97,6 +99,21 @@ CREATE = obj(
     "server",
 )
 
+# Up to 2.56 files may be put into the guest, up to 2.36 networks may be left out.
+_FILE = obj({"path": {"type": "string"}, "contents": {"type": "string", "format": "base64"}}, "path", "contents")
+_FILES = {"type": "array", "items": _FILE}
+
+
+def _older(schema: dict[str, Any], key: str, *, without: str = "") -> dict[str, Any]:
+    """A schema whose object `key` takes `personality` too, and needs one thing less."""
+    inner = schema["properties"][key]
+    needed = [name for name in inner.get("required", ()) if name != without]
+    inner = {**inner, "properties": {**inner["properties"], "personality": _FILES}, "required": needed}
+    return {**schema, "properties": {**schema["properties"], key: inner}}
+
+
+CREATE_OLDER = (((2, 36), _older(CREATE, "server", without="networks")), ((2, 56), _older(CREATE, "server")))
+
 UPDATE = obj(
     {
         "server": {
@@ -191,3 +208,6 @@ ACTIONS = {
 ACTIONS["os-getConsoleOutput"] = obj({"os-getConsoleOutput": obj({"length": _LENGTH})}, "os-getConsoleOutput")
 
 FORCE_COMPLETE = obj({"force_complete": {"type": "null"}}, "force_complete")
+
+# Action to the schemas of older microversions.
+ACTIONS_OLDER = {"rebuild": (((2, 56), _older(ACTIONS["rebuild"], "rebuild")),)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,9 @@ from tuinova.core.context import RequestContext
 from tuinova.core.drafts import QuotaLimits
 from tuinova.core.errors import (
     ComputeHostNotFoundAsked,
+    FileContentLimitExceeded,
+    FileLimitExceeded,
+    FilePathLimitExceeded,
     FlavorDiskSmallerThanImage,
     FlavorDiskSmallerThanMinDisk,
     FlavorMemoryTooSmall,
@@ -112,7 +115,7 @@ def check_counts(request: CreateRequest) -> None:
 
 def check_unserved(request: CreateRequest) -> None:
     """What is part of Nova's create and not of this version: an answer instead of a silent difference."""
-    if request.personality or request.trusted_image_certificates:
+    if request.trusted_image_certificates:
         raise NotSupported()
     for device in request.block_devices:
         root = device.get("source_type") == "image" and device.get("destination_type", "local") == "local"
@@ -189,6 +192,26 @@ def check_metadata_quota(metadata: Mapping[str, Any], limits: QuotaLimits) -> No
     """At most so many items on one server."""
     if 0 <= limits.metadata_items < len(metadata):
         raise MetadataLimitExceeded(allowed=limits.metadata_items)
+
+
+def check_files(files: Sequence[Mapping[str, Any]], limits: QuotaLimits) -> list[tuple[str, str]]:
+    """Path and content (base64) of the files that a guest shall get; first their number, then paths, then contents."""
+    if 0 <= limits.injected_files < len(files):
+        raise FileLimitExceeded()
+    found = [(str(file["path"]), "".join(str(file["contents"]).split())) for file in files]
+    if 0 <= limits.injected_file_path_bytes < max((len(path.encode()) for path, _ in found), default=0):
+        raise FilePathLimitExceeded(allowed=limits.injected_file_path_bytes)
+    sizes = [len(_decoded(content)) for _, content in found]
+    if 0 <= limits.injected_file_content_bytes < max(sizes, default=0):
+        raise FileContentLimitExceeded(allowed=limits.injected_file_content_bytes)
+    return found
+
+
+def _decoded(content: str) -> bytes:
+    try:
+        return base64.b64decode(content, validate=True)
+    except binascii.Error as error:
+        raise Invalid("The contents of a personality file need to be valid base 64.") from error
 
 
 def check_sizes(ctx: RequestContext, flavor: Flavor, image: Image) -> None:

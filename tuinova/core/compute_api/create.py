@@ -40,6 +40,7 @@ class _Plan:
     asked: Asked
     limits: QuotaLimits
     config_drive: bool
+    files: list[tuple[str, str]]
 
 
 def create(
@@ -94,10 +95,12 @@ def _check(
     keypair = checks.asked_keypair(ctx, request.key_name, conductor)
     limits = catalogue.limits(ctx.project_id or "")
     checks.check_metadata_quota(request.metadata, limits)
+    files = checks.check_files(request.personality, limits)
     checks.check_sizes(ctx, flavor, image)
     group = checks.asked_group(ctx, request.scheduler_hints, conductor, request.counts[0], limits)
     image_properties.check(flavor.vcpus, flavor.extra_specs, image.properties)
-    drive = bool(request.config_drive or options.force_config_drive)
+    # Files reach the guest by the drive alone: who asks for them gets one.
+    drive = bool(request.config_drive or options.force_config_drive or files)
     return _Plan(
         request=request,
         place=place,
@@ -108,6 +111,7 @@ def _check(
         asked=asked,
         limits=limits,
         config_drive=drive or image.properties.get("img_config_drive") == "mandatory",
+        files=files,
     )
 
 
@@ -193,8 +197,9 @@ def _order(plan: _Plan, drafts: list[InstanceDraft], options: ApiOptions) -> Ord
             "destination": list(place.destination) if place.destination else None,
             "networks": plan.asked.networks,
             **({"security_groups": plan.asked.groups} if plan.asked.groups is not None else {}),
-            # Only the config drive has it; it is kept nowhere else.
+            # Only the config drive has these; they are kept nowhere else.
             **({"admin_password": plan.request.admin_password} if plan.config_drive else {}),
+            **({"injected_files": [list(file) for file in plan.files]} if plan.files else {}),
             # Exactly one forced host or node, or one attempt, means no other try (scheduler/utils.py populate_retry).
             "retry": options.max_attempts > 1 and not forced_one,
         },

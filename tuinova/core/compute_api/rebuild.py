@@ -40,6 +40,9 @@ def _rebuild(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: A
     image = _image(api, ctx, asked)
     checks.check_sizes(ctx, _flavor(instance), image)
     image_properties.check(int(instance.flavor["vcpus"]), instance.flavor.get("extra_specs") or {}, image.properties)
+    files = checks.check_files(asked.get("personality") or (), api.catalogue.limits(ctx.project_id or ""))
+    if files:
+        values["config_drive"] = True  # the only way to the guest
     other_image = instance.image_ref != image.id
 
     def check(seen: Instance) -> None:
@@ -51,6 +54,7 @@ def _rebuild(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: A
         args: dict[str, Any] = {"preserve_ephemeral": _true(asked.get("preserve_ephemeral"))}
         if seen.config_drive or values.get("config_drive"):
             args["admin_password"] = password  # only the config drive has it; it is kept nowhere else
+            args |= {"injected_files": [list(file) for file in files]} if files else {}
         if not other_image:
             return OrderDraft("rebuild_instance", seen.host, args)
         before = {name: getattr(seen, name) for name in _OF_THE_IMAGE}

@@ -66,6 +66,9 @@ from tuinova.core.errors.faults import (
 )
 from tuinova.core.errors.forbidden import (
     DeletedListForbidden,
+    FileContentLimitExceeded,
+    FileLimitExceeded,
+    FilePathLimitExceeded,
     Forbidden,
     ImageProtected,
     KeypairLimitExceeded,
@@ -166,6 +169,9 @@ __all__ = [
     "DeletedListForbidden",
     "DeviceDetachFailed",
     "DownloadRefused",
+    "FileContentLimitExceeded",
+    "FileLimitExceeded",
+    "FilePathLimitExceeded",
     "FixedIpInUse",
     "FlavorAccessExists",
     "FlavorAccessListPublic",

@@ -48,6 +48,24 @@ class MetadataLimitExceeded(Forbidden):
     msg_fmt = "Maximum number of metadata items exceeds {allowed}"
 
 
+class FileLimitExceeded(Forbidden):
+    """Too many files for one guest."""
+
+    msg_fmt = "Personality file limit exceeded"
+
+
+class FilePathLimitExceeded(Forbidden):
+    """A file whose path is too long."""
+
+    msg_fmt = "Personality file path exceeds maximum {allowed}"
+
+
+class FileContentLimitExceeded(Forbidden):
+    """A file that is too large."""
+
+    msg_fmt = "Personality file content exceeds maximum {allowed}"
+
+
 class ServerGroupLimitExceeded(Forbidden):
     """Too many server groups."""
 
