@@ -139,7 +139,7 @@ def test_a_download_that_fails_leaves_the_image_to_be_tried_again(running: Runni
         ({"uri": "http://[::ffff:10.0.0.1]/x"}, "is no public address"),
         ({"uri": "http://me:secret@example.org/x"}, "it has a user or a password"),
         ({}, "URI is required when using 'web-download' import method."),
-        ({"name": "glance-direct"}, "Unknown import method name 'glance-direct'."),
+        ({"name": "copy-image"}, "Unknown import method name 'copy-image'."),
         ({"uri": "http://example.org/x", "checksum": "sha1:00"}, "a checksum begins with one of md5:"),
         ({"uri": "http://example.org/x", "checksum": "md5:00"}, "a checksum of md5 has 32"),
         ({"uri": "http://example.org/x", "checksum_uri": "file:///x"}, "does not pass filtering: file:///x"),
@@ -175,10 +175,12 @@ def test_who_may_import_and_into_what(running: Running, admin: Client, demo: Cli
         "'container_format' needs to be set before import",
     )
     active = running.upload(admin)["id"]
-    code, text = refusal(lambda: admin.images.start_import(active, url))
-    assert (code, "from active to importing is not allowed" in text) == (409, True)
+    assert refusal(lambda: admin.images.start_import(active, url)) == (
+        409,
+        "Image needs to be in 'queued' state to use 'web-download' method; it is in 'active'",
+    )
     assert fetch(demo, url)["status"] == "active"
-    assert admin.get("/image/v2/info/import")["import-methods"]["value"] == ["web-download"]
+    assert admin.get("/image/v2/info/import")["import-methods"]["value"] == ["glance-direct", "web-download"]
 
 
 def test_an_importing_image_tells_how_far_it_is_and_takes_nothing_else(admin: Client, web: Web) -> None:
@@ -241,3 +243,66 @@ def test_a_full_disk_leaves_nothing_and_says_so(
     status, why, _ident = failure(admin, web.serve("/a", DATA))
     assert (status, why) == ("queued", "Image storage media is full: No space left on device")
     assert files(running) == before
+
+
+# staged data ---------------------------------------------------------------------------------------------------------
+def test_staged_data_is_looked_at_when_it_is_imported(running: Running, admin: Client) -> None:
+    ident = admin.images.create(RAW)["id"]
+    admin.images.stage(ident, io.BytesIO(DATA))
+    staged = admin.images.get(ident)
+    assert (staged["status"], staged["size"]) == ("uploading", len(DATA))
+    assert refusal(lambda: admin.images.stage(ident, io.BytesIO(DATA)))[0] == 409
+    assert refusal(lambda: admin.images.upload(ident, io.BytesIO(DATA)))[0] == 409
+    admin.images.import_staged(ident)
+    image = wait_for_image(admin, ident, timeout=30)
+    assert image["os_hash_value"] == hashlib.sha512(DATA).hexdigest()
+    assert not [name for name in files(running) if name.endswith(".part")]
+
+
+def test_staged_data_that_is_refused_kills_the_image(running: Running, admin: Client) -> None:
+    before = files(running)
+    ident = admin.images.create({**RAW, "disk_format": "qcow2"})["id"]
+    admin.images.stage(ident, io.BytesIO(b"no image" * 1000))
+    admin.images.import_staged(ident)
+    with pytest.raises(WaitFailed, match="is in status killed"):
+        wait_for_image(admin, ident, timeout=30)
+    assert files(running) == before
+
+
+def test_there_is_nothing_to_import_before_all_is_staged(running: Running, admin: Client) -> None:
+    before = files(running)
+    ident = admin.images.create(RAW)["id"]
+    assert refusal(lambda: admin.images.import_staged(ident)) == (
+        409,
+        "Image needs to be in 'uploading' state to use 'glance-direct' method; it is in 'queued'",
+    )
+    seen: list[tuple[int, str]] = []
+
+    class Asking(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() and not seen:
+                pause = threading.Event()
+                for _ in range(200):
+                    if admin.images.get(ident)["status"] == "uploading":
+                        break
+                    pause.wait(0.02)
+                seen.append(refusal(lambda: admin.images.import_staged(ident)))
+            return super().read(min(size or 0, 1 << 16))
+
+    with running.client() as other:
+        other.images.stage(ident, Asking(bytes(1 << 18)))
+    assert seen[0][0] == 409
+    assert seen[0][1].endswith("it is in 'uploading' and its data is still coming")
+    admin.images.delete(ident)
+    assert files(running) == before
+
+
+def test_an_image_has_only_so_many_members(running: Running, admin: Client) -> None:
+    ident = admin.images.create({**RAW, "visibility": "shared"})["id"]
+    for number in range(128):
+        running.engine.conductor.add_image_member(ident, f"p{number}")
+    demo = next(one["id"] for one in admin.projects.list() if one["name"] == "demo")
+    assert refusal(lambda: admin.images.add_member(ident, demo)) == (
+        413,
+        f"Image member limit exceeded for image {ident}: Attempted: 129, Maximum: 128",
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,3 +130,46 @@ def test_the_lists_order_and_pages(typed: Type, admin: Client) -> None:
         *("ID", "Name", "Disk Format", "Container Format", "Size", "Checksum", "Status", "Visibility", "Protected"),
         *("Project", "Hash Algorithm", "Hash Value", "Tags"),
     ]
+
+
+def test_an_import_of_a_file_is_looked_at_by_the_service(typed: Type, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.write_bytes(os.urandom(1 << 20))
+    done = typed("image", "create", "--import", "--file", str(data), "--wait", "imported", "-f", "json")
+    assert (done.code, done.json["status"], done.json["size"]) == (0, "active", 1 << 20)
+    done = typed("image", "create", "--import", "--disk-format", "qcow2", "--file", str(data), "--wait", "bad")
+    assert (done.code, "Image bad is in status killed: " in done.err) == (1, True)
+
+
+def test_an_interrupt_ends_the_wait_and_not_the_import(
+    typed: Type, tmp_path: Path, admin: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tuinova.client import waiters
+
+    def interrupted(*_args: Any, **_how: Any) -> None:
+        raise KeyboardInterrupt
+
+    data = tmp_path / "data"
+    data.write_bytes(os.urandom(1 << 20))
+    with monkeypatch.context() as patch:
+        patch.setattr(waiters, "wait_for_image", interrupted)
+        done = typed("image", "create", "--import", "--file", str(data), "--wait", "goes-on")
+    assert done.code == 1
+    ident = done.err.rsplit(" ", 1)[1].strip()
+    assert waiters.wait_for_image(admin, ident, timeout=30)["name"] == "goes-on"
+
+
+def test_an_image_of_a_volume(typed: Type) -> None:
+    assert typed("volume", "create", "--size", "1", "v-for-image").code == 0
+    pause = threading.Event()
+    for _ in range(200):
+        if typed("volume", "show", "v-for-image", "-f", "json").json["status"] == "available":
+            break
+        pause.wait(0.05)
+    made = typed("image", "create", "--volume", "v-for-image", "--disk-format", "qcow2", "of-volume", "-f", "json")
+    assert made.code == 0, made.err
+    assert sorted(made.json) == [
+        *("container_format", "disk_format", "display_description", "id", "image_id", "image_name", "protected"),
+        *("size", "status", "updated_at", "visibility", "volume_type"),
+    ]
+    assert typed("image", "create", "--force", "x").code == 2

@@ -187,12 +187,16 @@ def _streams(state: ApiState) -> list[BaseRoute]:
     async def image_file(request: Request) -> Response:
         return await image_data.image_file(state, request)
 
+    async def image_stage(request: Request) -> Response:
+        return await image_data.image_stage(state, request)
+
     async def attach(websocket: Any) -> None:
         await console.attach(state, websocket)
 
     return [
         Route("/tuinova/v1/changes", changes, methods=["GET"]),
         _AnyMethod("/image/v2/images/{id}/file", image_file),
+        _AnyMethod("/image/v2/images/{id}/stage", image_stage),
         WebSocketRoute("/tuinova/v1/console", attach),
     ]
 

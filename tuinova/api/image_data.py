@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import anyio.from_thread
 import anyio.to_thread
@@ -21,25 +21,41 @@ from tuinova.api.operations import finish
 from tuinova.api.state import ApiState
 from tuinova.core.context import RequestContext, new_request_id
 from tuinova.core.errors import Forbidden, ImageDataConflict, ImageUnacceptable, Invalid, InvalidDiskFormat, NovaError
+from tuinova.core.image_import import STAGED
 from tuinova.core.image_store import StoredImage
 from tuinova.core.policy import authorize
 from tuinova.core.records import Image
 
 _ALLOWED = ("GET", "HEAD", "OPTIONS", "PUT")
+_ALLOWED_STAGE = ("OPTIONS", "PUT")
+# What takes the data of an image in a thread.
+Receive = Callable[[ApiState, RequestContext, str, Iterator[bytes]], None]
 
 
 async def image_file(state: ApiState, request: Request) -> Response:
-    """Every method of the path."""
+    """Every method of `.../file`."""
+    return await _answer(state, request, _ALLOWED, _receive)
+
+
+async def image_stage(state: ApiState, request: Request) -> Response:
+    """Every method of `.../stage`: data for an import with glance-direct."""
+    return await _answer(state, request, _ALLOWED_STAGE, _stage)
+
+
+async def _answer(state: ApiState, request: Request, allowed: tuple[str, ...], receive: Receive) -> Response:
     started = time.perf_counter()
     request_id = new_request_id()
     try:
-        if request.method not in _ALLOWED:
-            raise MethodNotAllowed(allowed=_ALLOWED)
+        if request.method not in allowed:
+            raise MethodNotAllowed(allowed=allowed)
         if request.method == "OPTIONS":
-            response = Response(status_code=204, headers={"Allow": ", ".join(_ALLOWED)})
+            response = Response(status_code=204, headers={"Allow": ", ".join(allowed)})
         else:
             ctx = await anyio.to_thread.run_sync(state.identity.context, request.headers, request_id)
-            response = await (_upload if request.method == "PUT" else _download)(state, request, ctx)
+            if request.method == "PUT":
+                response = await _upload(state, request, ctx, receive)
+            else:
+                response = await _download(state, request, ctx)
     except Exception as error:  # noqa: BLE001 - the boundary of the service: every error becomes an answer
         response = error_response(error, face="image", request_id=request_id)
         if request.method == "PUT":
@@ -47,13 +63,13 @@ async def image_file(state: ApiState, request: Request) -> Response:
     return finish(response, request, request_id, started)
 
 
-async def _upload(state: ApiState, request: Request, ctx: RequestContext) -> Response:
+async def _upload(state: ApiState, request: Request, ctx: RequestContext, receive: Receive) -> Response:
     kind = request.headers.get("content-type", "application/octet-stream").split(";")[0].strip()
     if kind != "application/octet-stream":
         raise UnsupportedMediaType(content_type=kind[:80])
     ident = request.path_params["id"]
     chunks = _Chunks(request.stream(), state.stopping)
-    await anyio.to_thread.run_sync(_receive, state, ctx, ident, chunks, limiter=state.uploads)
+    await anyio.to_thread.run_sync(receive, state, ctx, ident, chunks, limiter=state.uploads)
     return Response(status_code=204)
 
 
@@ -115,6 +131,25 @@ def _receive(state: ApiState, ctx: RequestContext, ident: str, chunks: Iterator[
             _give_up(state, image, after)
 
 
+def _stage(state: ApiState, ctx: RequestContext, ident: str, chunks: Iterator[bytes]) -> None:
+    """In a thread: data that waits for its import; it is looked at then."""
+    authorize(ctx, "upload_image")
+    image = own_image(state, ctx, ident, "upload data to")
+    task = {"method": STAGED, "staged": False}
+    state.conductor.update_image(ident, expect_status="queued", status="uploading", task=task)
+    whole = False
+    try:
+        size = state.image_store.stage(ident, chunks)
+        state.conductor.update_image(ident, expect_status="uploading", task={**task, "staged": True}, size=size)
+        whole = True
+    except ClientDisconnect as error:
+        raise Invalid("The upload broke off.") from error
+    finally:
+        if not whole:
+            state.image_store.discard_import(ident)
+            _give_up(state, image, "queued", before="uploading")
+
+
 def _activate(state: ApiState, ident: str, stored: StoredImage) -> None:
     try:
         state.conductor.update_image(
@@ -133,9 +168,9 @@ def _activate(state: ApiState, ident: str, stored: StoredImage) -> None:
         raise
 
 
-def _give_up(state: ApiState, image: Image, status: str) -> None:
+def _give_up(state: ApiState, image: Image, status: str, before: str = "saving") -> None:
     try:
-        state.conductor.update_image(image.id, expect_status="saving", status=status)
+        state.conductor.update_image(image.id, expect_status=before, status=status, task=None)
     except NovaError:
         return  # deleted meanwhile
 

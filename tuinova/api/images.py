@@ -179,10 +179,12 @@ _PROPERTY_SCHEMA = {"type": "object", "additionalProperties": schemas.PROPERTY}
 def delete(call: Call) -> None:
     """Remove row and data; servers that were made of it keep running on their own copy of the base."""
     ident = call.param("id")
-    own_image(call.state, call.ctx, ident, "delete")
+    image = own_image(call.state, call.ctx, ident, "delete")
     call.state.conductor.delete_image(ident)
     call.state.importer.cancel(ident)
     call.state.image_store.delete(ident)
+    if image.status == "uploading":
+        call.state.image_store.discard_import(ident)  # staged: no import will come for it
 
 
 def add_tag(call: Call) -> None:

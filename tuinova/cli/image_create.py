@@ -51,6 +51,13 @@ def create_image(
     min_disk: MinDisk = None,
     min_ram: MinRam = None,
     file: Annotated[str | None, typer.Option(metavar="<file>", help=_("Data; standard input if piped"))] = None,
+    volume: Annotated[
+        str | None, typer.Option("--volume", metavar="<volume>", help=_("Data of this volume (name or ID)"))
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help=_("With --volume: also of one that is in use"))] = False,
+    import_: Annotated[
+        bool, typer.Option("--import", help=_("Upload first, then let the service look at it on its own"))
+    ] = False,
     from_url: Annotated[
         str | None, typer.Option("--from-url", metavar="<url>", help=_("The service fetches the data (http, https)"))
     ] = None,
@@ -85,7 +92,9 @@ def create_image(
     project_domain: ProjectDomain = None,
 ) -> Record:
     """Create an image and upload its data or let the service fetch it; an upload that fails leaves no image behind."""
-    exclusive(file=file, from_url=from_url, from_catalog=from_catalog)
+    exclusive(file=file, volume=volume, from_url=from_url, from_catalog=from_catalog)
+    if force and volume is None:
+        raise CommandError(_("argument --force: only with --volume"), code=2)
     exclusive(checksum=checksum, checksum_url=checksum_url)
     body: Json = {
         "name": name,
@@ -101,6 +110,8 @@ def create_image(
     }
     web = _from_where(from_url, from_catalog, arch, checksum, checksum_url)
     given = {key: value for key, value in body.items() if value is not None}
+    if volume is not None:
+        return _of_volume(volume, force, given, bool(wait))
     source = None if web else _open_source(file)
     body = {
         "container_format": "bare",
@@ -119,10 +130,14 @@ def create_image(
     if source is not None:
         with source, progress_bar(name, progress) as report:
             try:
-                client.images.upload(created["id"], source, report)
+                (client.images.stage if import_ else client.images.upload)(created["id"], source, report)
+                if import_:
+                    client.images.import_staged(created["id"])
             except ClientError:
                 _forget(created["id"])
                 raise
+        if import_ and (sys.stderr.isatty() if wait is None else wait):
+            return _waited(created)
     return image_record(client.images.get(created["id"]))
 
 
@@ -167,15 +182,39 @@ def _fetch(created: Json, web: _Web, wait: bool) -> Record:
     except ClientError:
         _forget(ident)
         raise
-    if not wait:
-        return image_record(client.images.get(ident))
-    from tuinova.client.waiters import wait_for_image
+    return _waited(created) if wait else image_record(client.images.get(ident))
 
-    with import_bar(created["name"]) as report:
-        try:
-            return image_record(wait_for_image(client, ident, on_progress=report))
-        except WaitFailed as error:
-            raise CommandError(f"{error}\n" + _("Image ID: {ident}").format(ident=ident)) from error
+
+def _waited(image: Json) -> Record:
+    """Until the service has imported it; an interrupt ends the wait, not the import."""
+    from tuinova.client import waiters
+
+    try:
+        with import_bar(image["name"]) as report:
+            return image_record(waiters.wait_for_image(session.client, image["id"], on_progress=report))
+    except WaitFailed as error:
+        raise CommandError(f"{error}\n" + _("Image ID: {ident}").format(ident=image["id"])) from error
+    except KeyboardInterrupt:
+        raise CommandError(_("The service goes on with it. Image ID: {ident}").format(ident=image["id"])) from None
+
+
+def _of_volume(volume: str, force: bool, given: Json, wait: bool) -> Record:
+    """An image of a volume's data; what openstack prints of it."""
+    client = session.client
+    body = {
+        "image_name": given["name"],
+        "force": force,
+        "container_format": given.get("container_format") or "bare",
+        "disk_format": given.get("disk_format") or "raw",
+        "visibility": given["visibility"],
+        "protected": given["protected"],
+    }
+    found = client.volumes.find(volume)
+    told = client.volumes.action(found["id"], "os-volume_upload_image", body)["os-volume_upload_image"]
+    if wait:
+        return _waited({"id": told["image_id"], "name": told["image_name"]})
+    kind = told.get("volume_type")
+    return Record({**dict(sorted(told.items())), "volume_type": kind["name"] if isinstance(kind, dict) else kind})
 
 
 def _open_source(file: str | None) -> Any:

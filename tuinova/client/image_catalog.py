@@ -92,15 +92,16 @@ def _ubuntu(version: str, codename: str, min_disk: int) -> CatalogImage:
 
 
 def _fedora(version: str, compose: str) -> CatalogImage:
-    folder = f"https://download.fedoraproject.org/pub/fedora/linux/releases/{version}/Cloud/{{arch}}/images"
+    """The image from a mirror, its checksum from the maker himself."""
+    folder = f"pub/fedora/linux/releases/{version}/Cloud/{{arch}}/images"
     return CatalogImage(
         f"fedora-{version}",
         f"Fedora Cloud {version}",
         "fedora",
         version,
         "fedora",
-        f"{folder}/Fedora-Cloud-Base-Generic-{compose}.{{arch}}.qcow2",
-        f"{{folder}}/Fedora-Cloud-{compose}-{{arch}}-CHECKSUM",
+        f"https://download.fedoraproject.org/{folder}/Fedora-Cloud-Base-Generic-{compose}.{{arch}}.qcow2",
+        f"https://dl.fedoraproject.org/{folder}/Fedora-Cloud-{compose}-{{arch}}-CHECKSUM",
         5,
         1024,
     )

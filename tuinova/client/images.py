@@ -116,12 +116,23 @@ class Images(Resource):
 
     def upload(self, ident: str, file: Readable, progress: Progress | None = None) -> None:
         """Stream the data of a queued image."""
+        self._send(ident, "file", file, progress)
+
+    def _send(self, ident: str, where: str, file: Readable, progress: Progress | None) -> None:
         size = _size(file)
         headers = {"Content-Type": "application/octet-stream"}
         if size is not None:
             headers["Content-Length"] = str(size)
         body = _chunks(file, size, progress)
-        self.client.request("PUT", self._url(ident, "file"), body, headers=headers, timeout=_DATA_TIMEOUT)
+        self.client.request("PUT", self._url(ident, where), body, headers=headers, timeout=_DATA_TIMEOUT)
+
+    def stage(self, ident: str, file: Readable, progress: Progress | None = None) -> None:
+        """Bring the data of a queued image for an import."""
+        self._send(ident, "stage", file, progress)
+
+    def import_staged(self, ident: str) -> None:
+        """Let the service look at what was staged, and take it."""
+        self.client.post(self._url(ident, "import"), {"method": {"name": "glance-direct"}})
 
     def download(self, ident: str, file: Any, progress: Progress | None = None, *, chunk_size: int = CHUNK) -> int:
         """Write the data to `file`; the number of bytes. Raises ServiceUnreachable when it breaks off."""

@@ -133,6 +133,19 @@ class ImageStore:
         """Where the importer notes what it is of."""
         return self._beside(image_id, _IMPORT_NOTE)
 
+    def stage(self, image_id: str, chunks: Iterable[bytes]) -> int:
+        """Keep data of any kind for a later import; the number of bytes. Nothing is left when it fails."""
+        part, size = self.import_path(image_id), 0
+        with _or_nothing(part):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+            with os.fdopen(os.open(part, flags, 0o600), "wb", buffering=0) as file:
+                for chunk in chunks:
+                    _write_sparse(file, chunk)
+                    size += len(chunk)
+                file.truncate(size)
+                os.fsync(file.fileno())
+        return size
+
     def adopt_import(self, image_id: str, disk_format: str, progress: Progress | None = None) -> StoredImage:
         """As `adopt`, for what lies in `import_path`; what `progress` raises leaves it there."""
         if disk_format not in DISK_FORMATS:
@@ -140,6 +153,11 @@ class ImageStore:
         stored = self._adopt(image_id, self.import_path(image_id), disk_format, progress, keep=True)
         self.discard_import(image_id)
         return stored
+
+    def take_back(self, image_id: str) -> None:
+        """Undo an adoption that nobody got to know of: the data lies in `import_path` again."""
+        if self.exists(image_id):
+            self.path(image_id).replace(self.import_path(image_id))
 
     def discard_import(self, image_id: str) -> None:
         """Remove what an import has brought so far."""

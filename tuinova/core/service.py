@@ -179,6 +179,9 @@ class Engine:
         """
         importing = [one.id for one in self.conductor.images(ImageFilter(status="importing", os_hidden=None))]
         self.image_store.sweep(self.conductor.image_ids(), importing)
+        for image in self.conductor.images(ImageFilter(status="uploading", os_hidden=None)):
+            # Staged data is not kept over a restart: who brought it is told so by the image's status.
+            self.conductor.update_image(image.id, expect_status="uploading", status="queued", task=None, size=None)
         ordered = {order.args.get("image_id") for order in self.conductor.open_orders()}
         for image in self.conductor.images(ImageFilter(status="saving", os_hidden=None)):
             if image.id not in ordered:

@@ -183,3 +183,18 @@ def test_a_full_disk_leaves_nothing_of_an_upload_or_a_download(place: Any, web: 
         assert not list((place.directory / "images").iterdir())
         client.images.upload(ident, io.BytesIO(DATA[: 1 << 20]))
         assert client.images.get(ident)["status"] == "active"
+
+
+def test_a_kill_between_the_data_and_the_row_loses_neither(place: Any, web: Web) -> None:
+    """The data lies in its place, the row still says importing: it is taken back and looked at again."""
+    ident, _come_to = killed_in_the_middle(place, web.serve("/a", DATA, pause=0.02), checksum=None)
+    images = place.directory / "images"
+    note = json.loads((images / f"{ident}.note.import.part").read_text())
+    (images / f"{ident}.note.import.part").write_text(json.dumps({**note, "synced": len(DATA)}))
+    (images / f"{ident}.import.part").unlink()
+    (images / ident).write_bytes(DATA)
+    web.files.clear()  # nothing more is fetched
+    place.ready()
+    with connect(url=place.url) as client:
+        assert wait_for_image(client, ident, timeout=60)["os_hash_value"] == hashlib.sha512(DATA).hexdigest()
+    assert {path.name for path in images.iterdir()} == {ident}

@@ -7,11 +7,12 @@ from sqlalchemy import Connection, delete, insert, select, update
 from tuinova.core.conductor.base import Base
 from tuinova.core.conductor.images import read_image
 from tuinova.core.conductor.transaction import Tx
-from tuinova.core.errors import ImageMemberExists, ImageMemberNotFound
+from tuinova.core.errors import ImageMemberExists, ImageMemberLimitExceeded, ImageMemberNotFound
 from tuinova.core.models import ImageMember as MemberTable
 from tuinova.core.records import ImageMember
 
 _M = MemberTable.__table__  # type: ignore[attr-defined]
+_MOST = 128  # Glance's image_member_quota
 _SELECT = select(_M.c.image_id, _M.c.member_id, _M.c.status, _M.c.created_at, _M.c.updated_at)
 
 
@@ -38,6 +39,8 @@ class ImageMembers(Base):
             image = read_image(tx.connection, image_id)
             if member_id in image.members:
                 raise ImageMemberExists(image_id=image_id, member_id=member_id)
+            if len(image.members) >= _MOST:
+                raise ImageMemberLimitExceeded(image_id=image_id, attempted=_MOST + 1, maximum=_MOST)
             values = {"image_id": image_id, "member_id": member_id, "status": "pending"}
             tx.run(insert(_M), {**values, "created_at": tx.now, "updated_at": tx.now})
             tx.change("image", "update", image_id, image.owner)

@@ -139,6 +139,7 @@ from tuinova.core.errors.missing import (
 from tuinova.core.errors.quotas import OverQuota, SnapshotLimitExceeded, VolumeLimitExceeded, VolumeSizeExceedsQuota
 from tuinova.core.errors.unavailable import (
     HypervisorUnavailable,
+    ImageMemberLimitExceeded,
     ImageStorageFull,
     NotSupported,
 )
@@ -192,6 +193,7 @@ __all__ = [
     "ImageDataConflict",
     "ImageExists",
     "ImageMemberExists",
+    "ImageMemberLimitExceeded",
     "ImageMemberNotFound",
     "ImageNotActive",
     "ImageNotFound",

@@ -24,3 +24,10 @@ class ImageStorageFull(NovaError):
 
     code = 413
     msg_fmt = "Image storage media is full: {reason}"
+
+
+class ImageMemberLimitExceeded(NovaError):
+    """More members than an image may have."""
+
+    code = 413
+    msg_fmt = "Image member limit exceeded for image {image_id}: Attempted: {attempted}, Maximum: {maximum}"

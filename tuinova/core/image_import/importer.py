@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 _MAX_LIST: Final = 4 << 20  # bytes of a published list of checksums
 _MESSAGE: Final = 1000
+# Glance's methods: the data was brought by the client before, or is fetched.
+STAGED: Final = "glance-direct"
+WEB: Final = "web-download"
 
 
 class _Stopping(Exception):
@@ -57,17 +60,17 @@ class Importer:
         self._fetchers: dict[str, Fetcher] = {}
 
     # what others call ------------------------------------------------------------------------------------------------
-    def accept(self, image_id: str, task: Mapping[str, Any]) -> Image:
-        """Begin to import into a queued image; raises ImageNotFound, ImageDataConflict."""
+    def accept(self, image_id: str, task: Mapping[str, Any], *, status: str = "queued") -> Image:
+        """Begin to import into an image of this status; raises ImageNotFound, ImageDataConflict."""
         told = {**task, "progress": {"what": "waiting", "done": 0, "total": None}}
-        image = self._conductor.update_image(image_id, expect_status="queued", status="importing", task=told)
+        image = self._conductor.update_image(image_id, expect_status=status, status="importing", task=told)
         self._enqueue(image_id)
         return image
 
     def resume(self) -> None:
         """Take up what a service before left; for the start."""
         for image in self._conductor.images(ImageFilter(status="importing", os_hidden=None)):
-            self._store.delete(image.id)  # data in its place that the row does not know of yet
+            self._store.take_back(image.id)  # data in its place that the row does not know of yet
             self._enqueue(image.id)
 
     def cancel(self, image_id: str) -> None:
@@ -117,7 +120,7 @@ class Importer:
         except _Stopping:
             return
         except (ImageNotFound, ImageDataConflict):
-            self._store.discard_import(image_id)  # deleted meanwhile
+            self._end(image_id, "queued", "its data is gone")  # or all of it: then nobody reads that
         except (ImageUnacceptable, InvalidDiskFormat) as error:
             self._end(image_id, "killed", error.message)
         except (DownloadRefused, ImageStorageFull) as error:
@@ -149,6 +152,9 @@ class Importer:
         image = self._conductor.image(image_id)
         task = image.task
         if image.status != "importing" or task is None:
+            return
+        if task["method"] == STAGED:
+            self._keep(image, task, None)
             return
         fetcher = Fetcher(self.rules)
         with self._lock:
