@@ -43,7 +43,7 @@ def test_an_empty_list_is_one_empty_line_unless_asked() -> None:
 
 def test_columns_keep_the_command_s_order_and_may_be_hidden_ones() -> None:
     text = render(SERVERS_HIDDEN, Options(format="value", columns=["Power State", "Name"]))
-    assert text == "beta 1\nalpha 1"
+    assert text == "beta 1\nalpha 1\n"
 
 
 def test_an_unknown_column_is_named_with_the_known_ones() -> None:
@@ -74,7 +74,8 @@ def test_shell_variables_can_be_evaluated_safely() -> None:
 
 
 def test_value_of_a_record_is_a_line_each() -> None:
-    assert render(SERVER, Options(format="value", columns=["id", "fault"])) == "1\nNone"
+    assert render(SERVER, Options(format="value", columns=["id", "fault"])) == "1\nNone\n"
+    assert render(Record({"description": ""}), Options(format="value")) == "\n"
 
 
 def test_sorting_by_several_columns_puts_nulls_last() -> None:

@@ -227,7 +227,8 @@ def test_a_create_whose_user_data_would_not_reach_the_guest_says_so(typed: Type,
     script.write_text("#!/bin/sh\n")
     image = running.image["id"]
     words = ("server", "create", "--image", image, "--flavor", "m1.micro", "--user-data", str(script))
-    assert "Without a config drive" in typed(*words, "silent").err
+    assert "Without a config drive" in typed(*words, "--no-network", "silent").err
+    assert "Without a config drive" not in typed(*words, "asking").err
     assert "Without a config drive" not in typed(*words, "--use-config-drive", "told").err
 
 

@@ -198,7 +198,7 @@ def _list_yaml(names: list[str], rows: list[list[Any]], options: Options) -> str
 
 
 def _list_value(names: list[str], rows: list[list[Any]], options: Options) -> str:
-    return "\n".join(" ".join(_plain(value) for value in row) for row in rows)
+    return "".join(" ".join(_plain(value) for value in row) + "\n" for row in rows)
 
 
 def _list_csv(names: list[str], rows: list[list[Any]], options: Options) -> str:
@@ -229,7 +229,7 @@ def _show_yaml(fields: Mapping[str, Any], options: Options) -> str:
 
 
 def _show_value(fields: Mapping[str, Any], options: Options) -> str:
-    return "\n".join(_plain(value) for value in fields.values())
+    return "".join(_plain(value) + "\n" for value in fields.values())  # an empty value is a line too
 
 
 def _show_shell(fields: Mapping[str, Any], options: Options) -> str:

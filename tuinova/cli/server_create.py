@@ -233,6 +233,13 @@ def _send(body: Json, hints: Json, wait: bool) -> Record:
     if wait:
         wait_status(created["id"], body["name"], {"active"}, _("creating"))
     made = client.servers.get(created["id"])
-    if ("key_name" in body or "user_data" in body) and not made.get("config_drive"):
+    told = "key_name" in body or "user_data" in body
+    if told and not made.get("config_drive") and not _asks_over_the_network(body):
         say(_("Without a config drive (--use-config-drive) the guest gets neither key pair nor user data."))
     return server_record(made, created.get("adminPass"))
+
+
+def _asks_over_the_network(body: Json) -> bool:
+    """Whether the guest can reach the metadata service: not without a network, and not in a session."""
+    session_uri = str(session.client.info().get("libvirt_uri") or "").partition("?")[0].endswith("/session")
+    return body["networks"] != "none" and not session_uri

@@ -193,12 +193,17 @@ def _refuse_twice(asked: Sequence[Mapping[str, Any]], wishes: Sequence[Wish]) ->
 
 # security groups -----------------------------------------------------------------------------------------------------
 def asked_groups(
-    ctx: RequestContext, names: Sequence[str], conductor: Conductor
+    ctx: RequestContext, names: Sequence[str] | None, conductor: Conductor
 ) -> tuple[list[str] | None, tuple[str, ...]]:
-    """(ids, names) of the groups that are asked for by name or id; (None, default) where it is only the default."""
-    asked = tuple(dict.fromkeys(names))
-    if asked in ((), DEFAULT_GROUPS):
+    """(ids, names) of the groups that are asked for by name or id; (None, default) where it is only the default.
+
+    An empty list is what a client says that wants no group (`server create --no-security-group`).
+    """
+    asked = DEFAULT_GROUPS if names is None else tuple(dict.fromkeys(names))
+    if asked == DEFAULT_GROUPS:
         return None, DEFAULT_GROUPS
+    if not asked:
+        return [], ()
     groups = conductor.security_groups(ctx.project_id)
     known = {key for group in groups for key in (group.id, group.name)} | set(DEFAULT_GROUPS)
     for name in asked:
@@ -218,7 +223,7 @@ def asked_groups(
 
 def _check_groups(conductor: Conductor, wishes: Sequence[Wish], groups: list[str] | None) -> None:
     """Groups that would guard nothing are refused, where they are more than the default."""
-    if groups is None:
+    if not groups:
         return
     networks = {key: network for network in conductor.networks() for key in (network.id, network.name)}
     for wish in wishes:

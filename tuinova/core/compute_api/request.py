@@ -36,7 +36,7 @@ class CreateRequest:
     admin_password: str = field(default_factory=generate_password, repr=False)
     description: str | None = None
     hostname: str | None = None
-    security_groups: Sequence[str] = ()
+    security_groups: Sequence[str] | None = None  # None: the project's default group; empty: none
     networks: str | Sequence[Mapping[str, Any]] | None = "auto"
     block_devices: Sequence[Mapping[str, Any]] = ()
     personality: Sequence[Mapping[str, Any]] = ()
@@ -105,6 +105,8 @@ def _bool(value: Any, name: str) -> bool | None:
     raise Invalid(f"Invalid {name} provided.")
 
 
-def _group_names(groups: Sequence[Mapping[str, str]] | None) -> tuple[str, ...]:
-    """The names without repetitions, in the order given."""
+def _group_names(groups: Sequence[Mapping[str, str]] | None) -> tuple[str, ...] | None:
+    """The names without repetitions, in the order given; None where nothing is said of groups."""
+    if groups is None:
+        return None
     return tuple(dict.fromkeys(group["name"] for group in groups or () if group.get("name")))

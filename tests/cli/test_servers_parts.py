@@ -1,0 +1,90 @@
+"""What a server is made of, typed at a whole service: networks, ports, groups, addresses and volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Typed
+from tuinova.client import Client
+from tuinova.client.waiters import wait_for_volume
+
+Type = Callable[..., Typed]
+BOOT = ("server", "create", "--flavor", "m1.nano", "--image", "img", "--wait")
+pytestmark = pytest.mark.usefixtures("image")
+
+
+@pytest.fixture
+def image(running: Any) -> str:
+    """The name of the image that there is."""
+    return str(running.image["name"])
+
+
+@pytest.fixture
+def private(typed: Type) -> Iterator[str]:
+    """A network with a subnet."""
+    assert typed("network", "create", "private").code == 0
+    assert typed("subnet", "create", "--network", "private", "--subnet-range", "10.1.0.0/24", "private-v4").code == 0
+    yield "private"
+    done = typed("network", "delete", "private")
+    assert done.code == 0, done.err
+
+
+@pytest.fixture
+def remove(typed: Type) -> Iterator[list[str]]:
+    """Names of servers to be removed at the end, whatever came of them."""
+    names: list[str] = []
+    yield names
+    typed("server", "delete", "--wait", *names)
+
+
+def ports_of(typed: Type, server: str) -> list[dict[str, Any]]:
+    return list(typed("port", "list", "--server", server, "--long", "-f", "json").json)
+
+
+def test_a_server_gets_the_port_the_address_and_the_groups_that_it_asks_for(
+    typed: Type, private: str, remove: list[str]
+) -> None:
+    remove += ["by-port", "by-address", "bare"]
+    assert typed("security", "group", "create", "web").code == 0
+    words = ("--fixed-ip", "ip-address=10.1.0.50", "--security-group", "web", "web-port")
+    assert typed("port", "create", "--network", "private", *words).code == 0
+    made = typed(*BOOT, "--port", "web-port", "by-port", "-f", "json").json
+    assert made["addresses"] == {"private": ["10.1.0.50"]}
+    nic = "net-id=private,v4-fixed-ip=10.1.0.51"
+    made = typed(*BOOT, "--nic", nic, "--security-group", "web", "by-address", "-f", "json").json
+    assert (made["addresses"], made["security_groups"]) == ({"private": ["10.1.0.51"]}, [{"name": "web"}])
+    assert typed(*BOOT, "--network", "private", "--no-security-group", "bare").code == 0
+    assert [port["Security Groups"] for port in ports_of(typed, "bare")] == [[]]
+    done = typed(*BOOT, "--nic", nic, "late")
+    assert (done.code, done.out) == (1, "")
+    assert "Fixed IP address 10.1.0.51 is already in use. (HTTP 400)" in done.err
+    done = typed("security", "group", "delete", "web")
+    assert "in use" in done.err
+    assert typed("server", "delete", "--wait", "by-port", "by-address", "bare").code == 0
+    assert typed("port", "show", "web-port", "-f", "value", "-c", "device_id").out == "\n"
+    assert typed("port", "delete", "web-port").code == 0
+    assert typed("security", "group", "delete", "web").code == 0
+
+
+def test_a_volume_is_attached_kept_and_taken_away(typed: Type, admin: Client, remove: list[str]) -> None:
+    remove.append("host-of-disks")
+    assert typed(*BOOT, "host-of-disks").code == 0
+    ident = typed("volume", "create", "--size", "1", "disk", "-f", "json").json["id"]
+    wait_for_volume(admin, ident, timeout=10)
+    shown = typed("server", "add", "volume", "--tag", "data", "host-of-disks", "disk", "-f", "json").json
+    assert (shown["Volume ID"], shown["Device"], shown["Tag"]) == (ident, "/dev/vdb", "data")
+    wait_for_volume(admin, ident, ("in-use",), timeout=10)
+    assert "Attached to host-of-disks on /dev/vdb" in typed("volume", "list").out
+    done = typed("volume", "delete", "disk")
+    assert (done.code, done.err.splitlines()[-1]) == (1, "1 of 1 volumes failed to delete.")
+    assert typed("server", "volume", "set", "--delete-on-termination", "host-of-disks", "disk").code == 0
+    [row] = typed("server", "volume", "list", "host-of-disks", "-f", "json").json
+    assert row["Delete On Termination?"] is True
+    done = typed("server", "add", "volume", "host-of-disks", "disk")
+    assert f"volume {ident} is already attached to instances" in done.err
+    assert typed("server", "remove", "volume", "host-of-disks", "disk") == Typed(0, "", "")
+    wait_for_volume(admin, ident, timeout=10)
+    assert typed("volume", "delete", "disk").code == 0
