@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from tuinova.client import ApiError, Client
-from tuinova.core.states import ACTION_BY_NAME
 
 UUID = "11111111-2222-3333-4444-555555555555"
 
@@ -42,23 +41,6 @@ def test_no_volumes_topology_or_password(demo: Client, server: dict[str, Any]) -
         demo.get(f"{base}/os-volume_attachments/{UUID}")
     text = f"Instance {server['id']} is not attached to volume {UUID}"
     assert (caught.value.code, caught.value.message) == (404, text)
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "body", "row"),
-    [
-        ("POST", "os-interface", {}, "attach_interface"),
-        ("POST", "os-interface", {"interfaceAttachment": {"net_id": UUID}}, "attach_interface"),
-        ("DELETE", f"os-interface/{UUID}", None, "detach_interface"),
-    ],
-)
-def test_attaching_interfaces_is_501_with_the_reason(
-    demo: Client, server: dict[str, Any], method: str, path: str, body: Any, row: str
-) -> None:
-    with pytest.raises(ApiError) as caught:
-        demo.request(method, f"/v2.1/servers/{server['id']}/{path}", body)
-    text = f"The requested functionality is not supported. {ACTION_BY_NAME[row].unserved}"
-    assert (caught.value.code, caught.value.message) == (501, text)
 
 
 @pytest.mark.parametrize(

@@ -241,3 +241,145 @@ def test_addresses_of_ours_are_found_and_kept_in_a_stop_and_start(running: Any, 
     admin.servers.action(server["id"], "os-start")
     again = wait_for_status(admin, server["id"], "active", timeout=30)
     assert again["addresses"] == server["addresses"]
+
+
+# interfaces of a server that is there --------------------------------------------------------------------------------
+def attach(client: Client, server: str, **body: Any) -> dict[str, Any]:
+    answer = client.post(f"/v2.1/servers/{server}/os-interface", {"interfaceAttachment": body})
+    found: dict[str, Any] = answer["interfaceAttachment"]
+    return found
+
+
+def denied(client: Client, method: str, path: str, body: Any = None) -> tuple[int, str]:
+    with pytest.raises(ApiError) as caught:
+        client.request(method, path, body)
+    return caught.value.code, caught.value.message
+
+
+def test_an_interface_is_attached_and_detached_on_a_running_guest(
+    running: Any, admin: Client, net: Net, ask: Ask
+) -> None:
+    server = running.boot(admin, networks="none")["id"]
+    (driver,) = running.engine.drivers.values()
+    made = attach(admin, server, net_id=net.id, fixed_ips=[{"ip_address": net.base + "50"}], tag="late")
+    assert (made["net_id"], made["port_state"], made["tag"]) == (net.id, "ACTIVE", "late")
+    assert made["fixed_ips"] == [{"subnet_id": net.subnet, "ip_address": net.base + "50"}]
+    assert [nic["port_id"] for nic in driver.ports_of(server)] == [made["port_id"]]
+    port = net.port()
+    given = attach(admin, server, port_id=port["id"])
+    assert admin.servers.get(server)["addresses"].keys() == {net.name}
+    assert len(driver.ports_of(server)) == 2
+    again = {"interfaceAttachment": {"port_id": port["id"]}}
+    assert denied(admin, "POST", f"/v2.1/servers/{server}/os-interface", again)[0] == 409
+    for one in (made, given):
+        assert admin.request("DELETE", f"/v2.1/servers/{server}/os-interface/{one['port_id']}").status == 202
+    running.engine.settle()
+    assert driver.ports_of(server) == []
+    assert [(one["id"], one["device_id"]) for one in net.ports()] == [(port["id"], "")]
+    assert denied(admin, "DELETE", f"/v2.1/servers/{server}/os-interface/{port['id']}") == (
+        404,
+        f"Port id {port['id']} could not be found.",
+    )
+    actions = [one["action"] for one in admin.servers.events(server)]
+    assert actions == ["detach_interface", "detach_interface", "attach_interface", "attach_interface", "create"]
+    running.remove(admin, server)
+
+
+def test_an_attach_that_fails_leaves_nothing(running: Any, admin: Client, net: Net) -> None:
+    server = running.boot(admin, networks="none")["id"]
+    (driver,) = running.engine.drivers.values()
+    port = net.port()
+    driver.faults.order("attach_interface", {"error": "no PCI slot", "when": "middle"})
+    path = f"/v2.1/servers/{server}/os-interface"
+    for body in ({"net_id": net.id}, {"port_id": port["id"]}):
+        assert denied(admin, "POST", path, {"interfaceAttachment": body}) == (
+            500,
+            f"Failed to attach network adapter device to {server}",
+        )
+    driver.faults.order("attach_interface", None)
+    running.engine.settle()
+    assert [(one["id"], one["device_id"]) for one in net.ports()] == [(port["id"], "")]
+    assert driver.ports_of(server) == []
+    shown = admin.servers.get(server)
+    assert (shown["status"], shown["addresses"], shown["OS-EXT-STS:task_state"]) == ("ACTIVE", {}, None)
+    running.remove(admin, server)
+
+
+def test_a_guest_that_does_not_let_go_keeps_its_port(running: Any, admin: Client, net: Net) -> None:
+    server = running.boot(admin, networks=[{"uuid": net.id}])["id"]
+    (driver,) = running.engine.drivers.values()
+    driver.faults.order("detach_interface", {"error": "busy"})
+    (port,) = net.ports()
+    admin.request("DELETE", f"/v2.1/servers/{server}/os-interface/{port['id']}")
+    running.engine.settle()
+    driver.faults.order("detach_interface", None)
+    assert [one["device_id"] for one in net.ports()] == [server]
+    (event,) = admin.servers.event(server, admin.servers.events(server)[0]["request_id"])["events"]
+    assert (event["event"], event["result"]) == ("compute_detach_interface", "Error")
+    running.remove(admin, server)
+
+
+def test_an_interface_is_attached_only_in_states_that_allow_it(running: Any, admin: Client, net: Net) -> None:
+    server = running.boot(admin, networks="none")["id"]
+    admin.servers.action(server, "suspend")
+    wait_for_status(admin, server, "suspended", timeout=30)
+    path = f"/v2.1/servers/{server}/os-interface"
+    assert denied(admin, "POST", path, {"interfaceAttachment": {"net_id": net.id}}) == (
+        409,
+        f"Cannot 'attach_interface' instance {server} while it is in vm_state suspended",
+    )
+    both = {"interfaceAttachment": {"net_id": net.id, "port_id": str(uuid.uuid4())}}
+    admin.servers.action(server, "resume")
+    wait_for_status(admin, server, "active", timeout=30)
+    assert denied(admin, "POST", path, both) == (400, "Must not input both network_id and port_id")
+    unknown = {"interfaceAttachment": {"net_id": str(uuid.uuid4())}}
+    assert denied(admin, "POST", path, unknown)[0] == 404
+    # Without a choice it is the only network of the project.
+    assert admin.post(path, {})["interfaceAttachment"]["net_id"] == net.id
+    running.remove(admin, server)
+
+
+def test_addresses_are_added_and_taken_away(running: Any, admin: Client, net: Net, ask: Ask) -> None:
+    server = running.boot(admin, networks=[{"uuid": net.id}])["id"]
+    (driver,) = running.engine.drivers.values()
+    admin.servers.action(server, "addFixedIp", {"networkId": net.id})
+    running.engine.settle()
+    assert [one["address"] for one in driver.ports_of(server)[0]["fixed_ips"]] == [net.base + "2", net.base + "3"]
+    listed = admin.get(f"/v2.1/servers/{server}/ips/{net.name}")[net.name]
+    assert [one["addr"] for one in listed] == [net.base + "2", net.base + "3"]
+    admin.servers.action(server, "removeFixedIp", {"address": net.base + "2"})
+    running.engine.settle()
+    assert [one["address"] for one in driver.ports_of(server)[0]["fixed_ips"]] == [net.base + "3"]
+    path = f"/v2.1/servers/{server}/action"
+    assert denied(admin, "POST", path, {"removeFixedIp": {"address": net.base + "2"}})[0] == 400
+    assert denied(admin, "POST", path, {"addFixedIp": {"networkId": str(uuid.uuid4())}})[0] == 404
+    running.remove(admin, server)
+
+
+def test_security_groups_of_a_server_are_added_and_taken_away(running: Any, admin: Client, net: Net, ask: Ask) -> None:
+    group = ask("POST", "/security-groups", {"security_group": {"name": "late"}})["security_group"]["id"]
+    rule = {"security_group_id": group, "direction": "ingress", "protocol": "tcp", "port_range_min": 80}
+    ask("POST", "/security-group-rules", {"security_group_rule": {**rule, "port_range_max": 80}})
+    server = running.boot(admin, networks=[{"uuid": net.id}])["id"]
+    (driver,) = running.engine.drivers.values()
+
+    def opened() -> list[int]:
+        running.engine.settle()
+        rules = driver.ports_of(server)[0]["security"]["rules"]
+        return [one["port_min"] for one in rules if one["protocol"] == "tcp"]
+
+    assert opened() == []
+    admin.servers.action(server, "addSecurityGroup", {"name": "late"})
+    assert opened() == [80]
+    names = [one["name"] for one in admin.servers.get(server)["security_groups"]]
+    assert sorted(names) == ["default", "late"]
+    listed = admin.get(f"/v2.1/servers/{server}/os-security-groups")["security_groups"]
+    assert sorted(one["name"] for one in listed) == ["default", "late"]
+    admin.servers.action(server, "removeSecurityGroup", {"name": "late"})
+    assert opened() == []
+    path = f"/v2.1/servers/{server}/action"
+    assert denied(admin, "POST", path, {"removeSecurityGroup": {"name": "late"}})[0] == 404
+    assert denied(admin, "POST", path, {"addSecurityGroup": {"name": "no such"}})[0] == 404
+    assert denied(admin, "POST", path, {"addSecurityGroup": {"name": " "}})[0] == 400
+    running.remove(admin, server)
+    assert ask("DELETE", f"/security-groups/{group}") is None

@@ -12,8 +12,6 @@ import pytest
 from tests.integration.conftest import GUEST, House
 from tests.integration.report import GONE, OFF, PAUSED, RUNNING, Report, reporting, walks
 from tests.integration.watching import Shell
-from tuinova.client.errors import ApiError
-from tuinova.core.states import ACTION_BY_NAME
 
 pytestmark = pytest.mark.integration
 
@@ -241,29 +239,40 @@ def newest(house: House, uuid: str, action: str) -> dict[str, Any]:
     return dict(house.client.servers.event(uuid, found["request_id"])["events"][-1])
 
 
-UUID = "00000000-0000-4000-8000-000000000001"
-_PATHS = {
-    "attach_interface": ("POST", "os-interface", {}),
-    "detach_interface": ("DELETE", f"os-interface/{UUID}", None),
-    "addFixedIp": ("POST", "action", {"addFixedIp": {"networkId": UUID}}),
-    "removeFixedIp": ("POST", "action", {"removeFixedIp": {"address": "192.168.122.9"}}),
-    "addSecurityGroup": ("POST", "action", {"addSecurityGroup": {"name": "default"}}),
-    "removeSecurityGroup": ("POST", "action", {"removeSecurityGroup": {"name": "default"}}),
-}
-
-
-@walks(*_PATHS)
-def test_what_this_version_lacks_says_so_and_touches_nothing(report: Report) -> None:
-    """501 with the reason of the row, no task, the same run of the guest."""
-    number = domain_id(report)
-    for name, (method, path, body) in _PATHS.items():
-        report.walk.tasks(report.uuid)
-        with pytest.raises(ApiError) as refused:
-            report.house.client.request(method, f"/v2.1/servers/{report.uuid}/{path}", body)
-        assert refused.value.code == 501
-        assert ACTION_BY_NAME[name].unserved in refused.value.message
-        says = report.house.virsh()[report.domain]
-        report.add(name, report.walk.tasks(report.uuid), "501", says, 0.0)
-        assert says == RUNNING
-    assert report.lines[-1][1] == "-"
-    assert domain_id(report) == number
+@walks(
+    *("attach_interface", "detach_interface", "addFixedIp", "removeFixedIp", "addSecurityGroup", "removeSecurityGroup")
+)
+def test_an_interface_its_addresses_and_its_groups_change_under_a_running_guest(report: Report) -> None:
+    """The guest sees the card come and go, on a network of ours; what else changes reaches its firewall."""
+    house, act, number = report.house, report.act, domain_id(report)
+    house.ok("network", "create", "walked")
+    house.ok("subnet", "create", "--network", "walked", "--subnet-range", "10.213.7.0/24", "walked")
+    house.ok("security", "group", "create", "walked")
+    try:
+        act("attach_interface", ("server", "add", "network", report.uuid, "walked"), "ACTIVE", RUNNING, [])
+        (port,) = [
+            one
+            for one in house.client.get(f"/v2.1/servers/{report.uuid}/os-interface")["interfaceAttachments"]
+            if one["fixed_ips"][0]["ip_address"].startswith("10.213.7.")
+        ]
+        assert port["mac_addr"] in house.lab.virsh("domiflist", report.domain).stdout
+        for name, body in (
+            ("addFixedIp", {"networkId": port["net_id"]}),
+            ("removeFixedIp", {"address": port["fixed_ips"][0]["ip_address"]}),
+            ("addSecurityGroup", {"name": "walked"}),
+            ("removeSecurityGroup", {"name": "walked"}),
+        ):
+            report.walk.tasks(report.uuid)
+            house.client.servers.action(report.uuid, name, body)
+            says = house.virsh()[report.domain]
+            report.add(name, report.walk.tasks(report.uuid), "ACTIVE", says, 0.0)
+            assert says == RUNNING
+        act("detach_interface", ("server", "remove", "port", report.uuid, port["port_id"]), "ACTIVE", RUNNING, [])
+        deadline = time.monotonic() + 60
+        while port["mac_addr"] in house.lab.virsh("domiflist", report.domain).stdout:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        assert domain_id(report) == number
+    finally:
+        house.run("network", "delete", "walked")
+        house.run("security", "group", "delete", "walked")

@@ -10,13 +10,16 @@ from tuinova.api.schemas import devices as schemas
 from tuinova.api.schemas.types import is_true
 from tuinova.core.block_devices import BlockDevice, find_volume, volumes_of
 from tuinova.core.errors import NotFound
+from tuinova.core.errors.network import InterfaceAttachFailed
 from tuinova.core.errors.volumes import VolumeNotAttached
 from tuinova.core.guest_password import password_of
-from tuinova.core.records import Instance
+from tuinova.core.records import Instance, SecurityGroup
 from tuinova.core.states import PowerState
 
 _API = "os_compute_api:"
 _PORTS, _VOLUMES = _API + "os-attach-interfaces:", _API + "os-volumes-attachments:"
+# How long an answer waits for the hypervisor; what takes longer goes on.
+_ATTACH_SECONDS = 60.0
 _UP = (PowerState.RUNNING, PowerState.PAUSED)
 
 
@@ -56,14 +59,55 @@ def interface(call: Call) -> Any:
     raise NotFound(f"Instance {instance.uuid} does not have a port with id {wanted[:80]}")
 
 
-def attach_interface(call: Call) -> None:
-    """Not in this version."""
-    call.state.compute.act(call.ctx, call.param("id"), "attach_interface", call.body.get("interfaceAttachment"))
+def attach_interface(call: Call) -> Any:
+    """Plug a port; the answer says what it is, so it waits for the hypervisor."""
+    uuid = call.param("id")
+    accepted = call.state.compute.act(call.ctx, uuid, "attach_interface", call.body.get("interfaceAttachment"))
+    port_id = str(accepted.answer["port_id"])
+    call.state.order_watch.ended(uuid, "attach_interface", {"port_id": port_id}, _ATTACH_SECONDS)
+    for found in _interfaces(call, call.state.instance(call.ctx, uuid)):
+        if found["port_id"] == port_id:
+            return {"interfaceAttachment": found}
+    raise InterfaceAttachFailed(instance_uuid=uuid)
 
 
 def detach_interface(call: Call) -> None:
-    """Not in this version."""
+    """Unplug one."""
     call.state.compute.act(call.ctx, call.param("id"), "detach_interface", {"port_id": call.param("port")})
+
+
+def security_groups(call: Call) -> Any:
+    """The groups of the server's ports, in Nova's words."""
+    instance = call.state.instance(call.ctx, call.param("id"))
+    ports = call.state.conductor.all_ports(device_id=instance.uuid)
+    held = {ident for port in ports for ident in port.security_groups}
+    groups = call.state.conductor.security_groups(instance.project_id)
+    names = {group.id: group.name for group in groups}
+    return {"security_groups": [_nova_group(group, names) for group in groups if group.id in held]}
+
+
+def _nova_group(group: SecurityGroup, names: dict[str, str]) -> dict[str, Any]:
+    return {
+        "id": group.id,
+        "name": group.name,
+        "description": group.description,
+        "tenant_id": group.project_id,
+        "rules": [
+            {
+                "id": rule.id,
+                "parent_group_id": group.id,
+                "ip_protocol": rule.protocol,
+                "from_port": rule.port_range_min,
+                "to_port": rule.port_range_max,
+                "ip_range": {"cidr": rule.remote_ip_prefix} if rule.remote_ip_prefix else {},
+                "group": {"tenant_id": group.project_id, "name": names.get(rule.remote_group_id)}
+                if rule.remote_group_id
+                else {},
+            }
+            for rule in group.rules
+            if rule.direction == "ingress"
+        ],
+    }
 
 
 # volumes -------------------------------------------------------------------------------------------------------------
@@ -147,6 +191,7 @@ OPERATIONS = (
     Operation("POST", _PORT, attach_interface, 200, None, schemas.INTERFACE),
     Operation("GET", _PORT + "/{port}", interface, rule=_PORTS + "show"),
     Operation("DELETE", _PORT + "/{port}", detach_interface, 202),
+    Operation("GET", "/servers/{id}/os-security-groups", security_groups, rule=_API + "os-security-groups:list"),
     Operation("GET", _VOLUME, volumes, rule=_VOLUMES + "index"),
     Operation("POST", _VOLUME, attach_volume, 200, None, schemas.VOLUME),
     Operation("GET", _VOLUME + "/{volume}", volume, rule=_VOLUMES + "show"),

@@ -12,6 +12,7 @@ from tuinova.api.schemas import servers as schemas
 from tuinova.api.schemas.types import is_true
 from tuinova.api.server_filters import QUERY, filter_of
 from tuinova.core.compute_api.request import CreateRequest
+from tuinova.core.errors import NotFound
 from tuinova.core.records import Instance
 
 _RULE = "os_compute_api:servers:"
@@ -126,6 +127,15 @@ def addresses(call: Call) -> Any:
     return {"addresses": views.addresses(call.state.instance(call.ctx, call.param("id")))}
 
 
+def addresses_of_network(call: Call) -> Any:
+    """Those of one network."""
+    found = views.addresses(call.state.instance(call.ctx, call.param("id")))
+    name = call.param("network")
+    if name not in found:
+        raise NotFound("Network not found")
+    return {name: found[name]}
+
+
 def whole_server(call: Call, instance: Instance) -> dict[str, Any]:
     """All that Nova shows of one server."""
     admin = call.ctx.is_admin
@@ -149,5 +159,6 @@ OPERATIONS = (
     Operation("PUT", "/servers/{id}", update, 200, _RULE + "update", schemas.UPDATE),
     Operation("DELETE", "/servers/{id}", delete, 204),
     Operation("GET", "/servers/{id}/ips", addresses, rule="os_compute_api:ips:index"),
+    Operation("GET", "/servers/{id}/ips/{network}", addresses_of_network, rule="os_compute_api:ips:show"),
     Operation("GET", "/servers/{id}/diagnostics", diagnostics),
 )

@@ -44,6 +44,7 @@ class ApiState:
         self.compute = engine.compute_api
         self.volumes = engine.volume_api
         self.network = engine.network_api
+        self.order_watch = engine.order_watch
         self.image_store = engine.image_store
         self.importer = engine.importer
         self.identity = Identity(engine.conductor)

@@ -196,6 +196,7 @@ _OPERATIONS: Mapping[str, str] = {
         "compute:server:topology:index",
         _API + "os-attach-interfaces:list",
         _API + "os-attach-interfaces:show",
+        _API + "os-security-groups:list",
         _API + "os-volumes-attachments:index",
         _API + "os-volumes-attachments:show",
         _API + "os-server-password:show",

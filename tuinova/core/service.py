@@ -34,6 +34,7 @@ from tuinova.core.image_import import Importer
 from tuinova.core.image_store import ImageStore
 from tuinova.core.lazy_hosts import LazyHosts
 from tuinova.core.network_api import NetworkAPI, NetworkHosts
+from tuinova.core.order_watch import OrderWatch
 from tuinova.core.paths import Paths
 from tuinova.core.records import Instance, WorkOrder
 from tuinova.core.states import PowerState, VmState
@@ -98,6 +99,7 @@ class Engine:
             diagnose=self._diagnose,
         )
         self.importer = Importer(conductor, image_store, self.options.downloads)
+        self.order_watch = OrderWatch(conductor)
         self.network_api = NetworkAPI(conductor, NetworkHosts(lambda: self.drivers))
         self.console_hub = ConsoleHub(
             self._open_console, read_log=self._read_console_log, power_of=self._power_of_guest

@@ -108,15 +108,21 @@ def _later(action_id: str, label: str, short: str, letter: str, nova: str, elsew
 
 
 _BY_COMMAND = N_("by command: server add volume")
+_BY_ADD_NETWORK = N_("by command: server add network")
+_BY_REMOVE_PORT = N_("by command: server remove port")
+_BY_ADD_FIXED_IP = N_("by command: server add fixed ip")
+_BY_REMOVE_FIXED_IP = N_("by command: server remove fixed ip")
+_BY_ADD_GROUP = N_("by command: server add security group")
+_BY_REMOVE_GROUP = N_("by command: server remove security group")
 
 
 ATTACHMENTS: tuple[TuiAction, ...] = (
     _later("attach-volume", N_("Attach Volume"), N_("Attach"), "B", "attach_volume", _BY_COMMAND),
     _later("detach-volume", N_("Detach Volume"), N_("Detach"), "W", "detach_volume", _BY_COMMAND),
-    _later("attach-interface", N_("Attach Interface"), N_("Attach"), "I", "attach_interface"),
-    _later("detach-interface", N_("Detach Interface"), N_("Detach"), "O", "detach_interface"),
-    _later("add-fixed-ip", N_("Add Fixed IP"), N_("Add"), "X", "addFixedIp"),
-    _later("remove-fixed-ip", N_("Remove Fixed IP"), N_("Remove"), "Y", "removeFixedIp"),
-    _later("add-group", N_("Add Security Group"), N_("Add"), "S", "addSecurityGroup"),
-    _later("remove-group", N_("Remove Security Group"), N_("Remove"), "Z", "removeSecurityGroup"),
+    _later("attach-interface", N_("Attach Interface"), N_("Attach"), "I", "attach_interface", _BY_ADD_NETWORK),
+    _later("detach-interface", N_("Detach Interface"), N_("Detach"), "O", "detach_interface", _BY_REMOVE_PORT),
+    _later("add-fixed-ip", N_("Add Fixed IP"), N_("Add"), "X", "addFixedIp", _BY_ADD_FIXED_IP),
+    _later("remove-fixed-ip", N_("Remove Fixed IP"), N_("Remove"), "Y", "removeFixedIp", _BY_REMOVE_FIXED_IP),
+    _later("add-group", N_("Add Security Group"), N_("Add"), "S", "addSecurityGroup", _BY_ADD_GROUP),
+    _later("remove-group", N_("Remove Security Group"), N_("Remove"), "Z", "removeSecurityGroup", _BY_REMOVE_GROUP),
 )

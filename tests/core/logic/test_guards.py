@@ -31,6 +31,7 @@ SIMPLE = [
     and row.name not in ("lock", "unlock", "resetState", "delete", "forceDelete")
     and row.http == 202
     and not row.own_route
+    and row.vm_states is not None  # addresses and groups are changed in every state
 ]
 
 

@@ -205,6 +205,13 @@ ACTIONS = {
         "trigger_crash_dump": {"type": "null"},
     }.items()
 }
+_GROUP = obj({"name": types.text(0, 255)}, "name")
+ACTIONS |= {
+    "addFixedIp": obj({"addFixedIp": obj({"networkId": types.reference}, "networkId")}, "addFixedIp"),
+    "removeFixedIp": obj({"removeFixedIp": obj({"address": types.text(1, 64)}, "address")}, "removeFixedIp"),
+    "addSecurityGroup": obj({"addSecurityGroup": _GROUP}, "addSecurityGroup"),
+    "removeSecurityGroup": obj({"removeSecurityGroup": _GROUP}, "removeSecurityGroup"),
+}
 ACTIONS["os-getConsoleOutput"] = obj({"os-getConsoleOutput": obj({"length": _LENGTH})}, "os-getConsoleOutput")
 
 FORCE_COMPLETE = obj({"force_complete": {"type": "null"}}, "force_complete")

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tuinova.core.compute_api import agent, basic, deferred, images, moves, rebuild, rescue, shelving, volumes
+from tuinova.core.compute_api import (
+    agent,
+    basic,
+    deferred,
+    images,
+    interfaces,
+    moves,
+    rebuild,
+    rescue,
+    shelving,
+    volumes,
+)
 from tuinova.core.compute_api.accepting import Accepted, Acceptor, Handler
 from tuinova.core.compute_api.guards import action_row
 from tuinova.core.context import RequestContext
@@ -20,6 +31,7 @@ HANDLERS: Mapping[str, Handler] = {
     **shelving.HANDLERS,
     **deferred.HANDLERS,
     **agent.HANDLERS,
+    **interfaces.HANDLERS,
     **volumes.HANDLERS,
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -58,8 +59,9 @@ class Compute:
     written_power: dict[str, int] = field(default_factory=dict)
     # How often the files of a deleted server could not be removed.
     failed_deletes: dict[str, int] = field(default_factory=dict)
-    # Grows with each order about networks that is carried out.
+    # Grows before and after the ports of guests are brought up to date, which is done under the lock.
     network_epoch: int = 0
+    network_lock: threading.Lock = field(default_factory=threading.Lock)
     # Told of the end of each build: (host, node, uuid, succeeded); the scheduler's table counts failures.
     build_ended: Callable[[str, str, str, bool], None] = lambda host, node, uuid, succeeded: None
     # Told of servers that hold nothing any more.

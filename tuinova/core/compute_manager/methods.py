@@ -11,6 +11,7 @@ from tuinova.core.compute_manager import (
     deferred,
     evacuate,
     image_cache,
+    interfaces,
     live,
     networks,
     pause,
@@ -53,6 +54,7 @@ WORKS: Mapping[str, Work] = {
     **deferred.WORKS,
     **agent.WORKS,
     **volumes.WORKS,
+    **interfaces.WORKS,
 }
 
 # Carried out whatever the server's state was reset to.
@@ -79,6 +81,8 @@ KINDS: Mapping[str, str] = {
     "rebuild_instance": BUILD,
     "unshelve_instance": BUILD,
     "attach_volume": PATIENT,
+    "attach_interface": PATIENT,
+    "detach_interface": PATIENT,
     "detach_volume": PATIENT,
     "snapshot_attached_volume": LONG,
 }

@@ -35,7 +35,6 @@ def apply(compute: Compute, order: WorkOrder) -> None:
         # What is written from here on is told by another order.
         if compute.conductor.order_started(order.id) is None:
             return
-        compute.network_epoch += 1
         _apply(compute, order.args)
         compute.conductor.order_done(order.id)
     except HypervisorUnavailable as error:
@@ -92,27 +91,25 @@ def remove(compute: Compute, ident: str) -> None:
 def refresh(
     compute: Compute, *, groups: Sequence[str] = (), ports: Sequence[str] = (), everything: bool = False
 ) -> None:
-    """Bring the ports of the servers concerned up to date."""
-    facts = compute.conductor.host_port_facts(compute.host, groups=groups, ports=ports, everything=everything)
-    guests = guests_of(facts)
-    if guests:
-        compute.driver.update_ports(guests)
+    """Bring the ports of the servers concerned up to date.
 
-
-def refresh_guest(compute: Compute, uuid: str) -> None:
-    """Bring one server's ports up to date, where it is on this host."""
-    guests = guests_of(compute.conductor.port_facts(uuid))
-    if guests:
-        compute.driver.update_ports(guests)
+    What is read and what is told belong together: of two that do so at once the later one would win with older facts.
+    """
+    with compute.network_lock:
+        compute.network_epoch += 1
+        facts = compute.conductor.host_port_facts(compute.host, groups=groups, ports=ports, everything=everything)
+        guests = guests_of(facts)
+        if guests:
+            compute.driver.update_ports(guests)
+        compute.network_epoch += 1
 
 
 def caught_up(compute: Compute, uuid: str, epoch: int) -> None:
     """After an action that told the driver of a guest's ports: what changed meanwhile may have passed it over."""
-    if compute.network_epoch == epoch:
-        return
     try:
-        if compute.conductor.instance(uuid).host == compute.host:
-            refresh_guest(compute, uuid)
+        with compute.network_lock:
+            if compute.network_epoch != epoch and compute.conductor.instance(uuid).host == compute.host:
+                compute.driver.update_ports({uuid: guests_of(compute.conductor.port_facts(uuid)).get(uuid, [])})
     except InstanceNotFound:
         return
     except NovaError as error:
@@ -146,7 +143,6 @@ def reconcile(compute: Compute) -> None:
 
 
 def _the_rest(compute: Compute) -> None:
-    compute.network_epoch += 1
     for what, step in (
         ("firewalls", partial(refresh, compute, everything=True)),
         ("routing", lambda: compute.driver.apply_routing(routing_of(compute.conductor.routing_facts(compute.host)))),

@@ -144,6 +144,12 @@ def taken_away(work: Work | None, compute: Compute, order: WorkOrder) -> Sequenc
 
 def run(work: Work, compute: Compute, order: WorkOrder) -> None:
     """Carry out one order; never raises for what the driver or the server's state does."""
+    epoch = compute.network_epoch
+    _run(work, compute, order)
+    compute.networks_changed(order.instance_uuid, epoch)
+
+
+def _run(work: Work, compute: Compute, order: WorkOrder) -> None:
     instance = None
     try:
         instance = begin(
@@ -155,9 +161,7 @@ def run(work: Work, compute: Compute, order: WorkOrder) -> None:
             updates=lambda old: work.first(order) if work.first and _is_ours(work, old) else {},
             also=work.first_also(compute, order) if work.first_also else (),
         )
-        epoch = compute.network_epoch
         end(compute, order, work, work.body(compute, order, instance))
-        compute.networks_changed(order.instance_uuid, epoch)
     except InstanceNotFound:
         gone(compute, order, work.event, taken_away(work, compute, order))
     except UnexpectedTaskState as error:

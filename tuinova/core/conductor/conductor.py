@@ -27,13 +27,12 @@ from tuinova.core.conductor.moves import Moves
 from tuinova.core.conductor.network_facts import ReadsFacts
 from tuinova.core.conductor.networks import Networks
 from tuinova.core.conductor.orders import Orders
-from tuinova.core.conductor.own_ports import OwnPorts
 from tuinova.core.conductor.people import IdentityCache, People
 from tuinova.core.conductor.placement import Placement
-from tuinova.core.conductor.ports import Addresses
 from tuinova.core.conductor.quotas import Quotas
 from tuinova.core.conductor.security_groups import SecurityGroups
 from tuinova.core.conductor.server_groups import ServerGroups
+from tuinova.core.conductor.server_ports import ServerPorts
 from tuinova.core.conductor.servers import Servers
 from tuinova.core.conductor.transaction import Tx
 from tuinova.core.conductor.usage import Usage
@@ -58,10 +57,9 @@ class Conductor(
     Orders,
     Placement,
     Moves,
-    Addresses,
     HostNetworks,
     Networks,
-    OwnPorts,
+    ServerPorts,
     SecurityGroups,
     ReadsFacts,
     Guests,

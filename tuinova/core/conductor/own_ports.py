@@ -203,8 +203,8 @@ class OwnPorts(NetworkBase):
         return self._write(job)
 
     @staticmethod
-    def write_port(tx: Tx, old: Port, new: Port) -> None:
-        """Write what has changed of a port, and tell its host, the members' hosts and the server's row."""
+    def write_port(tx: Tx, old: Port, new: Port, *, refresh: bool = True) -> None:
+        """Write what has changed of a port, and tell its host, the members' hosts and (`refresh`) the server's row."""
         values = {
             name: getattr(new, name)
             for name in port_rows.FIELDS
@@ -223,7 +223,7 @@ class OwnPorts(NetworkBase):
         if set(new.security_groups) != set(old.security_groups) or new.fixed_ips != old.fixed_ips:
             network_orders.members_changed(tx, {*new.security_groups, *old.security_groups})
         network_orders.tell_port(tx, new)
-        if new.instance_uuid:
+        if refresh and new.instance_uuid:
             ports.refresh(tx, new.instance_uuid)
         tx.change("port", "update", new.id, new.project_id)
 

@@ -166,30 +166,32 @@ class Addresses(NetworkBase):
 
         return self._write(job)
 
-    def make_port(self, tx: Tx, instance: Instance, host: str, wish: PortWish, place: int) -> Port:
-        """One port as it is wished, bound to the host."""
+    def make_port(
+        self, tx: Tx, instance: Instance, host: str, wish: PortWish, place: int, *, ident: str | None = None
+    ) -> Port:
+        """One port as it is wished, bound to the host; `ident` is the id of a new one."""
         if wish.port_id:
             return self._bind_given(tx, instance, host, wish, place)
         mac = port_rows.new_mac(tx)
         scopes: list[str | None]
         groups: tuple[str, ...] = ()
         if wish.network is not None:
-            ident, name, mode = network_id(tx, wish.network), wish.network.name, _mode(wish.network)
+            on, name, mode = network_id(tx, wish.network), wish.network.name, _mode(wish.network)
             wished = wish.fixed[0][1] if wish.fixed else None
             fixed, scopes = self._host_address(tx, host, wish.network, mac, wished)
-            guarded = mode == "host" and self._guarded(tx, ident)
+            guarded = mode == "host" and self._guarded(tx, on)
         else:
             network, subnets = self._network_of(tx, wish.network_id)
-            ident, name, mode = network.id, network.name, network.mode
+            on, name, mode = network.id, network.name, network.mode
             fixed = self._own_addresses(tx, network, subnets, mac, wish)
             scopes = [one.subnet_id for one in fixed]
             guarded = network.port_security_enabled
         if guarded and fixed:
             groups = wish.groups if wish.groups is not None else (default_group(tx, instance.project_id),)
         port = Port(
-            id=new_uuid(),
+            id=ident or new_uuid(),
             project_id=instance.project_id,
-            network_id=ident,
+            network_id=on,
             mac=mac,
             device_id=instance.uuid,
             device_owner=COMPUTE_OWNER + (instance.availability_zone or "nova"),

@@ -376,6 +376,30 @@ class NovaPortInUse(Conflict):
     msg_fmt = "Port {port_id} is still in use."
 
 
+class NovaPortNotFound(NotFound):
+    """The server has no such port."""
+
+    msg_fmt = "Port id {port_id} could not be found."
+
+
+class NetworkNotFoundForInstance(NotFound):
+    """The server is not on it."""
+
+    msg_fmt = "Network could not be found for instance {instance_id}."
+
+
+class SecurityGroupNotFoundForProject(NotFound):
+    """Unknown."""
+
+    msg_fmt = "Security group {name} not found for project {project_id}."
+
+
+class SecurityGroupNotOfInstance(NotFound):
+    """The server is not in it."""
+
+    msg_fmt = "Security group {name} not associated with the instance {instance_uuid}"
+
+
 class PortRequiresFixedIP(Invalid):
     """A server needs an address."""
 

@@ -23,7 +23,6 @@ def _vm(*states: VmState) -> frozenset[str]:
 
 _SERVERS = "os_compute_api:servers:"
 _LATER: dict[str, Any] = {"unserved": "It comes with the next version."}
-_NO_NETWORKS: dict[str, Any] = {"unserved": "There are no networks of one's own yet: every server has one port."}
 
 # In the order of the reference page of Nova's API; nova/compute/api.py holds each guard.
 ACTIONS: tuple[Action, ...] = (
@@ -278,7 +277,6 @@ ACTIONS: tuple[Action, ...] = (
         _vm(_A, _P, _ST),
         http=200,
         own_route=True,
-        **_NO_NETWORKS,
     ),
     Action(
         "detach_interface",
@@ -286,7 +284,6 @@ ACTIONS: tuple[Action, ...] = (
         "os_compute_api:os-attach-interfaces:delete",
         _vm(_A, _P, _ST),
         own_route=True,
-        **_NO_NETWORKS,
     ),
     Action(
         "addFixedIp",
@@ -295,7 +292,6 @@ ACTIONS: tuple[Action, ...] = (
         ANY,
         ANY,
         launched=False,
-        **_NO_NETWORKS,
     ),
     Action(
         "removeFixedIp",
@@ -304,7 +300,6 @@ ACTIONS: tuple[Action, ...] = (
         ANY,
         ANY,
         launched=False,
-        **_NO_NETWORKS,
     ),
     Action(
         "addSecurityGroup",
@@ -314,7 +309,6 @@ ACTIONS: tuple[Action, ...] = (
         ANY,
         launched=False,
         lockable=False,
-        **_NO_NETWORKS,
     ),
     Action(
         "removeSecurityGroup",
@@ -324,7 +318,6 @@ ACTIONS: tuple[Action, ...] = (
         ANY,
         launched=False,
         lockable=False,
-        **_NO_NETWORKS,
     ),
     Action(
         "delete",
