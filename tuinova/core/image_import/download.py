@@ -18,7 +18,7 @@ Tell = Callable[[int, "int | None"], None]
 _TELL_SECONDS: Final = 1.0
 _PROGRESS: Final = 1 << 20  # a connection that brought that much was worth its while
 _TEMPORARY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 _LONGEST_PAUSE: Final = 30.0
 
 
