@@ -190,6 +190,12 @@ def test_networks_and_ports_of_every_form(stage: Stage) -> None:
         (["--nic", "net-id=net1,v4-fixed-ip=10.0.0.5"], [{"uuid": ids["net1"], "fixed_ip": "10.0.0.5"}]),
         (["--nic", "net-id=net1,v6-fixed-ip=fd00::5"], [{"uuid": ids["net1"], "fixed_ip": "fd00::5"}]),
         (["--nic", "port-id=port1,tag=n0"], [{"port": ids["port1"], "tag": "n0"}]),
+        (
+            ["--port=port1", "--network", "net2", "--nic", "net-id=net1", "--network=net1"],
+            [{"port": ids["port1"]}, {"uuid": ids["net2"]}, {"uuid": ids["net1"]}, {"uuid": ids["net1"]}],
+        ),
+        # What is another option's value is no option.
+        (["--network", "net1", "--description", "--port"], [{"uuid": ids["net1"]}]),
     ]
     for words, networks in cases:
         stage.cloud.asked.clear()

@@ -26,6 +26,7 @@ class Session:
 
     def __init__(self) -> None:
         self.settings: dict[str, str | None] = {}
+        self.words: list[str] = []  # of the command that runs, as they were typed
         self._client: Client | None = None
 
     def configure(self, **settings: str | None) -> None:

@@ -153,9 +153,11 @@ def invoke(noun: str, arguments: list[str]) -> int:
     from typer import Abort, Exit
     from typer._click.exceptions import ClickException, NoArgsIsHelpError, UsageError
 
+    from tuinova.cli.commands import session
     from tuinova.client.errors import ClientError
 
     command = command_of(noun)
+    session.words = arguments
     try:
         _suggest_long_options(command, arguments)
         result = command.main(args=arguments, prog_name=f"tuinova {noun}", standalone_mode=False)

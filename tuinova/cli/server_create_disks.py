@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tuinova.cli.commands import session
-from tuinova.cli.diagnostics import CommandError
+from tuinova.cli.diagnostics import CommandError, say
 from tuinova.cli.files import read_file
 from tuinova.i18n import _
 
@@ -221,6 +221,9 @@ def _image_id(boot: Boot) -> str | None:
     found = [row for row in client.images.list() if all(str(row.get(key)) == value for key, value in wanted)]
     if not found:
         raise CommandError(_("No images match the property expected by --image-property"))
+    if len(found) > 1:
+        ids = ", ".join(row["id"] for row in found)
+        say(_("Multiple matching images: {images}\nUsing image: {image}").format(images=ids, image=found[0]["id"]))
     return str(found[0]["id"])
 
 

@@ -51,8 +51,7 @@ def read_nic(text: str) -> Json:
 def network_field(wanted: Nics) -> Any:
     """`networks` of Nova's body: auto, none, or a list of {uuid | port, fixed_ip, tag}."""
     words = [text for text in wanted.nics if text in ("auto", "none")]
-    parsed = [read_nic(text) for text in wanted.nics if text not in words]
-    asked = [*wanted.networks, *wanted.ports, *parsed]
+    asked = [(option, _read(option, text)) for option, text in in_order(wanted) if text not in words]
     special = [*words, *(["none"] if wanted.none else []), *(["auto"] if wanted.auto else [])]
     if special and (asked or len(special) > 1):
         raise CommandError(
@@ -64,10 +63,30 @@ def network_field(wanted: Nics) -> Any:
         return special[0]
     if not asked:
         return "auto" if session.microversion >= (2, 37) else None
-    client = session.client
-    entries: list[Json] = [{"uuid": client.networks.find(name)["id"]} for name in wanted.networks]
-    entries += [{"port": client.ports.find(name)["id"]} for name in wanted.ports]
-    return entries + [_entry(fields) for fields in parsed]
+    return [_entry(fields) for _option, fields in asked]
+
+
+def in_order(wanted: Nics) -> list[tuple[str, str]]:
+    """Options and their values as they were typed: that is the order of the guest's interfaces.
+
+    The parser keeps the order of each option's values, not that of different options.
+    """
+    every = [("--network", text) for text in wanted.networks]
+    every += [("--port", text) for text in wanted.ports]
+    every += [("--nic", text) for text in wanted.nics]
+    typed: list[tuple[str, str]] = []
+    words = iter(session.words)
+    for word in words:
+        option, sign, value = word.partition("=")
+        if option in ("--network", "--port", "--nic"):
+            typed.append((option, value if sign else next(words, "")))
+    return typed if sorted(typed) == sorted(every) else every
+
+
+def _read(option: str, text: str) -> Json:
+    if option == "--nic":
+        return read_nic(text)
+    return {"net-id" if option == "--network" else "port-id": text}
 
 
 def _entry(fields: Json) -> Json:
