@@ -315,3 +315,33 @@ def test_a_volume_of_a_server_in_nova_and_cinder(running: Any, demo: Client) -> 
     assert demo.volumes.get(volume["id"])["status"] == "available"
     demo.volumes.delete(volume["id"])
     running.remove(demo, ident)
+
+
+def test_boot_from_volume_over_rest_with_numbers_as_texts(running: Any, demo: Client) -> None:
+    image = image_of(running, demo)
+    device = {
+        "uuid": image["id"],
+        "source_type": "image",
+        "destination_type": "volume",
+        "boot_index": "0",
+        "volume_size": "2",
+        "delete_on_termination": "true",
+        "tag": "root",
+        "volume_type": "__DEFAULT__",
+    }
+    server = running.boot(demo, name="from volume", imageRef="", block_device_mapping_v2=[device])
+    shown = demo.servers.get(server["id"])
+    assert shown["image"] == ""
+    [row] = demo.servers.volumes(server["id"])
+    assert (row["device"], row["tag"], row["delete_on_termination"]) == ("/dev/vda", "root", True)
+    assert refused(demo.servers.detach_volume, server["id"], row["volumeId"]) == (
+        400,
+        "Cannot detach a root device volume",
+    )
+    both = {"imageRef": "", "block_device_mapping": [{"device_name": "vda"}], "block_device_mapping_v2": [device]}
+    body = {"name": "x", "flavorRef": "84", "networks": "auto", **both}
+    text = "Using different block_device_mapping syntaxes is not allowed in the same request."
+    assert refused(demo.servers.create, {"server": body}) == (400, text)
+    running.remove(demo, server["id"])
+    running.engine.settle()
+    assert refused(demo.volumes.get, row["volumeId"])[0] == 404

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tests.faults.house import IMAGE, House
-from tuinova.core.block_devices import volumes_of
+from tuinova.core.block_devices import is_volume_backed, volumes_of
 from tuinova.core.conductor import ImageFilter
 from tuinova.core.drafts import MigrationFilter
 from tuinova.core.records import Instance, Migration
@@ -158,21 +158,27 @@ def _services(house: House) -> Iterator[str]:
 
 
 # what is held --------------------------------------------------------------------------------------------------------
-def _amounts(flavor: dict[str, int]) -> tuple[int, int, int]:
+def _amounts(flavor: dict[str, int], *, volume_backed: bool = False) -> tuple[int, int, int]:
     swap_gb = -(-int(flavor.get("swap") or 0) // 1024)
-    disk = int(flavor.get("root_gb") or 0) + int(flavor.get("ephemeral_gb") or 0) + swap_gb
+    root_gb = 0 if volume_backed else int(flavor.get("root_gb") or 0)
+    disk = root_gb + int(flavor.get("ephemeral_gb") or 0) + swap_gb
     return int(flavor["vcpus"]), int(flavor["memory_mb"]), disk
 
 
 def _allocations(house: House, living: list[Instance], waiting: list[Migration]) -> Iterator[str]:
+    backed = {server.uuid for server in living if is_volume_backed(server)}
     wanted = {
-        server.uuid: (server.host, server.node, *_amounts(server.flavor))
+        server.uuid: (server.host, server.node, *_amounts(server.flavor, volume_backed=server.uuid in backed))
         for server in living
         if server.host is not None
     }
     for move in waiting:
         assert move.old_flavor is not None
-        wanted[move.uuid] = (move.source_compute, move.source_node, *_amounts(move.old_flavor))
+        wanted[move.uuid] = (
+            move.source_compute,
+            move.source_node,
+            *_amounts(move.old_flavor, volume_backed=move.instance_uuid in backed),
+        )
     held = {
         one.consumer: (one.host, one.node, one.vcpus, one.memory_mb, one.disk_gb)
         for one in house.conductor.allocations()
@@ -275,7 +281,7 @@ def _ports(house: House, living: list[Instance]) -> Iterator[str]:
         elif server.host is not None and port.host != server.host:
             yield f"port {port.address} of {_name(server)} is bound to {port.host}"
     for server in living:
-        mine = [port.as_address() for port in ports if port.instance_uuid == server.uuid]
+        mine = [entry for port in ports if port.instance_uuid == server.uuid for entry in port.as_addresses()]
         if mine != server.addresses:
             yield f"{_name(server)} shows {server.addresses}, its ports are {mine}"
         if server.host is not None and len(mine) != 1:

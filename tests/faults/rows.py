@@ -98,6 +98,14 @@ def _create(scene: str, name: str, goal: str, *ends: str, count: int = 1, may_fa
     )
 
 
+_ROOT_VOLUME = {
+    "source_type": "image",
+    "destination_type": "volume",
+    "uuid": IMAGE,
+    "boot_index": 0,
+    "volume_size": 1,
+    "delete_on_termination": True,
+}
 _BACKUP = {"name": "backup", "backup_type": "daily", "rotation": 1}
 _LIVE_BODY = {"host": None, "block_migration": "auto"}
 _RESIZING = standing(act("resize", {"flavorRef": BIGGER}), HOSTS[0], "migrate_disk_and_power_off")
@@ -124,6 +132,14 @@ ALL_ROWS: Sequence[Row] = (
     _create("nothing", "one", "active", "error"),
     _create("nothing", "one with config drive", "active", "error", config_drive=True),
     _create("nothing, two hosts", "three on two hosts", "active", "error", count=3),
+    Row(
+        "create: one that boots from a volume",
+        CREATE,
+        SCENES["nothing"],
+        lambda house, facts: house.ask_create(image_ref=None, block_devices=[_ROOT_VOLUME]),
+        "active",
+        frozenset({"error"}),
+    ),
     _create("nothing, first host broken", "one whose first host fails", "active", "error", may_fail=True),
     _create("nothing, little room", "one for which there is no room", "error", may_fail=True),
     *(

@@ -66,7 +66,7 @@ class BlockDevice:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON for the server's row; what is not there is left out."""
-        return {name: value for name, value in asdict(self).items() if value not in (None, False)}
+        return {name: value for name, value in asdict(self).items() if value is not None and value is not False}
 
 
 _NAMES = frozenset(item.name for item in fields(BlockDevice))

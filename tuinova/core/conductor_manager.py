@@ -31,7 +31,7 @@ LOG = logging.getLogger(__name__)
 BUILD_EVENT = "compute__do_build_and_run_instance"
 SCHEDULE_EVENT = "conductor_schedule_and_build_instances"
 # What the host's order needs of the request's.
-_FOR_THE_HOST = ("networks", "security_groups", "admin_password", "injected_files", "retry")
+_FOR_THE_HOST = ("networks", "security_groups", "volumes", "admin_password", "injected_files", "retry")
 
 
 class Hosts(Protocol):
@@ -227,6 +227,7 @@ class ConductorManager:
                 fault=fault,
                 release_allocation=True,
                 release_ports=True,
+                release_volumes=True,
                 order_done=done,
             )
         except (InstanceNotFound, UnexpectedTaskState) as overtaken:

@@ -90,6 +90,7 @@ class InstanceDraft:
     reservation_id: str = ""
     launch_index: int = 0
     root_device_name: str | None = None
+    block_devices: list[dict[str, Any]] | None = None
     scheduler_hints: Mapping[str, Any] = field(default_factory=dict)
     server_group_id: str | None = None
     access_ip_v4: str | None = None

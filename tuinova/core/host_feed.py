@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from tuinova.core.block_devices import is_volume_backed
 from tuinova.core.conductor import Conductor
 from tuinova.core.errors import ChangesTrimmed, MigrationNotFound, ServerGroupNotFound
 from tuinova.core.records import Change, ComputeNode, Instance, Service
@@ -147,6 +148,7 @@ class HostFeed:
                 swap_mb=int(flavor.get("swap", 0)),
                 extra_specs=flavor.get("extra_specs") or {},
             ),
+            volume_backed=is_volume_backed(first),
             image_id=first.image_ref,
             image_properties=first.image.get("properties") or {},
             image_disk_format=first.image.get("disk_format"),

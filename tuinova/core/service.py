@@ -39,8 +39,9 @@ from tuinova.core.paths import Paths
 from tuinova.core.records import Instance, WorkOrder
 from tuinova.core.states import PowerState, VmState
 from tuinova.core.vendor_data import VendorData
-from tuinova.core.volume_api import VolumeAPI
-from tuinova.core.volume_manager import VolumeManager, VolumeStore
+from tuinova.core.volume_api.api import VolumeAPI
+from tuinova.core.volume_manager.manager import VolumeManager
+from tuinova.core.volume_manager.store import VolumeStore
 from tuinova.metadata.answers import Answers
 from tuinova.metadata.service import MetadataService
 from tuinova.rpc.local import LocalBus

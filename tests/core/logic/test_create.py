@@ -131,7 +131,6 @@ def test_readers_may_not_create(house: House) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"block_devices": [{"source_type": "volume", "uuid": UNKNOWN, "boot_index": 0}]},
         {"trusted_image_certificates": ["a"]},
     ],
 )

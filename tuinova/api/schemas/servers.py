@@ -50,6 +50,19 @@ _BLOCK_DEVICE = obj(
     },
 )
 
+_LEGACY_DEVICE = obj(
+    {
+        "virtual_name": {"type": "string", "maxLength": 255},
+        "volume_id": types.uuid,
+        "snapshot_id": types.uuid,
+        "volume_size": integer(0),
+        "device_name": text(1, 255, pattern="^[a-zA-Z0-9._/-]*$"),
+        "delete_on_termination": types.boolean,
+        "no_device": {},
+        "connection_info": {"type": "string", "maxLength": 16777215},
+    }
+)
+
 CREATE = obj(
     {
         "server": obj(
@@ -85,6 +98,7 @@ CREATE = obj(
                 "return_reservation_id": types.boolean,
                 "tags": {"type": "array", "items": types.tag, "maxItems": 50},
                 "trusted_image_certificates": types.trusted_certs,
+                "block_device_mapping": {"type": "array", "items": _LEGACY_DEVICE},
                 "block_device_mapping_v2": {"type": "array", "items": _BLOCK_DEVICE},
                 "os:scheduler_hints": HINTS,
                 "OS-SCH-HNT:scheduler_hints": HINTS,

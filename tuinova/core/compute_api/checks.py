@@ -117,10 +117,6 @@ def check_unserved(request: CreateRequest) -> None:
     """What is part of Nova's create and not of this version: an answer instead of a silent difference."""
     if request.trusted_image_certificates:
         raise NotSupported()
-    for device in request.block_devices:
-        root = device.get("source_type") == "image" and device.get("destination_type", "local") == "local"
-        if not root or device.get("boot_index") not in (0, "0") or device.get("uuid") != request.image_ref:
-            raise NotSupported()
 
 
 def asked_flavor(ctx: RequestContext, flavor_id: str, catalogue: CatalogueCache) -> Flavor:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tuinova.core import image_properties, policy
 from tuinova.core.catalogue_cache import CatalogueCache
-from tuinova.core.compute_api import checks, networks
+from tuinova.core.compute_api import checks, devices, networks
 from tuinova.core.compute_api.naming import reservation_id, server_hostname, server_names
 from tuinova.core.compute_api.networks import Asked
 from tuinova.core.compute_api.options import ApiOptions
@@ -34,13 +34,19 @@ class _Plan:
     request: CreateRequest
     place: checks.Place
     flavor: Flavor
-    image: Image
+    image: Image | None  # None: a server that boots from a volume
+    devices: devices.Devices
     keypair: Keypair | None
     group: ServerGroup | None
     asked: Asked
     limits: QuotaLimits
     config_drive: bool
     files: list[tuple[str, str]]
+
+    @property
+    def image_facts(self) -> Mapping[str, Any]:
+        """What the server keeps of its image, or of that of its root volume."""
+        return image_copy(self.image) if self.image is not None else (self.devices.image or {})
 
 
 def create(
@@ -66,7 +72,7 @@ def create(
                 drafts,
                 limits=plan.limits,
                 order=_order(plan, drafts, options),
-                also=[reserve(plan.asked.ports)] if plan.asked.ports else (),
+                also=[*([reserve(plan.asked.ports)] if plan.asked.ports else ()), *plan.devices.parts()],
             )
         except QuotaExceeded:
             if least == most or attempt == _QUOTA_TRIES - 1:
@@ -88,7 +94,8 @@ def _check(
     if not isinstance(request.networks, str) and request.networks:
         policy.authorize(ctx, _RULE + ":attach_network")
     flavor = checks.asked_flavor(ctx, request.flavor_ref, catalogue)
-    image = checks.asked_image(ctx, request.image_ref, catalogue)
+    mapping = devices.plan(ctx, request, flavor, conductor, catalogue)
+    image = None if mapping.volume_backed else checks.asked_image(ctx, request.image_ref, catalogue)
     checks.check_zone(place.zone, conductor)
     checks.check_user_data(request.user_data)
     asked = networks.check(ctx, request, conductor)
@@ -96,9 +103,11 @@ def _check(
     limits = catalogue.limits(ctx.project_id or "")
     checks.check_metadata_quota(request.metadata, limits)
     files = checks.check_files(request.personality, limits)
-    checks.check_sizes(ctx, flavor, image)
+    if image is not None:
+        checks.check_sizes(ctx, flavor, image)
+    properties = image.properties if image is not None else (mapping.image or {}).get("properties", {})
     group = checks.asked_group(ctx, request.scheduler_hints, conductor, request.counts[0], limits)
-    image_properties.check(flavor.vcpus, flavor.extra_specs, image.properties)
+    image_properties.check(flavor.vcpus, flavor.extra_specs, properties)
     # Files reach the guest by the drive alone: who asks for them gets one.
     drive = bool(request.config_drive or options.force_config_drive or files)
     return _Plan(
@@ -106,11 +115,12 @@ def _check(
         place=place,
         flavor=flavor,
         image=image,
+        devices=mapping,
         keypair=keypair,
         group=group,
         asked=asked,
         limits=limits,
-        config_drive=drive or image.properties.get("img_config_drive") == "mandatory",
+        config_drive=drive or properties.get("img_config_drive") == "mandatory",
         files=files,
     )
 
@@ -128,10 +138,10 @@ def _drafts(ctx: RequestContext, plan: _Plan, count: int) -> list[InstanceDraft]
                 uuid=uuid,
                 hostname=server_hostname(request.name, index, count, uuid, request.hostname),
                 description=request.description,
-                image_ref=plan.image.id,
-                image=image_copy(plan.image),
-                kernel_id=plan.image.properties.get("kernel_id"),
-                ramdisk_id=plan.image.properties.get("ramdisk_id"),
+                image_ref=plan.image.id if plan.image else None,
+                image=plan.image_facts,
+                kernel_id=plan.image.properties.get("kernel_id") if plan.image else None,
+                ramdisk_id=plan.image.properties.get("ramdisk_id") if plan.image else None,
                 key_name=request.key_name,
                 key_data=plan.keypair.embedded() if plan.keypair else None,
                 user_data=request.user_data,
@@ -140,7 +150,8 @@ def _drafts(ctx: RequestContext, plan: _Plan, count: int) -> list[InstanceDraft]
                 availability_zone=checks.parse_zone(request.availability_zone)[0],
                 reservation_id=reservation,
                 launch_index=index,
-                root_device_name=_root_device(plan.image),
+                root_device_name=_root_device(plan),
+                block_devices=plan.devices.of_one_server(),
                 scheduler_hints=dict(request.scheduler_hints),
                 server_group_id=plan.group.uuid if plan.group else None,
                 access_ip_v4=request.access_ip_v4,
@@ -177,9 +188,10 @@ def image_copy(image: Image) -> Mapping[str, Any]:
     }
 
 
-def _root_device(image: Image) -> str:
-    named = image.properties.get("root_device_name")
-    return named or _ROOT_DEVICE.get(image.properties.get("hw_disk_bus", ""), "/dev/vda")
+def _root_device(plan: _Plan) -> str:
+    properties = plan.image_facts.get("properties") or {}
+    bus = next((row.disk_bus for row in plan.devices.rows or () if row.is_root), None) or properties.get("hw_disk_bus")
+    return properties.get("root_device_name") or _ROOT_DEVICE.get(bus or "", "/dev/vda")
 
 
 def _order(plan: _Plan, drafts: list[InstanceDraft], options: ApiOptions) -> OrderDraft:
@@ -196,6 +208,7 @@ def _order(plan: _Plan, drafts: list[InstanceDraft], options: ApiOptions) -> Ord
             "force_nodes": [place.force_node] if place.force_node else [],
             "destination": list(place.destination) if place.destination else None,
             "networks": plan.asked.networks,
+            **({"volumes": True} if plan.devices.has_volumes else {}),
             **({"security_groups": plan.asked.groups} if plan.asked.groups is not None else {}),
             # Only the config drive has these; they are kept nowhere else.
             **({"admin_password": plan.request.admin_password} if plan.config_drive else {}),

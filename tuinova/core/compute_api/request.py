@@ -39,6 +39,7 @@ class CreateRequest:
     security_groups: Sequence[str] | None = None  # None: the project's default group; empty: none
     networks: str | Sequence[Mapping[str, Any]] | None = "auto"
     block_devices: Sequence[Mapping[str, Any]] = ()
+    legacy_devices: Sequence[Mapping[str, Any]] = ()
     personality: Sequence[Mapping[str, Any]] = ()
     tags: Sequence[str] = ()
     access_ip_v4: str | None = None
@@ -78,7 +79,8 @@ class CreateRequest:
             hostname=server.get("hostname"),
             security_groups=_group_names(server.get("security_groups")),
             networks=server.get("networks", "auto"),
-            block_devices=tuple(server.get("block_device_mapping_v2") or server.get("block_device_mapping") or ()),
+            block_devices=tuple(server.get("block_device_mapping_v2") or ()),
+            legacy_devices=tuple(server.get("block_device_mapping") or ()),
             personality=tuple(server.get("personality") or ()),
             tags=tuple(server.get("tags") or ()),
             access_ip_v4=server.get("accessIPv4"),

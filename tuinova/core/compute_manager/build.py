@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tuinova.core.compute_manager import build_volumes as volumes
 from tuinova.core.compute_manager import groups, networks
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.work import LEFT_OPEN, close_event
@@ -32,7 +33,7 @@ EVENT = "compute__do_build_and_run_instance"
 # The task states in which a build may begin, anew after a crash.
 _BEFORE_SPAWN = frozenset({TaskState.NETWORKING, TaskState.BLOCK_DEVICE_MAPPING})
 # A bad request stays bad on every host: image, flavor, addresses (Nova's list; all of `Invalid` is of that kind).
-ABORTING = (BuildAbortException, NoMoreFixedIps, ImageNotFound, Invalid, NovaPortInUse)
+ABORTING = (BuildAbortException, NoMoreFixedIps, ImageNotFound, Invalid, NovaPortInUse, *volumes.NOT_MADE)
 
 
 def build(compute: Compute, order: WorkOrder) -> None:
@@ -65,6 +66,8 @@ def _build(compute: Compute, order: WorkOrder) -> None:
     conductor.allocate_ports(
         uuid, wishes, updates={"task_state": TaskState.BLOCK_DEVICE_MAPPING}, expect_task=_BEFORE_SPAWN
     )
+    if order.args.get("volumes"):
+        volumes.prepare(compute, order)
     instance = conductor.step(
         uuid,
         updates={"task_state": TaskState.SPAWNING},
@@ -92,6 +95,7 @@ def _build(compute: Compute, order: WorkOrder) -> None:
         expect_task=TaskState.SPAWNING,
         event_finish=EventFinish(EVENT, order.ctx.request_id, host=compute.host),
         order_done=order.id,
+        also=volumes.all_attached(instance),
     )
     compute.written_power[uuid] = instance.power_state
     networks.caught_up(compute, uuid, epoch)
@@ -172,6 +176,7 @@ def _to_error(compute: Compute, order: WorkOrder, error: Exception) -> None:
         error,
         {"vm_state": VmState.ERROR, "task_state": None},
         fault=fault_of(error, compute.host),
+        release_volumes=True,
     )
 
 

@@ -64,6 +64,7 @@ def fail_build(compute: Compute, scene: Scene) -> None:
         event=BUILD_EVENT,
         release_allocation=True,
         release_ports=True,
+        release_volumes=True,
     )
 
 

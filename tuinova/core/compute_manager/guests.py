@@ -93,6 +93,7 @@ class GuestSpecs:
             nics=self._nics(instance),
             volumes=_volumes(instance, connections or {}, without),
             ephemerals=_ephemerals(instance),
+            properties=_root_properties(instance),
             config_drive=instance.config_drive,
             config_drive_files=partial(self._config_drive, instance, admin_password, injected_files),
         )
@@ -206,6 +207,11 @@ class GuestSpecs:
             for device in devices_of(instance)
             if device.tag
         ]
+
+
+def _root_properties(instance: Instance) -> Mapping[str, str]:
+    """What the image of its root volume said, for a server without an image."""
+    return {} if instance.image_ref else instance.image.get("properties") or {}
 
 
 def _swap(instance: Instance) -> int:

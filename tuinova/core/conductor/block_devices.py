@@ -91,6 +91,13 @@ def note_attached(volume_id: str, connection: Mapping[str, Any]) -> Part:
     return part
 
 
+def reserve_volumes(tx: Tx, instance: Instance) -> None:
+    """Keep the volumes of a new server's mapping that are there; raises InvalidVolume, VolumeNotFound."""
+    for device in volumes_of(instance):
+        if device.volume_id is not None:
+            reserve(tx, VOLUMES.read(tx.connection, device.volume_id), instance.uuid, ident=device.attachment_id)
+
+
 # detaching -----------------------------------------------------------------------------------------------------------
 def begin_detaching(volume_id: str) -> Part:
     """Say that a volume is on its way out; raises Cinder's refusal for one that is not in use."""

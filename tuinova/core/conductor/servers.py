@@ -60,6 +60,7 @@ _DRAFT_FIELDS = (
     "reservation_id",
     "launch_index",
     "root_device_name",
+    "block_devices",
     "scheduler_hints",
     "server_group_id",
     "access_ip_v4",

@@ -126,7 +126,9 @@ def attachment_of(tx: Tx, volume_id: str) -> VolumeAttachment | None:
     return found[0] if found else None
 
 
-def reserve(tx: Tx, volume: Volume, instance_uuid: str, *, any_status: bool = False) -> VolumeAttachment:
+def reserve(
+    tx: Tx, volume: Volume, instance_uuid: str, *, any_status: bool = False, ident: str | None = None
+) -> VolumeAttachment:
     """Keep a volume for a server; raises VolumeAlreadyAttached, InvalidVolume for one that is not available.
 
     `any_status`: a volume that was just written for this server and is made by its build.
@@ -142,7 +144,7 @@ def reserve(tx: Tx, volume: Volume, instance_uuid: str, *, any_status: bool = Fa
             )
         save_volume(tx, volume, {"status": VolumeStatus.RESERVED})
     values = {
-        "id": new_uuid(),
+        "id": ident or new_uuid(),
         "volume_id": volume.id,
         "instance_uuid": instance_uuid,
         "status": ATTACHMENT_RESERVED,

@@ -202,7 +202,16 @@ class InvalidBdmSnapshot(InvalidBdm):
 class VolumeSmallerThanImage(Invalid):
     """A root volume below what the image needs; both in bytes."""
 
-    msg_fmt = "Volume is smaller than the minimum size specified in image metadata. Volume size is {volume_size} bytes, minimum size is {image_min_disk} bytes."  # noqa: E501
+    msg_fmt = (
+        "Volume is smaller than the minimum size specified in image metadata. Volume size is {volume_size} bytes, "
+        "minimum size is {image_min_disk} bytes."
+    )
+
+
+class BlockDeviceNotBootable(InvalidBdm):
+    """A root that nothing can be booted from."""
+
+    msg_fmt = "Block Device {id} is not bootable."
 
 
 class VolumeNotCreated(NovaError):

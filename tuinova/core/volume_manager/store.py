@@ -10,11 +10,13 @@ from typing import Any
 
 from tuinova.core.catalogue_cache import CatalogueCache
 from tuinova.core.conductor import Conductor
+from tuinova.core.context import RequestContext
 from tuinova.core.errors import ImageNotActive
 from tuinova.core.errors.volumes import InvalidVolume, NoValidBackend
 from tuinova.core.image_store import ImageStore
 from tuinova.core.records import Image, Volume
 from tuinova.core.states.volumes import VolumeStatus
+from tuinova.core.volume_api.create import VolumeRequest, new_volume
 from tuinova.virt.model import ImageFile, Progress
 from tuinova.virt.volumes import VolumeBackend, VolumeDriver, VolumeSource, VolumeSpec
 
@@ -66,6 +68,10 @@ class VolumeStore:
     def connection(self, volume: Volume) -> Mapping[str, Any]:
         """How a guest reaches it."""
         return self.driver.connection(self.spec(volume))
+
+    def draft(self, ctx: RequestContext, request: VolumeRequest) -> dict[str, Any]:
+        """The row of a new volume; raises Cinder's refusals."""
+        return new_volume(ctx, request, self._conductor, self._catalogue)
 
     @contextmanager
     def alone(self, *volume_ids: str) -> Iterator[None]:
