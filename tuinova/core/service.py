@@ -116,7 +116,9 @@ class Engine:
         answers = Answers(conductor, self._specs_of, expiration=self.options.metadata_cache_expiration)
         self.metadata = MetadataService(answers, self._metadata_links, self.options.metadata)
         # Simulated guests have no network on which they could ask.
-        self._guests_ask = any(type(one).metadata_links is not ComputeDriver.metadata_links for one in drivers)
+        self._guests_ask = any(
+            getattr(one.metadata_links, "__func__", None) is not ComputeDriver.metadata_links for one in drivers
+        )
         self._warm: threading.Thread | None = None
         self.started_at = now()
 
