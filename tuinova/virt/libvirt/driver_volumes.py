@@ -14,6 +14,7 @@ from tuinova.virt.driver import ComputeDriver, GuestSpec, Progress
 from tuinova.virt.libvirt.connection import Connection
 from tuinova.virt.libvirt.events import DeviceEvents
 from tuinova.virt.libvirt.guests import Guests
+from tuinova.virt.libvirt.host import Host
 from tuinova.virt.libvirt.options import LibvirtOptions
 from tuinova.virt.libvirt.snapshots import Snapshots
 from tuinova.virt.libvirt.volume_attach import Attachments
@@ -27,6 +28,7 @@ class VolumeCalls(ComputeDriver):
     """Volumes of the guests of one libvirt, and the pools in which it shows them."""
 
     _connection: Connection
+    _host: Host
     _snapshots: Snapshots
 
     def _open_volumes(self, guests: Guests, options: LibvirtOptions) -> None:
@@ -38,6 +40,7 @@ class VolumeCalls(ComputeDriver):
         """On every new connection."""
         self._device_events.register(conn)
         for pool in self._pools:
+            pool.look(None if self._host.user_mode else self._host.capabilities.qemu_user())
             pool.ensure(conn)
 
     @abstractmethod
@@ -82,4 +85,4 @@ class VolumeCalls(ComputeDriver):
             return
 
     def _pool_problems(self) -> Iterator[str]:
-        return (pool.problem for pool in self._pools if pool.problem)
+        return (problem for pool in self._pools for problem in pool.problems)

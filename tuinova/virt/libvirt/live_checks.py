@@ -70,8 +70,14 @@ class LiveChecks:
             raise MigrationPreCheckError(reason=f"{guest.uuid} is known on host {self._host.name} already")
         self._check_networks(guest)
         stat = os.statvfs(self._host.instances)
+        volumes = {volume.volume_id: _seen(Path(volume.connection["path"])) for volume in guest.volumes}
+        for volume in guest.volumes:
+            if volumes[volume.volume_id] is None:
+                reason = f"host {self._host.name} does not reach volume {volume.volume_id}"
+                raise MigrationPreCheckError(reason=reason)
         return {
             "destination": here,
+            "volumes": volumes,
             "block_migration": block_migration,
             "directory": _identity(self._host.instances),
             "free_bytes": stat.f_bavail * stat.f_frsize,
@@ -106,14 +112,18 @@ class LiveChecks:
         wants = data["block_migration"]
         if wants and is_shared:
             raise MigrationPreCheckError(reason=f"{files.directory} is not on local storage: {LOCAL}")
-        if wants is False and not is_shared:
-            raise MigrationPreCheckError(reason=f"{files.directory} is not on shared storage: {SHARED}")
+        for volume in guest.volumes:
+            if data["volumes"].get(volume.volume_id) != _seen(Path(volume.connection["path"])):
+                reason = f"volume {volume.volume_id} is not the same one at the destination"
+                raise MigrationPreCheckError(reason=reason)
         for name, mine in (("virt_type", self._host.virt_type), ("arch", self._host.capabilities.arch)):
             if data[name] != mine:
                 raise MigrationPreCheckError(reason=f"the destination's {name} is {data[name]}, the source's {mine}")
         description = ET.fromstring(domain.XMLDesc(_MIGRATABLE))  # noqa: S314 - libvirt's own XML
         machine = description.find("./os/type")
         local = [] if is_shared else self._local_disks(guest, description)
+        if wants is False and any(not disk["readonly"] for disk in local):
+            raise MigrationPreCheckError(reason=f"{files.directory} is not on shared storage: {SHARED}")
         self._check_room(guest, data, local)
         found = {
             "block_migration": not is_shared,
@@ -126,12 +136,15 @@ class LiveChecks:
 
     def _local_disks(self, guest: GuestSpec, description: ET.Element) -> list[dict[str, Any]]:
         files = self._guests.files(guest.uuid)
+        volumes = {volume.connection["path"] for volume in guest.volumes}
         found = []
         for disk in description.findall("./devices/disk"):
             source, target, driver = (disk.find(tag) for tag in ("source", "target", "driver"))
             path = Path(source.get("file", "")) if source is not None else None
-            if path is None or target is None or driver is None:
+            if path is None or source is None or target is None or driver is None:
                 continue
+            if {source.get("file"), source.get("dev")} & volumes:
+                continue  # both hosts reach it
             if path.parent != files.directory:
                 raise MigrationPreCheckError(reason=f"disk {target.get('dev')} is not one that can be moved: {path}")
             backing = self._moved.base_of(path)
@@ -172,6 +185,15 @@ class LiveChecks:
             raise
         if answer <= libvirt.VIR_CPU_COMPARE_INCOMPATIBLE:
             raise MigrationPreCheckError(reason="Unacceptable CPU info: CPU doesn't have compatibility.")
+
+
+def _seen(volume: Path) -> list[int] | None:
+    """Which volume it is, as this host sees it; None when it does not."""
+    try:
+        stat = volume.stat()
+    except OSError:
+        return None
+    return [stat.st_dev, stat.st_ino, stat.st_rdev]
 
 
 def _identity(directory: Path) -> list[int]:

@@ -127,8 +127,8 @@ def moved_definition(xml: str, data: Mapping[str, Any], uuid: str) -> str:
     here, there = (InstanceFiles(Path(data[end]["instances"]), uuid).directory for end in ("source", "destination"))
     root = ET.fromstring(xml)  # noqa: S314 - libvirt's own XML
     for disk in root.findall("./devices/disk"):
-        # The overlay at the destination names its base itself.
-        for chain in disk.findall("backingStore"):
+        # The overlay at the destination names its base itself; a volume stands on nothing, and says so.
+        for chain in disk.findall("backingStore") if disk.find("serial") is None else ():
             disk.remove(chain)
     for element in root.iter():
         if "file" in element.attrib:

@@ -187,6 +187,9 @@ class LiveMigrations:
         if writable := _writable(data):
             flags |= libvirt.VIR_MIGRATE_NON_SHARED_INC
             parameters[libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS] = writable
+        if data.get("volumes"):
+            # Both hosts see the very same files, which libvirt can't know of a local directory.
+            flags |= libvirt.VIR_MIGRATE_UNSAFE
         if data["destination"].get("data_uri"):
             parameters[libvirt.VIR_MIGRATE_PARAM_URI] = data["destination"]["data_uri"]
         if self._options.live_migration_bandwidth:

@@ -12,7 +12,9 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 
+from tuinova.virt.libvirt import layout
 from tuinova.virt.libvirt.errors import connection_broken, words
+from tuinova.virt.libvirt.layout import QemuUser
 
 LOG = logging.getLogger(__name__)
 
@@ -30,6 +32,22 @@ class VolumePool:
         self._uuid = str(uuid.uuid5(_OURS, str(directory)))
         self._name = f"{NAME}-{name}" if name else NAME
         self.problem = ""
+        self.closed = ""
+
+    def look(self, user: QemuUser | None) -> None:
+        """Whether QEMU's user gets to the volumes; it is None where that is the one who runs this."""
+        closed = layout.first_closed_directory(self.directory, user) if user and self.directory.exists() else None
+        self.closed = ""
+        if user is not None and closed is not None:
+            self.closed = (
+                f"QEMU runs as user {user.name}, who may not enter {closed}: no guest can have a volume of "
+                f"{self.directory}. Open that directory (chmod o+x), or set [volumes] directory."
+            )
+
+    @property
+    def problems(self) -> list[str]:
+        """What an operator should know."""
+        return [problem for problem in (self.closed, self.problem) if problem]
 
     def ensure(self, conn: libvirt.virConnect) -> None:
         """Define and start it where it is not."""
