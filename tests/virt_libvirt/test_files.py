@@ -16,6 +16,7 @@ from tuinova.virt.libvirt.disks import GIB, GuestDisks
 from tuinova.virt.libvirt.images import ImageCache
 from tuinova.virt.libvirt.layout import InstanceFiles, QemuUser
 from tuinova.virt.libvirt.options import LibvirtOptions
+from tuinova.virt.volumes import LocalDisk, VolumeDisk
 
 MIB = 1 << 20
 
@@ -50,6 +51,40 @@ def test_the_root_disk_is_an_overlay_of_the_flavors_size(instances: Path, files:
     assert backing is not None
     assert backing.parent == instances / "_base"
     assert disk.stat().st_blocks * 512 < MIB
+
+
+def test_ephemeral_disks_of_the_request_are_each_what_was_asked_for(
+    instances: Path, files: InstanceFiles, tmp_path: Path
+) -> None:
+    made = guest_disks(instances)
+    asked = [LocalDisk(1), LocalDisk(1), LocalDisk(2, "ext3")]
+    guest = guest_spec(blank_image(tmp_path / "x.qcow2"), ephemerals=asked, ephemeral_gb=4, swap_mb=8)
+    made.create(guest, files)
+    sizes = {path.name: disks.virtual_size(path) for path in layout.local_disks(files.directory)}
+    assert sizes == {"disk": GIB, "disk.eph0": GIB, "disk.eph1": GIB, "disk.eph2": 2 * GIB, "disk.swap": 8 * MIB}
+    bases = [disks.backing_file(files.path(f"disk.eph{number}")) for number in range(3)]
+    assert [base.name for base in bases if base] == ["ephemeral_1_ext4", "ephemeral_1_ext4_1", "ephemeral_2_ext3_2"]
+    told = [
+        subprocess.run(["blkid", "-o", "value", str(base)], capture_output=True, text=True).stdout for base in bases
+    ]
+    assert [text.split()[0] for text in told] == ["ephemeral0", "ephemeral1", "ephemeral2"]
+    assert len({text.split()[1] for text in told}) == 3
+    # One that went missing is made again, the same.
+    for base in bases:
+        assert base is not None
+        base.unlink()
+    made.mend(guest, files)
+    assert all(base is not None and base.exists() for base in bases)
+    with pytest.raises(DriverError, match="can't be formatted as 'x; rm'"):
+        made.create(guest_spec(None, ephemerals=[LocalDisk(1, "x; rm")]), files)
+
+
+def test_a_guest_whose_root_is_a_volume_has_no_disk_of_its_own(instances: Path, files: InstanceFiles) -> None:
+    root = VolumeDisk("v", "vda", {"type": "file", "path": "/v", "format": "raw"}, boot_index=0)
+    guest = guest_spec(None, volumes=[root], root_gb=5)
+    guest_disks(instances).create(guest, files)
+    guest_disks(instances).mend(guest, files)
+    assert layout.local_disks(files.directory) == []
 
 
 def test_a_flavor_without_disk_takes_the_images_size(instances: Path, files: InstanceFiles, tmp_path: Path) -> None:

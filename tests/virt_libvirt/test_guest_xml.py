@@ -14,6 +14,7 @@ from tuinova.virt.libvirt import disk_plan, guest_xml
 from tuinova.virt.libvirt.guest_xml import GuestXml, HostFacts
 from tuinova.virt.libvirt.layout import InstanceFiles
 from tuinova.virt.libvirt.options import LibvirtOptions
+from tuinova.virt.volumes import LocalDisk, VolumeDisk
 
 INSTANCES = Path("/srv/instances")
 MARK = f"{{{guest_xml.MARK_NS}}}{guest_xml.MARK_TAG}"
@@ -118,6 +119,87 @@ def test_letters_skip_names_in_use(properties: dict[str, str], machine: str, exp
     guest = guest_spec(image(**properties), config_drive=True)
     planned = disk_plan.plan(guest, machine, LibvirtOptions())
     assert [(disk.target, disk.bus) for disk in planned] == expected
+
+
+def volume(device: str, **more: Any) -> VolumeDisk:
+    more.setdefault("connection", {"type": "file", "path": f"/v/volume-{device}.qcow2", "format": "qcow2"})
+    return VolumeDisk(f"id-of-{device}", device, **more)
+
+
+def test_a_volume_has_its_id_its_device_and_stands_on_nothing() -> None:
+    on_lvm = {"type": "block", "path": "/dev/vg/volume-1", "format": "raw"}
+    disks = [volume("vdb"), volume("sda", bus="sata"), volume("vdc", connection=on_lvm)]
+    listed = {
+        found(disk, "serial").text: disk
+        for disk in xml_of(guest_spec(image(), volumes=disks)).findall("devices/disk")
+        if disk.find("serial") is not None
+    }
+    assert {key: found(disk, "target").attrib for key, disk in listed.items()} == {
+        "id-of-vdb": {"dev": "vdb", "bus": "virtio"},
+        "id-of-sda": {"dev": "sda", "bus": "sata"},
+        "id-of-vdc": {"dev": "vdc", "bus": "virtio"},
+    }
+    first, last = listed["id-of-vdb"], listed["id-of-vdc"]
+    assert (first.get("type"), found(first, "source").attrib) == ("file", {"file": "/v/volume-vdb.qcow2"})
+    assert found(first, "driver").attrib == {"name": "qemu", "type": "qcow2", "cache": "none", "discard": "unmap"}
+    assert len(found(first, "backingStore")) == 0
+    assert (last.get("type"), found(last, "source").attrib) == ("block", {"dev": "/dev/vg/volume-1"})
+    assert found(last, "driver").get("type") == "raw"
+
+
+def test_a_guest_without_an_image_starts_from_its_root_volume() -> None:
+    disks = [volume("vdb", boot_index=2), volume("vda", boot_index=0), volume("vdc", boot_index=1), volume("vdd")]
+    guest = guest_spec(None, volumes=disks, swap_mb=16, properties={"hw_machine_type": "q35", "os_type": "windows"})
+    root = xml_of(guest)
+    order = {found(disk, "target").get("dev"): disk.find("boot") for disk in root.findall("devices/disk")}
+    orders = {name: boot.get("order") if boot is not None else None for name, boot in order.items()}
+    assert orders == {"vda": "1", "vde": None, "vdb": "3", "vdc": "2", "vdd": None}
+    assert root.find("os/boot") is None
+    assert found(root, "os/type").get("machine") == "q35"
+    assert found(root, "clock").get("offset") == "localtime"
+    instance = found(root, f"metadata/{NOVA}instance")
+    assert found(instance, f"{NOVA}root").attrib == {"type": "volume", "uuid": "id-of-vda"}
+
+
+def test_a_volume_beside_a_root_disk_is_not_what_the_guest_starts_from() -> None:
+    root = xml_of(guest_spec(image(), volumes=[volume("vdb")]))
+    assert [disk.find("boot") is not None for disk in root.findall("devices/disk")] == [True, False]
+    disc = xml_of(guest_spec(None, volumes=[volume("hda", boot_index=0, device_type="cdrom")]))
+    assert found(disc, "devices/disk").get("device") == "cdrom"
+    assert found(disc, "devices/disk/readonly") is not None
+    assert found(disc, "devices/disk/boot").get("order") == "1"
+
+
+def test_a_root_disk_that_is_there_needs_no_image() -> None:
+    planned = disk_plan.plan(guest_spec(None, volumes=[volume("vdb")]), "pc", LibvirtOptions(), has_disk=True)
+    assert [(disk.name, disk.target, disk.boots_first) for disk in planned] == [
+        ("disk", "vda", True),
+        ("volume-id-of-vdb", "vdb", False),
+    ]
+
+
+def test_ephemeral_disks_of_the_request_have_its_names() -> None:
+    ephemerals = [LocalDisk(1, "xfs", "vdc"), LocalDisk(2, None, None, "scsi")]
+    planned = disk_plan.plan(guest_spec(image(), ephemerals=ephemerals, ephemeral_gb=9), "pc", LibvirtOptions())
+    assert [(disk.name, disk.target, disk.bus) for disk in planned] == [
+        ("disk", "vda", "virtio"),
+        ("disk.eph0", "vdc", "virtio"),
+        ("disk.eph1", "sda", "scsi"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("disk", "words"),
+    [
+        (volume("vdb'/><x"), "no name of a disk"),
+        (volume("/etc/passwd"), "no name of a disk"),
+        (volume("vdb", bus="carrier"), "bus 'carrier' is not known"),
+        (volume("vdb", device_type="tape"), "can't be a 'tape'"),
+    ],
+)
+def test_what_no_disk_can_be_is_refused(disk: VolumeDisk, words: str) -> None:
+    with pytest.raises(DriverError, match=words):
+        xml_of(guest_spec(image(), volumes=[disk]))
 
 
 def test_too_many_ide_disks_are_refused() -> None:

@@ -21,8 +21,10 @@ from tuinova.virt.libvirt.guests import Guests
 from tuinova.virt.libvirt.layout import InstanceFiles
 from tuinova.virt.libvirt.options import LibvirtOptions
 from tuinova.virt.libvirt.rescue import rescue_disks, rescued
+from tuinova.virt.volumes import VolumeDisk
 
 OWN = ImageFile("own", Path("/nowhere"), "qcow2", 1)
+DATA = VolumeDisk("v1", "vdb", {"type": "file", "path": "/v/volume-v1.qcow2", "format": "qcow2"})
 PC, Q35 = "pc", "pc-q35-7.2"
 
 
@@ -75,10 +77,35 @@ def full_guest(**properties: str) -> GuestSpec:
         (guest_spec(OWN), images(hw_rescue_device="cdrom"), Q35, ["disk disk vda", "disk.rescue cdrom sda first"]),
         (guest_spec(OWN), images(hw_rescue_device="floppy"), PC, ["disk disk vda", "disk.rescue floppy fda first"]),
         (guest_spec(OWN), images(hw_rescue_bus="scsi"), PC, ["disk disk vda", "disk.rescue disk sda first"]),
+        # Volumes are there when the guest's own disks keep their places, and only then.
+        (guest_spec(OWN, volumes=[DATA]), images(), PC, ["disk.rescue disk vda", "disk disk vdb"]),
+        (
+            guest_spec(OWN, volumes=[DATA]),
+            images(hw_rescue_bus="virtio"),
+            PC,
+            ["disk disk vda", "volume-v1 disk vdb", "disk.rescue disk vdc first"],
+        ),
+        (
+            guest_spec(None, volumes=[replace(DATA, device="vda", boot_index=0)]),
+            images(hw_rescue_device="disk"),
+            PC,
+            ["volume-v1 disk vda", "disk.rescue disk vdb first"],
+        ),
     ],
 )
 def test_disks_stand_where_novas_do(guest: GuestSpec, boot: BootImages, machine: str, expected: list[str]) -> None:
     assert shape(rescue_disks(guest, boot, machine, LibvirtOptions())) == expected
+
+
+def test_a_guest_whose_root_is_a_volume_is_rescued_in_place_only() -> None:
+    guest = guest_spec(None, volumes=[replace(DATA, device="vda", boot_index=0)])
+    with pytest.raises(InstanceNotRescuable, match="Cannot rescue a volume-backed instance"):
+        rescue_disks(guest, images(), PC, LibvirtOptions())
+
+
+def test_a_guest_whose_image_was_deleted_is_rescued_with_its_disk() -> None:
+    disks = rescue_disks(guest_spec(None), images(), PC, LibvirtOptions(), has_disk=True)
+    assert shape(disks) == ["disk.rescue disk vda", "disk disk vdb"]
 
 
 @pytest.mark.parametrize("properties", [{"hw_rescue_device": "tape"}, {"hw_rescue_bus": "scart"}])

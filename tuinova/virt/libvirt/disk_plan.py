@@ -71,8 +71,11 @@ def ephemerals(guest: GuestSpec) -> dict[str, LocalDisk]:
     return {"disk.local": LocalDisk(guest.ephemeral_gb)} if guest.ephemeral_gb else {}
 
 
-def plan(guest: GuestSpec, machine: str, options: LibvirtOptions) -> list[Disk]:
-    """Root, ephemeral, swap, volumes, config drive: in Nova's order, with the names that Nova gives them."""
+def plan(guest: GuestSpec, machine: str, options: LibvirtOptions, *, has_disk: bool = False) -> list[Disk]:
+    """Root, ephemeral, swap, volumes, config drive: in Nova's order, with the names that Nova gives them.
+
+    `has_disk`: the root disk is there already, so it needs no image, which may be long deleted.
+    """
     wants = properties(guest)
     disk_bus = default_bus("disk", wants, machine)
     cdrom_bus = default_bus("cdrom", wants, machine)
@@ -85,9 +88,10 @@ def plan(guest: GuestSpec, machine: str, options: LibvirtOptions) -> list[Disk]:
         disks.append(Disk(name, file_format, device, bus, target or next_name(bus, disks, given)))
 
     root = root_volume(guest)
+    is_own = has_root_disk(guest) or (has_disk and root is None)
     if root is not None:
         disks.append(volume_disk(root, wants, machine))
-    elif has_root_disk(guest):
+    elif is_own:
         is_iso = guest.image is not None and guest.image.disk_format == "iso"
         add("disk", fmt, "cdrom" if is_iso else "disk", cdrom_bus if is_iso else disk_bus)
     for name, local in ephemerals(guest).items():
@@ -99,7 +103,7 @@ def plan(guest: GuestSpec, machine: str, options: LibvirtOptions) -> list[Disk]:
     if guest.config_drive:
         is_fat = options.config_drive_format == "vfat"
         add("disk.config", "raw", "disk" if is_fat else "cdrom", disk_bus if is_fat else cdrom_bus)
-    return _with_boot_order(disks, has_root=root is not None or has_root_disk(guest)) if guest.volumes else disks
+    return _with_boot_order(disks, has_root=root is not None or is_own) if guest.volumes else disks
 
 
 def _with_boot_order(disks: list[Disk], *, has_root: bool) -> list[Disk]:

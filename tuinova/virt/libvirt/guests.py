@@ -118,7 +118,7 @@ class Guests:
         for volume in guest.volumes:
             trusted(volume.connection, volume.volume_id)
         facts = self.host.facts(guest)
-        drives = disk_plan.plan(guest, facts.machine, self.options)
+        drives = disk_plan.plan(guest, facts.machine, self.options, has_disk=files.path("disk").exists())
         xml = GuestXml(guest, drives, files, facts, self.options).build()
         domain = self.host.connection.get().defineXMLFlags(xml, 0)
         drive = files.path("disk.config")

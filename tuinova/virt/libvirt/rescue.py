@@ -17,7 +17,16 @@ import libvirt
 from tuinova.core.errors import InstanceNotRescuable, NovaError
 from tuinova.virt.driver import BootImages, GuestSpec
 from tuinova.virt.libvirt import configdrive, power
-from tuinova.virt.libvirt.disk_plan import Disk, default_bus, disk_format, has_root_disk, next_name, plan, properties
+from tuinova.virt.libvirt.disk_plan import (
+    Disk,
+    default_bus,
+    disk_format,
+    has_root_disk,
+    next_name,
+    plan,
+    properties,
+    root_volume,
+)
 from tuinova.virt.libvirt.errors import connection_broken, words
 from tuinova.virt.libvirt.guest_xml import GuestXml
 from tuinova.virt.libvirt.guests import Guests
@@ -44,17 +53,19 @@ def rescued(guest: GuestSpec, boot: BootImages) -> GuestSpec:
     return replace(guest, image=image, kernel=boot.kernel, ramdisk=boot.ramdisk)
 
 
-def rescue_disks(guest: GuestSpec, boot: BootImages, machine: str, options: LibvirtOptions) -> list[Disk]:
-    """The disks of a rescued guest."""
+def rescue_disks(
+    guest: GuestSpec, boot: BootImages, machine: str, options: LibvirtOptions, *, has_disk: bool = False
+) -> list[Disk]:
+    """The disks of a rescued guest; `has_disk`: it has a root disk of its own, whatever became of its image."""
     if is_stable(boot):
-        planned = (replace(disk, boot_order=None) for disk in plan(guest, machine, options))
+        planned = (replace(disk, boot_order=None) for disk in plan(guest, machine, options, has_disk=has_disk))
         disks = [replace(disk, name=DRIVE) if disk.is_config_drive else disk for disk in planned]
         device = boot.image.properties.get("hw_rescue_device") or "disk"
         if device not in DEVICES:
             raise InstanceNotRescuable(instance_id=guest.uuid, reason=f"a rescue device can't be {device!r}")
         bus = boot.image.properties.get("hw_rescue_bus") or default_bus(device, properties(guest), machine)
         return [*disks, Disk(DISK, disk_format(options), device, bus, next_name(bus, disks), boot_order=1)]
-    if not has_root_disk(guest):
+    if not (has_root_disk(guest) or (has_disk and root_volume(guest) is None)):
         raise InstanceNotRescuable(instance_id=guest.uuid, reason="Cannot rescue a volume-backed instance")
     meanwhile = rescued(guest, boot)
     only_root = replace(meanwhile, ephemeral_gb=0, ephemerals=None, swap_mb=0, volumes=(), config_drive=False)
@@ -111,7 +122,8 @@ class Rescues:
 
     def _define(self, guest: GuestSpec, boot: BootImages, files: InstanceFiles) -> libvirt.virDomain:
         facts = self._host.facts(rescued(guest, boot))
-        disks = rescue_disks(guest, boot, facts.machine, self._options)
+        has_disk = files.path("disk").exists()
+        disks = rescue_disks(guest, boot, facts.machine, self._options, has_disk=has_disk)
         for volume in (disk.volume for disk in disks if disk.volume):
             trusted(volume.connection, volume.volume_id)
         if not files.path(DRIVE).exists():

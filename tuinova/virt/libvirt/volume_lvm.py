@@ -29,12 +29,14 @@ LOG = logging.getLogger(__name__)
 
 TOOL_SECONDS = 120
 _SBIN = "/usr/sbin:/sbin:/usr/bin:/bin"
-_NO_ROOM = "insufficient free space"
+_NO_ROOM = "nsufficient free space"
 _NAME = re.compile(rf"(part-)?(volume|snapshot)-({UUID.pattern})")
 
 
 class VolumeGroup:
     """LVM's own tools on one volume group."""
+
+    devices = Path("/dev")
 
     def __init__(self, name: str, zero_seconds: int = 3600, *, clear: bool = True) -> None:
         self.name = name
@@ -43,7 +45,7 @@ class VolumeGroup:
 
     def device(self, volume: str) -> Path:
         """Where a logical volume is seen."""
-        return Path("/dev") / self.name / volume
+        return self.devices / self.name / volume
 
     def sizes(self) -> tuple[int, int]:
         """Bytes in all and free; raises DriverError where there is no such group."""
