@@ -40,10 +40,11 @@ GRUB_MODULES = Path("/usr/lib/grub/i386-pc")
 
 
 def source_hash() -> str:
-    """Return a hash over everything of this directory that decides what is built."""
+    """Return a hash over everything of this directory that decides what is built (not the Debian guest's parts)."""
     digest = hashlib.sha256()
     for file in sorted(HERE.rglob("*")):
-        if file.is_file() and "__pycache__" not in file.parts and file.suffix != ".md":
+        parts = file.relative_to(HERE).with_suffix("").parts
+        if file.is_file() and "__pycache__" not in parts and parts[0] != "debian" and file.suffix != ".md":
             executable = bool(file.stat().st_mode & 0o100)
             digest.update(f"{file.relative_to(HERE)}\0{executable}\0{file.stat().st_size}\0".encode())
             digest.update(file.read_bytes())

@@ -76,7 +76,8 @@ def unpack_programs(package: Path, target: Path) -> None:
             place.symlink_to(member.linkname)
 
 
-def _add_busybox(tree: Tree, busybox: bytes, mode: int) -> None:
+def add_busybox(tree: Tree, busybox: bytes, mode: int) -> None:
+    """Put busybox into a tree, with a link for each of its applets."""
     tree.file("bin/busybox", busybox, mode)
     with tempfile.TemporaryDirectory() as scratch:
         program = Path(scratch) / "busybox"
@@ -122,7 +123,7 @@ def root_tree(source: Path, files: Files, kernel: Kernel) -> Tree:
     tree.directory("tmp", 0o1777)
     tree.directory("home/cirros", 0o755, USER)
     # Set-uid for su, passwd and ping; busybox gives the right up at once in every other applet.
-    _add_busybox(tree, files.content("busybox"), 0o4755)
+    add_busybox(tree, files.content("busybox"), 0o4755)
     _add_programs(tree, files)
     kernel.add_modules(tree, ROOT_MODULES)
     tree.copy_of(source)
@@ -139,7 +140,7 @@ def initramfs(source: Path, files: Files, kernel: Kernel) -> bytes:
     tree = Tree()
     for path in ("dev", "proc", "sys", "root"):
         tree.directory(path)
-    _add_busybox(tree, files.content("busybox"), 0o755)
+    add_busybox(tree, files.content("busybox"), 0o755)
     kernel.add_modules(tree, BOOT_MODULES)
     tree.copy_of(source)
     return gzip.compress(tree.cpio(), 9, mtime=0)

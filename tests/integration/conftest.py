@@ -41,13 +41,14 @@ class House:
             "TUINOVA_TUINOVA_DRIVER": "libvirt",
         }
         self.service: subprocess.Popen[str] | None = None
+        self.within: list[str] = []  # what the service is started by, nsenter and its arguments
 
     # the service -----------------------------------------------------------------------------------------------------
     def start(self) -> None:
         """Start the service and wait until it says that it is ready."""
         with (self.state / "serve.err").open("a") as log:
             self.service = subprocess.Popen(
-                [sys.executable, "-m", "tuinova", "serve"],
+                [*self.within, sys.executable, "-m", "tuinova", "serve"],
                 env=self.env,
                 stdout=subprocess.PIPE,
                 stderr=log,

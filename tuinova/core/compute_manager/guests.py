@@ -19,6 +19,8 @@ from tuinova.core.vendor_data import VendorData
 from tuinova.virt.driver import BootImages, GuestSpec, HostNetwork, ImageFile, Nic
 from tuinova.virt.volumes import LocalDisk, VolumeDisk
 
+# What a guest calls the bus of a disk, where that is another word.
+_BUSES = {"virtio": "pci", "sata": "ide"}
 # The path where the guest shall have a file, and its content in base64.
 InjectedFiles = Sequence[Sequence[str]]
 
@@ -203,7 +205,12 @@ class GuestSpecs:
         if not instance.block_devices:
             return ()
         return [
-            GuestDisk(device.tag, device.disk_bus or "pci", device.volume_id, device.device_name)
+            GuestDisk(
+                device.tag,
+                _BUSES.get(device.disk_bus or "virtio", device.disk_bus or ""),
+                device.volume_id,
+                device.device_name,
+            )
             for device in devices_of(instance)
             if device.tag
         ]

@@ -83,8 +83,11 @@ class Networks:
         return self._made.ids()
 
     def links(self) -> Mapping[str, str]:
-        """See the contract's `metadata_links`; the addresses are put there."""
-        if self.user_mode or not self.commands.allowed:
+        """See the contract's `metadata_links`; the addresses are put there.
+
+        An interface of the same name in another namespace than libvirt's is another one: then there are none.
+        """
+        if self.user_mode or not self.commands.allowed or not self.commands.is_here:
             return {}
         self.state.apply()
         return self.state.links()

@@ -89,6 +89,11 @@ class HostCommands:
         """Those that are not installed."""
         return [name for name in programs if shutil.which(name, path=SYSTEM_PATH) is None]
 
+    @property
+    def is_here(self) -> bool:
+        """Whether libvirt's bridges are in our own network namespace."""
+        return self._namespace is None
+
     # running ---------------------------------------------------------------------------------------------------------
     def _within(self, words: tuple[str, ...]) -> tuple[list[str], tuple[int, ...]]:
         namespace = self._namespace

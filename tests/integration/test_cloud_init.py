@@ -1,0 +1,111 @@
+"""A Debian guest with its distribution's own cloud-init is told all it needs, by the network or by its drive alone."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import House
+from tests.lab import PrivateLibvirt
+from tests.lab.guests import debian_image
+
+pytestmark = pytest.mark.integration
+
+_BLOB = b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes(range(32))
+KEY = f"ssh-ed25519 {base64.b64encode(_BLOB).decode()} test@tuinova"
+# The last line comes when all is done; each fact has a line of its own on the serial console.
+USER_DATA = """#cloud-config
+write_files:
+- {path: /root/marker, content: written}
+runcmd:
+- |
+  {
+    echo; echo "TN-HOST=$(hostname -f)"
+    echo "TN-KEY=$(cat /home/debian/.ssh/authorized_keys)"
+    echo "TN-MARK=$(cat /root/marker)"
+    echo "TN-ADDRESS=$(ip -4 -o addr show scope global | sed 's/.*inet //; s/ .*//')"
+    echo "TN-ROUTE=$(ip route show default | cut -d' ' -f3)"
+    echo "TN-SOURCE=$(grep -o 'DataSource[A-Za-z]*' /run/cloud-init/status.json | head -n 1)"
+    echo "TN-DRIVE=$(blkid -t LABEL=config-2 -o device)"
+    echo "TN-PROPERTY=$(grep -o '"role": "[a-z]*"' /run/cloud-init/instance-data.json | head -n 1)"
+    echo "TN-UPTIME=$(cut -d' ' -f1 /proc/uptime)"; echo TN-END
+  } >/dev/ttyS0
+"""
+SECONDS = 400  # a guest takes forty on two cores of its own, and the cores are not its own
+
+
+@pytest.fixture(scope="module")
+def house(private_libvirt: PrivateLibvirt, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A service where the bridges of its libvirt are, with the Debian image, a flavor for it and a key pair."""
+    image = debian_image()
+    one = House(private_libvirt)
+    if private_libvirt.root:
+        one.within = ["nsenter", "--target", str(private_libvirt.pids["holder"]), "--net", "--"]
+    key: Path = tmp_path_factory.mktemp("key") / "key.pub"
+    key.write_text(f"{KEY}\n")
+    try:
+        one.start()
+        one.ok("image", "create", "--disk-format", "qcow2", "--min-ram", "256", "--file", str(image), "debian")
+        one.ok("flavor", "create", "--ram", "512", "--disk", "1", "--vcpus", "1", "cloud")
+        one.ok("keypair", "create", "--public-key", str(key), "mine")
+        yield one
+    finally:
+        if one.service is not None and one.service.poll() is None:
+            one.run("server", "delete", "--wait", "--all-projects", "told")
+            one.client.close()
+        one.stop()
+
+
+def _boot(house: House, tmp_path: Path, *words: str) -> tuple[dict[str, str], dict[str, Any]]:
+    """What a new guest says of itself, and what the API says of it."""
+    (tmp_path / "user-data").write_text(USER_DATA)
+    house.ok(
+        *("server", "create", "--image", "debian", "--flavor", "cloud", "--key-name", "mine", *words),
+        *("--user-data", str(tmp_path / "user-data"), "--property", "role=db", "--hostname", "given-name", "told"),
+    )
+    house.settled("told", "ACTIVE")
+    log = house.until_log("told", "TN-END", SECONDS)
+    server = house.show("told")
+    house.ok("server", "delete", "--wait", "told")
+    return dict(re.findall(r"^TN-([A-Z]+)=(.*?)\r?$", log, re.MULTILINE)), server
+
+
+def _address(server: dict[str, Any]) -> str:
+    ((only,),) = server["addresses"].values()
+    return str(only["addr"])
+
+
+def _check(said: dict[str, str], server: dict[str, Any]) -> None:
+    assert said["HOST"] == "given-name.novalocal"
+    assert said["KEY"] == KEY
+    assert said["MARK"] == "written"
+    assert said["PROPERTY"] == '"role": "db"'
+    assert said["ADDRESS"] == f"{_address(server)}/24"
+    assert said["ROUTE"] == "192.168.122.1"
+
+
+def test_a_guest_is_told_by_the_metadata_service_alone(house: House, tmp_path: Path, record_property: Any) -> None:
+    if not house.lab.root:
+        pytest.skip("user-mode networking has no metadata service")
+    said, server = _boot(house, tmp_path, "--no-config-drive")
+    record_property("uptime", said["UPTIME"])
+    assert (said["SOURCE"].startswith("DataSourceOpenStack"), said["DRIVE"]) == (True, "")
+    assert server["config_drive"] == ""
+    _check(said, server)
+
+
+def test_a_guest_is_told_by_its_config_drive_alone(
+    house: House, tmp_path: Path, request: pytest.FixtureRequest, record_property: Any
+) -> None:
+    if not request.config.getoption("--all"):
+        pytest.skip("a second boot of a minute: only with --all")
+    with house.options(METADATA_ENABLED="false"):
+        said, server = _boot(house, tmp_path, "--use-config-drive")
+    record_property("uptime", said["UPTIME"])
+    assert (said["SOURCE"], said["DRIVE"] != "") == ("DataSourceConfigDrive", True)
+    _check(said, server)
