@@ -37,6 +37,7 @@ from tuinova.api import (
     network_groups,
     network_quotas,
     network_resources,
+    network_routers,
     networks,
     own_servers,
     quotas,
@@ -95,6 +96,7 @@ _NETWORK = (
     *network_face.OPERATIONS,
     *network_resources.OPERATIONS,
     *network_groups.OPERATIONS,
+    *network_routers.OPERATIONS,
     *network_quotas.OPERATIONS,
     *zones.NETWORK_OPERATIONS,
 )

@@ -17,6 +17,7 @@ from tuinova.core.conductor.database import open_engines
 from tuinova.core.conductor.errors import DatabaseUnavailable
 from tuinova.core.conductor.feed import KEEP, Feed, RowCache
 from tuinova.core.conductor.flavors import Flavors
+from tuinova.core.conductor.floating_ips import FloatingIps
 from tuinova.core.conductor.guests import Guests
 from tuinova.core.conductor.host_networks import HostNetworks
 from tuinova.core.conductor.hosts import Hosts
@@ -30,6 +31,7 @@ from tuinova.core.conductor.orders import Orders
 from tuinova.core.conductor.people import IdentityCache, People
 from tuinova.core.conductor.placement import Placement
 from tuinova.core.conductor.quotas import Quotas
+from tuinova.core.conductor.routers import Routers
 from tuinova.core.conductor.security_groups import SecurityGroups
 from tuinova.core.conductor.server_groups import ServerGroups
 from tuinova.core.conductor.server_ports import ServerPorts
@@ -60,6 +62,8 @@ class Conductor(
     HostNetworks,
     Networks,
     ServerPorts,
+    Routers,
+    FloatingIps,
     SecurityGroups,
     ReadsFacts,
     Guests,

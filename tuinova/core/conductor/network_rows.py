@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ from tuinova.core.models import Router as RouterTable
 from tuinova.core.models import SecurityGroup as GroupTable
 from tuinova.core.models import SecurityGroupRule as RuleTable
 from tuinova.core.models import Subnet as SubnetTable
-from tuinova.core.records import FloatingIp, Network, Router, SecurityGroup, SecurityGroupRule, Subnet
+from tuinova.core.records import FloatingIp, Network, Port, Router, SecurityGroup, SecurityGroupRule, Subnet
 from tuinova.core.records.network import ROUTER_GATEWAY
 
 R = TypeVar("R")
@@ -80,6 +81,17 @@ groups = Rows(GROUP, SecurityGroup, leave_out=("rules",))
 rules = Rows(RULE, SecurityGroupRule)
 routers = Rows(ROUTER, Router, leave_out=("gateway",))
 floating_ips = Rows(FLOATING, FloatingIp)
+
+
+# The nouns that have tags, by their path.
+TAGGED: Mapping[str, Rows] = {
+    "networks": networks,
+    "subnets": subnets,
+    "ports": Rows(port_rows.P, Port, leave_out=("network", "mode", "fixed_ips", "security_groups")),
+    "security-groups": groups,
+    "routers": routers,
+    "floatingips": floating_ips,
+}
 
 
 def group_with_rules(connection: Connection, group: SecurityGroup) -> SecurityGroup:

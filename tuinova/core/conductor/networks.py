@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select, update
 
 from tuinova.core.conductor import addresses, network_orders, network_rows, port_rows, ports
 from tuinova.core.conductor.network_base import NetworkBase
@@ -172,6 +172,17 @@ class Networks(NetworkBase):
             known = network_rows.networks.one(connection, ident)
         if known is not None and known.faults.get(host) != fault:
             self._write(job)
+
+    def set_network_tags(self, noun: str, ident: str, change: Callable[[list[str]], list[str]]) -> list[str]:
+        """Change the tags of a network, subnet, port, security group, router or floating address."""
+        table = network_rows.TAGGED[noun].table
+
+        def job(tx: Tx) -> list[str]:
+            tags = change(list(tx.run(select(table.c.tags).where(table.c.id == ident)).scalar() or []))
+            tx.run(update(table).where(table.c.id == ident).values(tags=tags, updated_at=tx.now))
+            return tags
+
+        return self._write(job)
 
     # subnets ---------------------------------------------------------------------------------------------------------
     def subnets(self, network_id: str | None = None) -> list[Subnet]:

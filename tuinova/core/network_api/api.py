@@ -6,6 +6,7 @@ from tuinova.core.conductor import Conductor
 from tuinova.core.network_api.hosts import NetworkHosts
 from tuinova.core.network_api.networks import NetworkCalls
 from tuinova.core.network_api.ports import PortCalls
+from tuinova.core.network_api.routers import FloatingCalls, RouterCalls
 from tuinova.core.network_api.security_groups import GroupCalls
 from tuinova.core.network_api.subnets import SubnetCalls
 
@@ -20,3 +21,5 @@ class NetworkAPI:
         self.subnets = SubnetCalls(conductor, hosts, self.networks)
         self.groups = GroupCalls(conductor)
         self.ports = PortCalls(conductor, self.networks, self.groups)
+        self.routers = RouterCalls(conductor, self.networks, self.subnets, self.ports)
+        self.floating = FloatingCalls(conductor, self.networks)
