@@ -206,7 +206,7 @@ class ActingMixin:
         if self._tui.client is None:
             self.say(_("Not connected yet."), title=_("Launch Instance"), severity="warning")
             return
-        from tuinova.screens.launch import LaunchScreen
+        from tuinova.screens.launch.wizard import LaunchScreen
 
         def launched(server_id: str | None) -> None:
             if server_id:

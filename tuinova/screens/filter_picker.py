@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -14,18 +13,9 @@ from textual.widgets.option_list import Option
 
 from tuinova.i18n import _
 from tuinova.screens.dialogs import Dialog
+from tuinova.screens.widgets.pick_list import Offer, matching
 from tuinova.screens.widgets.text_panel import padded, width_of
 from tuinova.text import clean
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """One line: `note` beside the label; with a `reason` it can't be taken."""
-
-    id: str
-    label: str
-    note: str = ""
-    reason: str = ""
 
 
 class FilterPicker(Dialog[str]):
@@ -66,12 +56,7 @@ class FilterPicker(Dialog[str]):
     def _fill(self, words: str) -> None:
         listed = self.query_one(OptionList)
         listed.clear_options()
-        wanted = words.casefold().split()
-        shown = [
-            offer
-            for offer in self._offers
-            if all(word in f"{offer.label} {offer.note} {offer.id}".casefold() for word in wanted)
-        ]
+        shown = matching(self._offers, words)
         width = min(max((width_of(clean(offer.label)) for offer in shown), default=0), 30)
         for offer in shown:
             note = f"   {offer.note}" if offer.note else ""

@@ -19,10 +19,11 @@ from tuinova.screens.commands import unique_name
 from tuinova.screens.confirm import server_line
 from tuinova.screens.dialogs import Dialog, FlatButton, TextLine, cancel_button
 from tuinova.screens.fields import ChoiceField
-from tuinova.screens.filter_picker import FilterPicker, Offer
+from tuinova.screens.filter_picker import FilterPicker
 from tuinova.screens.outcome import Outcome, execute, perform
 from tuinova.screens.rows import Row
 from tuinova.screens.tui_action import TuiAction
+from tuinova.screens.widgets.pick_list import Offer
 
 if TYPE_CHECKING:
     from textual.binding import BindingType

@@ -7,9 +7,9 @@ from typing import Any
 
 from tuinova.i18n import _
 from tuinova.screens.fields import PickField
-from tuinova.screens.filter_picker import Offer
 from tuinova.screens.forms.base import ActionForm, Json, if_allowed
 from tuinova.screens.rows import Row
+from tuinova.screens.widgets.pick_list import Offer
 
 
 def host_note(host: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from tuinova.i18n import _
 from tuinova.screens.dialogs import TextLine
 from tuinova.screens.forms.base import ActionForm, Json
 from tuinova.screens.forms.sizes import comparison, is_larger, sizes_of, verdict_for
-from tuinova.screens.launch_request import word_for
+from tuinova.screens.launch.request import word_for
 from tuinova.screens.rows import Row
 from tuinova.screens.widgets.line_table import fit
 from tuinova.screens.widgets.text_panel import TextPanel
