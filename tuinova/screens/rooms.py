@@ -90,4 +90,6 @@ ROOMS: list[Room] = [
     Room("5", "services", N_("Services"), "tuinova.screens.services:ServicesRoom"),
     Room("6", "keypairs", N_("Key Pairs"), "tuinova.screens.keypairs:KeypairsRoom", N_("Keypairs")),
     Room("7", "migrations", N_("Migrations"), "tuinova.screens.migrations:MigrationsRoom"),
+    Room("8", "networks", N_("Networks"), "tuinova.screens.networks.room:NetworkRooms"),
+    Room("9", "volumes", N_("Volumes"), "tuinova.screens.volumes.room:VolumeRooms"),
 ]

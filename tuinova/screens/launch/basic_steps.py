@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.widgets import Button
+from textual.widgets import Button, Input
 
 from tuinova.i18n import _
 from tuinova.screens.dialogs import TextLine
@@ -17,10 +17,10 @@ from tuinova.screens.launch.gauges import gauges
 from tuinova.screens.launch.offers import flavor_note, image_note, size_note
 from tuinova.screens.launch.step import Step
 from tuinova.screens.widgets.pick_list import Offer, PickList
-from tuinova.screens.widgets.text_panel import Line, padded
+from tuinova.screens.widgets.text_panel import Line, padded, width_of
 from tuinova.screens.widgets.tick import Tick
 
-_BAR = 14
+_LABEL, _BAR, _SHORTEST_BAR = 10, 14, 4
 
 
 class Gauges(Horizontal):
@@ -36,16 +36,23 @@ class Gauges(Horizontal):
         for index in range(3):
             yield TextLine([("", "")], id=f"gauge-{index}", classes="gauge")
 
+    def on_resize(self) -> None:
+        """The bars get what the words leave."""
+        self.show(self.query_ancestor(Step))
+
     def show(self, step: Step) -> None:
         """The bars of the present draft."""
         offers, draft = step.offers, step.draft
         if not offers.limits:
             return
         flavor = offers.one("flavors", draft.flavor)
-        for index, gauge in enumerate(gauges(offers.limits, flavor, draft.number() or 0)):
-            used, added, free = gauge.bar(_BAR)
+        found = gauges(offers.limits, flavor, draft.number() or 0)
+        room = self.size.width - _LABEL - 2 - max(width_of(gauge.words()) for gauge in found)
+        width = _BAR if not self.size.width else max(_SHORTEST_BAR, min(_BAR, room))
+        for index, gauge in enumerate(found):
+            used, added, free = gauge.bar(width)
             line: Line = [
-                (padded(gauge.label, 11), "label"),
+                (padded(gauge.label, _LABEL), "label"),
                 (used, "dim"),
                 (added, "busy" if gauge.fits else "error"),
                 (free, "dim"),
@@ -101,7 +108,7 @@ class SourceStep(Step):
 
     def compose(self) -> ComposeResult:
         """Kind, list, and what becomes of the root disk."""
-        kinds = ((IMAGE, _("Image")), (VOLUME, _("Volume")), (SNAPSHOT, _("Volume snapshot")))
+        kinds = ((IMAGE, _("Image")), (VOLUME, _("Volume")), (SNAPSHOT, _("Snapshot")))
         choice = ChoiceField(kinds, id="kind")
         choice.value = self.draft.kind
         yield from self.field("kind", _("Boot from") + " *", choice)
@@ -109,7 +116,7 @@ class SourceStep(Step):
         yield self.trouble("source")
         yield Tick(_("Create a new volume of it"), self.draft.new_volume, id="new_volume")
         with Horizontal(id="volume"):
-            yield from self.field("volume_gb", _("Volume size (GB)"), self.text("volume_gb", type="integer"))
+            yield from self.field("volume_gb", _("Size (GB)") + " *", self.text("volume_gb", type="integer"))
             yield Tick(_("Delete the volume with the server"), self.draft.delete_volume, id="delete_volume")
 
     def show(self) -> None:
@@ -164,8 +171,6 @@ class SourceStep(Step):
         image = self.draft.image(self.offers) or {}
         least = -(-int(image.get("virtual_size") or 0) // (1 << 30))
         self.draft.volume_gb = str(max(1, least, int(image.get("min_disk") or 0)))
-        from textual.widgets import Input
-
         self.query_one("#volume_gb", Input).value = self.draft.volume_gb
 
 

@@ -23,7 +23,7 @@ class Step(Vertical):
     DEFAULT_CSS = """
     Step { height: 1fr; padding: 0 1; }
     Step .field { height: auto; width: 1fr; }
-    Step .field > .label { width: 15; height: 1; }
+    Step .field > .label { width: 14; height: 1; }
     Step .field > Input, Step .field > TextArea { width: 1fr; }
     Step Checkbox { border: none; padding: 0; height: 1; background: transparent; }
     Step Checkbox:focus { border: none; }

@@ -133,7 +133,7 @@ class LaunchScreen(Dialog[str]):
         Binding("right", "pass", show=False),
     ]
     DEFAULT_CSS = """
-    LaunchScreen > #frame { width: 104; height: 92%; }
+    LaunchScreen > #frame { width: 104; max-width: 100%; height: 92%; }
     LaunchScreen #wizard { height: 1fr; }
     LaunchScreen #pages { width: 20; height: 1fr; max-height: 100%; border-right: solid $border-blurred; }
     LaunchScreen #page { width: 1fr; height: 1fr; }

@@ -43,18 +43,43 @@ class Tab(NamedTuple):
 
 
 def tab_pieces(tabs: Sequence[Tab], current: str, kind: str, width: int) -> list[Piece]:
-    """The tabs as pieces whose targets are `kind:id`; closer together, then by shorter words, where it is narrow."""
+    """The tabs as pieces whose targets are `kind:id`.
+
+    Where it is narrow they stand closer together, then have shorter words, and at last only those around the current
+    one are shown, with arrows where there are more.
+    """
     pieces: list[Piece] = []
     for end, short in ((" ", False), ("", False), ("", True)):
         pieces = []
         for tab in tabs:
             tone = "current" if tab.id == current else "tab"
-            pieces.append(
-                Piece(f" {tab.key} {(tab.short if short else '') or tab.label}{end}", tone, f"{kind}:{tab.id}")
-            )
+            key = f" {tab.key}" if tab.key else ""
+            pieces.append(Piece(f"{key} {(tab.short if short else '') or tab.label}{end}", tone, f"{kind}:{tab.id}"))
         if sum(piece.width for piece in pieces) <= width:
+            return pieces
+    place = next((number for number, tab in enumerate(tabs) if tab.id == current), 0)
+    return _around(pieces, place, width)
+
+
+def _around(pieces: Sequence[Piece], place: int, width: int) -> list[Piece]:
+    """As many pieces as fit, the one at `place` among them, between arrows to the ones beside."""
+    first, last = place, place
+    room = width - 4 - pieces[place].width  # two cells for each arrow
+    while True:
+        grown = False
+        if last + 1 < len(pieces) and pieces[last + 1].width <= room:
+            last += 1
+            room -= pieces[last].width
+            grown = True
+        if first > 0 and pieces[first - 1].width <= room:
+            first -= 1
+            room -= pieces[first].width
+            grown = True
+        if not grown:
             break
-    return pieces
+    before = [Piece("‹ ", "tab", pieces[first - 1].target)] if first > 0 else []
+    after = [Piece(" ›", "tab", pieces[last + 1].target)] if last + 1 < len(pieces) else []
+    return [*before, *pieces[first : last + 1], *after]
 
 
 class Bar(Toned, Widget):

@@ -1,0 +1,1 @@
+"""The volumes' room: volumes, their snapshots, their types."""
