@@ -296,6 +296,15 @@ class FakeServers:
     def actions(self, _ident: str) -> list[dict[str, Any]]:
         return []
 
+    def attach_volume(self, ident: str, volume_id: str, **fields: Any) -> dict[str, Any]:
+        self.service.requests.append((ident, "attach_volume", (volume_id, fields)))
+        if problem := self.service.refusals.get(volume_id):
+            raise problem
+        return {"volumeId": volume_id, "device": "/dev/vdb"}
+
+    def detach_volume(self, ident: str, volume_id: str) -> None:
+        self.service.requests.append((ident, "detach_volume", volume_id))
+
     def console_log(self, ident: str, all_boots: bool = False) -> bytes:
         self.client.check()
         return self.service.logs.get(ident, b"")
@@ -445,8 +454,12 @@ class FakeService:
             "subnets": [],
             "ports": [],
             "security_groups": [],
+            "security_group_rules": [],
+            "routers": [],
+            "floating_ips": [],
             "volumes": [],
             "volume_snapshots": [],
+            "volume_types": [],
             "migrations": [],
             "projects": [{"id": "p-admin", "name": "admin"}, {"id": "p-demo", "name": "demo"}],
             "users": [{"id": "u-admin", "name": "admin"}, {"id": "u-demo", "name": "demo"}],
