@@ -102,27 +102,94 @@ DISKS: tuple[TuiAction, ...] = (
 )
 
 
-def _later(action_id: str, label: str, short: str, letter: str, nova: str, elsewhere: str = "") -> TuiAction:
-    """What this version does not do, or does `elsewhere` than on the screens: greyed in the menu, with the reason."""
-    return server_action(action_id, label, short, letter, "attach", "", nova=nova, many=False, elsewhere=elsewhere)
-
-
-_BY_COMMAND = N_("by command: server add volume")
-_BY_ADD_NETWORK = N_("by command: server add network")
-_BY_REMOVE_PORT = N_("by command: server remove port")
-_BY_ADD_FIXED_IP = N_("by command: server add fixed ip")
-_BY_REMOVE_FIXED_IP = N_("by command: server remove fixed ip")
-_BY_ADD_GROUP = N_("by command: server add security group")
-_BY_REMOVE_GROUP = N_("by command: server remove security group")
+def _attach(
+    action_id: str, label: str, short: str, letter: str, command: str, nova: str, form: str, help: str = ""
+) -> TuiAction:
+    """One thing of one server."""
+    return server_action(
+        action_id,
+        label,
+        short,
+        letter,
+        "attach",
+        command,
+        nova=nova,
+        many=False,
+        alone=True,
+        form=f"{_FORMS}attach:{form}",
+        help=help,
+    )
 
 
 ATTACHMENTS: tuple[TuiAction, ...] = (
-    _later("attach-volume", N_("Attach Volume"), N_("Attach"), "B", "attach_volume", _BY_COMMAND),
-    _later("detach-volume", N_("Detach Volume"), N_("Detach"), "W", "detach_volume", _BY_COMMAND),
-    _later("attach-interface", N_("Attach Interface"), N_("Attach"), "I", "attach_interface", _BY_ADD_NETWORK),
-    _later("detach-interface", N_("Detach Interface"), N_("Detach"), "O", "detach_interface", _BY_REMOVE_PORT),
-    _later("add-fixed-ip", N_("Add Fixed IP"), N_("Add"), "X", "addFixedIp", _BY_ADD_FIXED_IP),
-    _later("remove-fixed-ip", N_("Remove Fixed IP"), N_("Remove"), "Y", "removeFixedIp", _BY_REMOVE_FIXED_IP),
-    _later("add-group", N_("Add Security Group"), N_("Add"), "S", "addSecurityGroup", _BY_ADD_GROUP),
-    _later("remove-group", N_("Remove Security Group"), N_("Remove"), "Z", "removeSecurityGroup", _BY_REMOVE_GROUP),
+    _attach("attach-volume", N_("Attach Volume"), N_("Attach"), "B", "add volume", "attach_volume", "AttachVolumeForm"),
+    _attach(
+        "detach-volume",
+        N_("Detach Volume"),
+        N_("Detach"),
+        "W",
+        "remove volume",
+        "detach_volume",
+        "DetachVolumeForm",
+        N_("What the guest has not written yet is lost: unmount it first."),
+    ),
+    _attach(
+        "attach-interface",
+        N_("Attach Interface"),
+        N_("Attach"),
+        "I",
+        "add network",
+        "attach_interface",
+        "AttachInterfaceForm",
+        N_("A new port on a network."),
+    ),
+    _attach("attach-port", N_("Attach Port"), N_("Attach"), "X", "add port", "attach_interface", "AttachPortForm"),
+    _attach(
+        "detach-interface",
+        N_("Detach Interface"),
+        N_("Detach"),
+        "O",
+        "remove port",
+        "detach_interface",
+        "DetachInterfaceForm",
+    ),
+    _attach(
+        "remove-fixed-ip",
+        N_("Remove Fixed IP"),
+        N_("Remove"),
+        "Y",
+        "remove fixed ip",
+        "removeFixedIp",
+        "RemoveFixedIpForm",
+    ),
+    _attach(
+        "add-floating-ip",
+        N_("Associate Floating IP"),
+        N_("Associate"),
+        "f",
+        "add floating ip",
+        "",
+        "FloatingIpForm",
+    ),
+    _attach(
+        "remove-floating-ip",
+        N_("Disassociate Floating IP"),
+        N_("Disassociate"),
+        "F",
+        "remove floating ip",
+        "",
+        "RemoveFloatingIpForm",
+    ),
+    _attach(
+        "add-group", N_("Add Security Group"), N_("Add"), "S", "add security group", "addSecurityGroup", "GroupForm"
+    ),
+    _attach(
+        "remove-group",
+        N_("Remove Security Group"),
+        N_("Remove"),
+        "Z",
+        "remove security group",
+        "removeSecurityGroup",
+        "GroupForm",
+    ),
 )

@@ -94,6 +94,10 @@ KEY_TEXT = {
     "ctrl+q": "^Q",
     "f1": "F1",
     "backspace": "⌫",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
 }
 
 
