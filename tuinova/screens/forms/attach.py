@@ -136,53 +136,67 @@ class DetachVolumeForm(PickedForm):
         return client.servers.detach_volume(server, picked)
 
 
+_PORT = "port:"
+
+
 class AttachInterfaceForm(PickedForm):
-    """A new port on a network."""
+    """A new port on a network, or a port that is there already."""
+
+    WHAT, NOTHING = N_("Network or port"), N_("No network.")
+
+    def read(self, client: Any) -> list[Offer]:
+        """The networks, then the free ports."""
+        networks, subnets = client.networks.list(), client.subnets.list()
+        inner = [one for one in networks if not one.get("router:external")]
+        free = [one for one in client.ports.list() if not one.get("device_id")]
+        return [
+            *(Offer(one["id"], _word(one), network_note(one, subnets)) for one in inner),
+            *(Offer(_PORT + one["id"], _word(one), port_note(one, networks)) for one in free),
+        ]
+
+    def command(self, options: list[str]) -> str:
+        """Networks and ports have a command each."""
+        line = super().command(options)
+        is_port = self.picked is not None and self.picked.id.startswith(_PORT)
+        return line.replace("server add network ", "server add port ") if is_port else line
+
+    def word(self) -> str:
+        """The id of either."""
+        return super().word().removeprefix(_PORT)
+
+    def ask(self, client: Any, server: str, picked: str, extras: Json) -> Any:
+        """Attach."""
+        if picked.startswith(_PORT):
+            return client.servers.add_interface(server, port_id=picked.removeprefix(_PORT))
+        return client.servers.add_interface(server, net_id=picked)
+
+
+class AddFixedIpForm(PickedForm):
+    """A certain address of a network, or any."""
 
     WHAT, NOTHING = N_("Network"), N_("No network.")
 
     def more(self) -> ComposeResult:
-        """A certain address."""
+        """The address."""
         yield from self.field(_("Fixed address"), Input(id="address", placeholder=_("any")))
 
     def read(self, client: Any) -> list[Offer]:
-        """The networks, and the free ports."""
+        """The networks."""
         networks, subnets = client.networks.list(), client.subnets.list()
         inner = [one for one in networks if not one.get("router:external")]
         return [Offer(one["id"], _word(one), network_note(one, subnets)) for one in inner]
 
     def options(self) -> list[str]:
-        """openstack's; a certain address is another command's."""
+        """openstack's."""
         return ["--fixed-ip-address", self.typed("address")] if self.typed("address") else []
-
-    def command(self, options: list[str]) -> str:
-        """With an address it is `server add fixed ip`."""
-        line = super().command(options)
-        return line.replace("server add network ", "server add fixed ip ") if options else line
 
     def extras(self) -> Json:
         """The address."""
         return {"fixed_ips": [{"ip_address": self.typed("address")}]} if self.typed("address") else {}
 
     def ask(self, client: Any, server: str, picked: str, extras: Json) -> Any:
-        """Attach."""
+        """As openstack does: an interface with that address."""
         return client.servers.add_interface(server, net_id=picked, **extras)
-
-
-class AttachPortForm(PickedForm):
-    """A port that is there already."""
-
-    WHAT, NOTHING = N_("Port"), N_("No free port.")
-
-    def read(self, client: Any) -> list[Offer]:
-        """The free ports."""
-        networks = client.networks.list()
-        free = [one for one in client.ports.list() if not one.get("device_id")]
-        return [Offer(one["id"], _word(one), port_note(one, networks)) for one in free]
-
-    def ask(self, client: Any, server: str, picked: str, extras: Json) -> Any:
-        """Attach."""
-        return client.servers.add_interface(server, port_id=picked)
 
 
 class DetachInterfaceForm(PickedForm):
