@@ -18,7 +18,6 @@ from fake_client import NOW, FakeService, mixed_servers
 
 from tuinova.core.states import ACTION_BY_KEY, ACTION_BY_NAME
 from tuinova.screens.app import TuinovaApp
-from tuinova.screens.disk_actions import ATTACHMENTS
 
 
 @pytest.fixture(autouse=True)
@@ -36,11 +35,9 @@ def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def all_served(monkeypatch: pytest.MonkeyPatch) -> None:
     """The service of the tests does every action that the screens have a way for, whatever this version's does."""
-    later = {action.nova for action in ATTACHMENTS}
     for table in (ACTION_BY_NAME, ACTION_BY_KEY):
         for key, row in table.items():
-            if row.name not in later:
-                monkeypatch.setitem(table, key, replace(row, unserved=""))
+            monkeypatch.setitem(table, key, replace(row, unserved=""))
 
 
 @pytest.fixture

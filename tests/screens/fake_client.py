@@ -305,6 +305,32 @@ class FakeServers:
     def detach_volume(self, ident: str, volume_id: str) -> None:
         self.service.requests.append((ident, "detach_volume", volume_id))
 
+    def volumes(self, ident: str) -> list[dict[str, Any]]:
+        held = [one for one in self.service.resources["volumes"] if one["status"] == "in-use"]
+        return [{"volumeId": one["id"], "device": "/dev/vdb", "serverId": ident} for one in held]
+
+    def interfaces(self, ident: str) -> list[dict[str, Any]]:
+        own = [one for one in self.service.resources["ports"] if one["device_id"] == ident]
+        return [
+            {
+                "port_id": one["id"],
+                "net_id": one["network_id"],
+                "mac_addr": one["mac_address"],
+                "fixed_ips": one["fixed_ips"],
+            }
+            for one in own
+        ]
+
+    def add_interface(self, ident: str, **fields: Any) -> dict[str, Any]:
+        self.service.requests.append((ident, "add_interface", fields))
+        return fields
+
+    def remove_interface(self, ident: str, port_id: str) -> None:
+        self.service.requests.append((ident, "remove_interface", port_id))
+
+    def security_groups(self, _ident: str) -> list[dict[str, Any]]:
+        return self.service.resources["security_groups"][:1]
+
     def console_log(self, ident: str, all_boots: bool = False) -> bytes:
         self.client.check()
         return self.service.logs.get(ident, b"")
@@ -398,9 +424,12 @@ class FakeResource:
 
     def get(self, ident: str) -> dict[str, Any]:
         for row in self._rows:
-            if str(row.get("id")) == ident or row.get("name") == ident:
+            if ident in (str(row.get("id")), row.get("name"), row.get("floating_ip_address")):
                 return dict(row)
         raise ApiError(404, f"{self.name} {ident} could not be found.", "req-404")
+
+    def find(self, word: str) -> dict[str, Any]:
+        return self.get(word)
 
     def __getattr__(self, verb: str) -> Any:
         if verb.startswith("_"):

@@ -117,6 +117,7 @@ def _attach(
         many=False,
         alone=True,
         form=f"{_FORMS}attach:{form}",
+        after=(command.rpartition(" ")[2].upper(),),
         help=help,
     )
 

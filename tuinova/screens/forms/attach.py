@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from shlex import quote
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.widgets import Input
 
 from tuinova.i18n import N_, _
+from tuinova.screens.actions import command_line
+from tuinova.screens.commands import unique_name
 from tuinova.screens.fields import PickField
 from tuinova.screens.forms.base import ActionForm, Json
 from tuinova.screens.launch.offers import network_note, port_note, size_note
@@ -45,16 +47,16 @@ class PickedForm(ActionForm):
     def loaded(self, found: Sequence[Offer]) -> None:
         """What there is to pick from; the first is picked."""
         self.offers = tuple(found)
-        self._take(self.offers[0].id if self.offers else "")
+        self._choose(self.offers[0].id if self.offers else "")
 
-    def _take(self, ident: str) -> None:
+    def _choose(self, ident: str) -> None:
         self.picked = next((offer for offer in self.offers if offer.id == ident), None)
         field = self.query_one("#picked", PickField)
         field.show(self.picked.label, self.picked.note) if self.picked else field.show(_(self.NOTHING))
 
     def pressed(self, field: str) -> None:
         """Open the list."""
-        self.pick(_(self.WHAT), self.offers, self._take, self.picked.id if self.picked else "")
+        self.pick(_(self.WHAT), self.offers, self._choose, self.picked.id if self.picked else "")
 
     def problem(self) -> tuple[str, str]:
         """Something must be picked."""
@@ -62,8 +64,10 @@ class PickedForm(ActionForm):
 
     def command(self, options: list[str]) -> str:
         """The picked one stands after the server."""
-        line = super().command(options)
-        return f"{line} {quote(self.word())}" if self.picked else line
+        known = list(self.tui.servers.rows.values())
+        names = [unique_name(row, known) for row in self.legal]
+        action = replace(self.action, after=(self.word(),)) if self.picked else self.action
+        return command_line(action, *names, options=options)
 
     def word(self) -> str:
         """What a command calls the picked one."""
