@@ -72,7 +72,7 @@ async def test_the_menu_greys_with_the_reason_and_says_it(make_app: Any, service
         lines = menu_text(app.screen)
         start = next(line for line in lines if "Start Instance" in line)
         assert start.rstrip().endswith("not while ACTIVE")
-        assert next(line for line in lines if "Attach Volume" in line).rstrip().endswith("server add volume")
+        assert next(line for line in lines if "Attach Volume" in line).strip() == "B  Attach Volume"
         assert next(line for line in lines if "Shut Off Instance" in line).strip() == "f  Shut Off Instance"
         await pilot.press("s")
         await pilot.pause()

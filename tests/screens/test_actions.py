@@ -54,7 +54,7 @@ def test_letters_of_the_menu_and_keys_of_each_place_are_unique() -> None:
         ("resume", "archive", MEMBER, "locked: audit"),
         ("resume", "archive", ADMIN, ""),
         ("reset-active", "vm1", MEMBER, "needs the role admin"),
-        ("attach-volume", "vm1", ADMIN, "by command: server add volume"),
+        ("attach-volume", "vm1", ADMIN, ""),
         ("stop", "broken", ADMIN, "has no host yet"),
         ("delete", "broken", ADMIN, ""),
         ("console", "broken", ADMIN, ""),

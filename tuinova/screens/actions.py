@@ -60,9 +60,7 @@ def refusal(action: TuiAction, row: Row, roles: Sequence[str]) -> str:
     if nova is None:
         return ""
     refused = guard(nova, facts_of(row), roles)
-    if refused is not None:
-        return reason_text(refused, row)
-    return _(action.elsewhere) if action.elsewhere else ""
+    return "" if refused is None else reason_text(refused, row)
 
 
 def reason_text(refused: Refusal, row: Row) -> str:

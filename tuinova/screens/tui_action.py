@@ -42,8 +42,6 @@ class TuiAction:
     alone: bool = False
     help: str = ""
     alias: tuple[str, ...] = field(default=())
-    # Why the screens have no way to it although the service does it.
-    elsewhere: str = ""
 
     @property
     def row(self) -> Action | None:
