@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,6 @@ def parameters(command: Any) -> Iterator[str]:
 def keys_page() -> str:
     """Every key of the interface, from the action registry and the rooms."""
     from tuinova.screens.actions import PLACE_ACTIONS, SERVER_ACTIONS, command_line, key_text
-    from tuinova.screens.list_room import COMMON_ACTIONS
     from tuinova.screens.rooms import ROOMS
     from tuinova.screens.widgets.console_pane import COMMANDS
 
@@ -79,15 +78,27 @@ def keys_page() -> str:
     for action in PLACE_ACTIONS:
         keys = " ".join(key_text(key) for key in (action.key, *action.alias))
         sections.setdefault(_SCOPES.get(action.scope, action.scope), []).append((keys, action.label))
-    for room in ROOMS[1:]:
-        module, _colon, name = room.factory.partition(":")
-        actions = getattr(importlib.import_module(module), name).ACTIONS
-        sections[f"In {room.label}"] = [(key_text(action.key), action.label) for action in (*actions, *COMMON_ACTIONS)]
+    for label, actions in (found for room in ROOMS[1:] for found in _lists(room)):
+        sections[f"In {label}"] = [(key_text(action.key), action.label) for action in actions]
     sections["In the console, after the detach key"] = [(key, word) for key, word, _method in COMMANDS]
     for title, rows in sections.items():
         lines += ["", f"## {title}", "", "| key | what it does |", "| --- | --- |"]
         lines += [f"| {cell(key)} | {cell(text)} |" for key, text in rows if key]
     return "\n".join(lines)
+
+
+def _lists(room: Any) -> Iterator[tuple[str, Sequence[Any]]]:
+    """A room's name and actions, or those of each of its lists."""
+    from tuinova.screens.list_room import COMMON_ACTIONS, ListRoom
+
+    module, _colon, name = room.factory.partition(":")
+    view = getattr(importlib.import_module(module), name)
+    parts = getattr(view, "PARTS", ())
+    for part in parts:
+        for _label, actions in _lists(part):
+            yield f"{room.label}: {part.label}", (*actions, *view.TURNS)
+    if not parts:
+        yield room.label, (*view.ACTIONS, *(COMMON_ACTIONS if issubclass(view, ListRoom) else ()))
 
 
 _SCOPES = {"table": "In the instance table", "page": "On a server's page", "app": "Everywhere"}

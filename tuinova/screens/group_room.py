@@ -38,6 +38,7 @@ class GroupRoom(RoomView):
     """Subclasses give PARTS; each part is a room of its own that does not know of the others."""
 
     PARTS: ClassVar[tuple[Part, ...]] = ()
+    TURNS: ClassVar[tuple[TuiAction, ...]] = _TURNS
     DEFAULT_CSS = """
     GroupRoom > .parts { background: $header-bg; }
     GroupRoom > Container { height: 1fr; }

@@ -28,6 +28,7 @@ _ACTIONS = (
 class TopologyView(RoomView):
     """As many networks as fit side by side; < and > bring the others."""
 
+    ACTIONS: ClassVar[tuple[TuiAction, ...]] = _ACTIONS
     DEFAULT_CSS = "TopologyView TextPanel { height: 1fr; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("greater_than_sign,right", "shift(1)", show=False),
@@ -47,7 +48,7 @@ class TopologyView(RoomView):
         yield TextPanel(wrap=False)
 
     def room_actions(self) -> Sequence[TuiAction]:
-        return _ACTIONS
+        return self.ACTIONS
 
     @staticmethod
     def _read(client: Any) -> tuple[list[Column], list[Node]]:
