@@ -5,12 +5,20 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 
 @dataclass
@@ -94,8 +102,11 @@ class Handler(BaseHTTPRequestHandler):
 class Web:
     """The server; `files` by path, `asked` every request with its headers."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._scheme = "https" if tls else "http"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._server.daemon_threads = True
         self._server.files = self.files = {}
         self._server.asked = self.asked = []
@@ -116,7 +127,7 @@ class Web:
         return int(self._server.sent)
 
     def url(self, path: str, host: str = "127.0.0.1") -> str:
-        return f"http://{host}:{self.port}{path}"
+        return f"{self._scheme}://{host}:{self.port}{path}"
 
     def serve(self, path: str, data: bytes = b"", **how: Any) -> str:
         """Serve a file; its URL."""
@@ -129,10 +140,37 @@ class Web:
 
 
 @contextlib.contextmanager
-def web_server() -> Iterator[Web]:
+def web_server(tls: ssl.SSLContext | None = None) -> Iterator[Web]:
     """A running server."""
-    web = Web()
+    web = Web(tls)
     try:
         yield web
     finally:
         web.close()
+
+
+def certificate(directory: Path, name: str = "localhost") -> tuple[ssl.SSLContext, Path]:
+    """A server's TLS for a host of this name, and the file of the authority that says so (itself)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    authority, secret = directory / f"{name}.pem", directory / f"{name}.key"
+    authority.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    secret.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority, secret)
+    return context, authority

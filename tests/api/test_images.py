@@ -33,6 +33,7 @@ def test_an_image_from_nothing_to_its_data_and_back(running: Any, admin: Client)
     answer = admin.request("POST", "/image/v2/images", {**RAW, "min_ram": 96, "hw_disk_bus": "virtio"})
     image = answer.json()
     assert answer.status == 201
+    assert answer.headers["OpenStack-image-import-methods"] == "glance-direct,web-download"
     assert set(image) == {*KEYS, "hw_disk_bus"}
     assert (image["status"], image["size"], image["visibility"]) == ("queued", None, "shared")
     seen: list[int] = []
@@ -342,3 +343,16 @@ def test_data_needs_a_format_and_the_right_type(running: Any, admin: Client) -> 
     answer = running.raw("PUT", f"/image/v2/images/{ident}/file", b"x", {"Content-Type": "text/plain"})
     assert answer.status == 415
     assert running.raw("POST", f"/image/v2/images/{ident}/file", b"x").status == 405
+
+
+def test_the_schemas_name_what_the_answers_hold(admin: Client) -> None:
+    image = admin.images.create(RAW)
+    known = admin.get("/image/v2/schemas/image")["properties"]
+    assert set(image) <= set(known)
+    assert image["schema"] == "/v2/schemas/image"
+    assert admin.get("/image/v2/schemas/images")["properties"]["images"]["items"]["name"] == "image"
+    assert admin.get("/image/v2/schemas/member")["name"] == "member"
+    assert "members" in admin.get("/image/v2/schemas/members")["properties"]
+    with pytest.raises(ApiError) as caught:
+        admin.get("/image/v2/schemas/none")
+    assert caught.value.code == 404

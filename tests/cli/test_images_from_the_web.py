@@ -173,3 +173,15 @@ def test_a_record_has_no_task_when_there_is_none() -> None:
 
     record: Record = image_record({"id": "i", "tags": []})
     assert "task_message" not in record.fields
+
+
+def test_the_end_of_a_url_tells_the_format_unless_it_is_typed(typed: Type, admin: Client, web: Web) -> None:
+    for words, name, kind in (
+        ([], "/a.qcow2", "qcow2"),
+        ([], "/a.QCOW2?x=1", "qcow2"),
+        ([], "/a.iso", "iso"),
+        ([], "/a.img", "raw"),
+        (["--disk-format", "raw"], "/a.qcow2", "raw"),
+    ):
+        made = typed("image", "create", "--from-url", web.url(name), *words, "f", "-f", "json")
+        assert made.json["disk_format"] == kind, (words, name)

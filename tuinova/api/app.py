@@ -28,6 +28,7 @@ from tuinova.api import (
     image_import,
     image_list,
     image_members,
+    image_schemas,
     images,
     info,
     instance_actions,
@@ -124,6 +125,7 @@ _IMAGE = (
     *image_members.OPERATIONS,
     *image_actions.OPERATIONS,
     *image_import.OPERATIONS,
+    *image_schemas.OPERATIONS,
 )
 # (prefix, face, operations); the face decides how errors read.
 FACES: tuple[tuple[str, str, tuple[Operation, ...]], ...] = (

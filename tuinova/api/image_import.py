@@ -12,20 +12,18 @@ from tuinova.api.images import own_image
 from tuinova.api.operations import Call, Operation
 from tuinova.api.schemas import images as schemas
 from tuinova.core.errors import Conflict, DownloadRefused, ImageDataConflict, Invalid, InvalidDiskFormat
-from tuinova.core.image_import import STAGED, WEB
+from tuinova.core.image_import import IMPORT_METHODS, STAGED, WEB
 from tuinova.core.image_import.checksums import parse_checksum
 from tuinova.core.image_import.rules import check_literal, parse_url
 from tuinova.core.image_store import DISK_FORMATS
 from tuinova.core.records import Image
-
-METHODS = (STAGED, WEB)
 
 
 def start(call: Call) -> None:
     """Accepted: the image is importing, `GET` of it tells how far that is."""
     image = own_image(call.state, call.ctx, call.param("id"), "import data to")
     method = call.body["method"]
-    if method["name"] not in METHODS:
+    if method["name"] not in IMPORT_METHODS:
         raise Invalid(f"Unknown import method name '{method['name'][:40]}'.")
     for name in ("container_format", "disk_format"):
         if getattr(image, name) is None:
@@ -77,7 +75,9 @@ def _passing(call: Call, uri: str) -> str:
 
 def info(call: Call) -> Any:
     """GET /v2/info/import: the methods."""
-    return {"import-methods": {"description": "Import methods available.", "type": "array", "value": list(METHODS)}}
+    return {
+        "import-methods": {"description": "Import methods available.", "type": "array", "value": list(IMPORT_METHODS)}
+    }
 
 
 OPERATIONS = (

@@ -6,13 +6,14 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
-from tuinova.api.operations import Call, Operation
+from tuinova.api.operations import Call, Operation, Reply
 from tuinova.api.schemas import images as schemas
 from tuinova.api.state import ApiState
 from tuinova.api.validation import validate
 from tuinova.api.views import seconds
 from tuinova.core.context import RequestContext
 from tuinova.core.errors import Conflict, Forbidden, ImageNotFound, Invalid, InvalidDiskFormat
+from tuinova.core.image_import import IMPORT_METHODS
 from tuinova.core.image_store import DISK_FORMATS
 from tuinova.core.policy import allowed, authorize
 from tuinova.core.records import Image
@@ -104,7 +105,8 @@ def create(call: Call) -> Any:
     image = Image(status="queued", properties=asked, **{"name": None, **own})
     if image.disk_format is not None and image.disk_format not in DISK_FORMATS:
         raise InvalidDiskFormat(disk_format=image.disk_format)
-    return view(call.state.conductor.create_image(image))
+    headers = {"OpenStack-image-import-methods": ",".join(IMPORT_METHODS)}  # what clients look for before an import
+    return Reply(view(call.state.conductor.create_image(image)), headers=headers)
 
 
 def _check_properties(properties: dict[str, Any]) -> None:

@@ -47,7 +47,9 @@ def create_image(
         str | None, typer.Option("--id", metavar="<id>", help=_("ID; made by the service if absent"))
     ] = None,
     container_format: Annotated[str | None, typer.Option(help=_("bare (default), ami, aki, ari"))] = None,
-    disk_format: Annotated[str | None, typer.Option(help=_("raw (default), qcow2, iso, ami, aki, ari"))] = None,
+    disk_format: Annotated[
+        str | None, typer.Option(help=_("raw (default; else as a URL ends), qcow2, iso, ami, aki, ari"))
+    ] = None,
     min_disk: MinDisk = None,
     min_ram: MinRam = None,
     file: Annotated[str | None, typer.Option(metavar="<file>", help=_("Data; standard input if piped"))] = None,
@@ -161,7 +163,8 @@ def _from_where(
         option = "--checksum" if checksum else "--checksum-url"
         raise CommandError(_("argument {option}: only with --from-url").format(option=option), code=2)
     if url is not None:
-        return _Web(url, checksum, checksum_url)
+        ending = url.partition("?")[0].rpartition(".")[2].lower()
+        return _Web(url, checksum, checksum_url, {"disk_format": ending} if ending in ("qcow2", "iso") else {})
     if catalog is None:
         return None
     from tuinova.client.image_catalog import UnknownCatalogImage, catalog_image, this_architecture

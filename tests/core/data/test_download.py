@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.web import Web, web_server
+from tests.web import Web, certificate, web_server
 from tuinova.core.errors import DownloadRefused, ImageStorageFull
 from tuinova.core.image_import import download as module
 from tuinova.core.image_import.download import Download, DownloadGivenUp
@@ -299,3 +299,22 @@ def test_a_link_in_the_place_of_the_data_is_not_followed(web: Web, part: Part, t
     with pytest.raises(OSError, match="symbolic link"):
         Getting(part).run(web.serve("/a", DATA))
     assert precious.read_text() == "keep"
+
+
+# https ---------------------------------------------------------------------------------------------------------------
+def test_https_is_taken_only_with_a_certificate_of_that_host(
+    part: Part, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls, authority = certificate(tmp_path)
+    with web_server(tls) as web:
+        web.serve("/a", DATA, breaks=[1_500_000])
+        url = web.url("/a", "localhost")
+        monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+        with pytest.raises(DownloadRefused, match="the certificate of localhost is not valid: self-signed certificate"):
+            Getting(part).run(url)
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+        assert Getting(part).run(url) == DATA
+        assert ranges(web) == [None, "bytes=1500000-"]
+        with pytest.raises(DownloadRefused, match=r"the certificate of 127\.0\.0\.1 is not valid"):
+            Getting(Part(tmp_path / "x", tmp_path / "y")).run(web.url("/a"))
+        assert len(web.asked) == 2  # nothing is asked before the certificate was looked at

@@ -39,6 +39,7 @@ _MESSAGE: Final = 1000
 # Glance's methods: the data was brought by the client before, or is fetched.
 STAGED: Final = "glance-direct"
 WEB: Final = "web-download"
+IMPORT_METHODS: Final = (STAGED, WEB)
 
 
 class _Stopping(Exception):
