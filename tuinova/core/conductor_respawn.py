@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tuinova.core.block_devices import is_volume_backed
 from tuinova.core.conductor import Conductor, ConductorClosed, DatabaseUnavailable, UnexpectedTaskState
 from tuinova.core.drafts import EventFinish, EventStart, FaultDraft, InstanceFilter, OrderDraft
 from tuinova.core.errors import ImageNotFound, InstanceNotFound, NoValidHost, UnsupportedPolicyException
@@ -135,6 +136,13 @@ class RespawnScheduling:
     def _has_image(self, instance: Instance, order: WorkOrder) -> bool:
         """Whether the image is there; else the server is in ERROR and keeps its task, as in Nova."""
         image_id = str(instance.system_metadata.get("shelved_image_id") or "")
+        if not image_id and is_volume_backed(instance):
+            if order.started_at is None:
+                start = EventStart(_SCHEDULE, order.ctx.request_id)
+                self._conductor.step(
+                    instance.uuid, expect_task=_T.UNSHELVING, event_start=start, order_started=order.id
+                )
+            return True
         try:
             self._conductor.image(image_id)
         except ImageNotFound as error:

@@ -13,6 +13,7 @@ from tuinova.core import policy
 from tuinova.core.block_devices import LOCAL, SWAP, VOLUME, BlockDevice
 from tuinova.core.catalogue_cache import CatalogueCache
 from tuinova.core.compute_api.request import CreateRequest
+from tuinova.core.compute_api.volume_images import MAPPING, mapping_of
 from tuinova.core.conductor import Conductor
 from tuinova.core.conductor.block_devices import reserve_volumes
 from tuinova.core.conductor.transaction import Part
@@ -83,6 +84,9 @@ def plan(
     ctx: RequestContext, request: CreateRequest, flavor: Flavor, conductor: Conductor, catalogue: CatalogueCache
 ) -> Devices:
     """Look at the mapping; raises Nova's refusals."""
+    brought = _brought(ctx, request, catalogue)
+    if brought:
+        request = _with_image_mapping(request, brought)
     asked = _rows(request)
     if not asked or _is_plain(asked, request):
         return Devices()
@@ -107,6 +111,29 @@ def plan(
 def _is_plain(rows: Sequence[BlockDevice], request: CreateRequest) -> bool:
     [only, *others] = rows
     return not others and only.source_type == "image" and not only.is_volume and only.image_id == request.image_ref
+
+
+def _brought(ctx: RequestContext, request: CreateRequest, catalogue: CatalogueCache) -> list[dict[str, Any]]:
+    """The mapping that the image brings (that of a volume-backed server)."""
+    if not request.image_ref:
+        return []
+    try:
+        image = catalogue.image(request.image_ref)
+    except NotFound:
+        return []  # said by whoever looks for the image
+    if MAPPING not in image.properties or not (ctx.is_admin or image.visible_to(ctx.project_id)):
+        return []
+    return mapping_of(image.properties)
+
+
+def _with_image_mapping(request: CreateRequest, brought: Sequence[Mapping[str, Any]]) -> CreateRequest:
+    """The request with the image's mapping before its own; a root that the image brings is the image's disk."""
+    own = [dict(entry) for entry in request.block_devices]
+    image_ref = request.image_ref
+    if any(entry.get("boot_index") == 0 for entry in brought):
+        own = [entry for entry in own if not (entry.get("uuid") == image_ref and str(entry.get("boot_index")) == "0")]
+        image_ref = None
+    return replace(request, image_ref=image_ref, block_devices=(*brought, *own))
 
 
 # the request's words -------------------------------------------------------------------------------------------------

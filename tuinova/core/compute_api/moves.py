@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from tuinova.core import image_properties
+from tuinova.core.block_devices import is_volume_backed
 from tuinova.core.compute_api.accepting import Accepted, Acceptor, Handler
 from tuinova.core.compute_api.checks import asked_flavor
 from tuinova.core.compute_api.naming import generate_password
@@ -98,7 +99,7 @@ def _resize(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: An
 
 
 def _check_new_flavor(instance: Instance, flavor: Flavor) -> None:
-    if flavor.root_gb == 0 and instance.flavor.get("root_gb"):
+    if flavor.root_gb == 0 and instance.flavor.get("root_gb") and not is_volume_backed(instance):
         raise CannotResizeDisk(reason="Resize to zero disk flavor is not allowed.")
     if flavor.id == instance.flavor.get("id"):
         raise CannotResizeToSameFlavor()

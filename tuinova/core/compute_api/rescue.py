@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tuinova.core.block_devices import is_volume_backed
 from tuinova.core.compute_api.accepting import Accepted, Acceptor, Handler
 from tuinova.core.compute_api.checks import visible_image
 from tuinova.core.compute_api.naming import generate_password
 from tuinova.core.context import RequestContext
-from tuinova.core.errors import ImageNotActive, ImageNotFoundAsked, UnsupportedRescueImage
+from tuinova.core.errors import ImageNotActive, ImageNotFound, ImageNotFoundAsked, UnsupportedRescueImage
+from tuinova.core.errors.volumes import VolumeBackedNotRescuable
 from tuinova.core.records import Instance
 from tuinova.core.states import Action
 
@@ -19,6 +21,8 @@ def _rescue(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: An
     asked = body if isinstance(body, Mapping) else {}
     password = str(asked.get("adminPass") or generate_password(api.options.password_length))
     image_ref = asked.get("rescue_image_ref") or None
+    if is_volume_backed(api.look(ctx, row, uuid)) and not _is_stable(api, image_ref):
+        raise VolumeBackedNotRescuable(instance_id=uuid)
     if image_ref is not None:
         api.look(ctx, row, uuid)  # what is wrong with the server is told before what is wrong with the image
         _check_image(api, ctx, str(image_ref))
@@ -29,6 +33,17 @@ def _rescue(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: An
         return {"rescue_image_ref": image_ref, "clean_shutdown": True, **secret}
 
     return Accepted(api.order(ctx, row, uuid, "rescue_instance", args), {"adminPass": password})
+
+
+def _is_stable(api: Acceptor, image_ref: Any) -> bool:
+    """Whether the rescue disk goes beside the guest's own (2.87): then its root volume stays where it is."""
+    if not image_ref:
+        return False
+    try:
+        properties = api.catalogue.image(str(image_ref)).properties
+    except ImageNotFound:
+        return False
+    return bool(properties.get("hw_rescue_device") or properties.get("hw_rescue_bus"))
 
 
 def _check_image(api: Acceptor, ctx: RequestContext, image_ref: str) -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuinova.core import policy
+from tuinova.core.block_devices import is_volume_backed
 from tuinova.core.compute_api.accepting import Accepted, Acceptor, Handler
 from tuinova.core.compute_api.checks import check_zone
-from tuinova.core.compute_api.images import image_of
+from tuinova.core.compute_api.image_rows import image_of
 from tuinova.core.conductor import Conductor
 from tuinova.core.conductor.images import new_image
 from tuinova.core.context import RequestContext
@@ -30,6 +31,9 @@ _NAME_LIMIT = 255
 
 def _shelve(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: Any) -> Accepted:
     """The image's row is written with the request; Nova answers nothing of it."""
+    if is_volume_backed(api.look(ctx, row, uuid)):
+        # Its disk stays what it is, so it leaves its host at once, without an image.
+        return Accepted(api.order(ctx, row, uuid, "shelve_offload_instance", {"clean_shutdown": True}))
     image_id = new_uuid()
     draft = image_of(ctx, image_id, _image_name, "snapshot", {})
     args = {"image_id": image_id, "clean_shutdown": True}

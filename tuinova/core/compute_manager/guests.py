@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from tuinova.core.block_devices import BlockDevice, devices_of, own_ephemerals, own_swap, volumes_of
+from tuinova.core.block_devices import BlockDevice, devices_of, is_volume_backed, own_ephemerals, own_swap, volumes_of
 from tuinova.core.catalogue_cache import CatalogueCache
 from tuinova.core.compute_manager.nics import nic_of
 from tuinova.core.conductor import Conductor
@@ -85,7 +85,7 @@ class GuestSpecs:
             flavor_name=str(flavor.get("name", "")),
             memory_mb=int(flavor["memory_mb"]),
             vcpus=int(flavor["vcpus"]),
-            root_gb=int(flavor.get("root_gb", 0)),
+            root_gb=0 if is_volume_backed(instance) else int(flavor.get("root_gb", 0)),
             ephemeral_gb=int(flavor.get("ephemeral_gb", 0)),
             swap_mb=_swap(instance),
             extra_specs=flavor.get("extra_specs") or {},

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuinova.core.compute_manager import networks
+from tuinova.core.block_devices import is_volume_backed, volumes_of
+from tuinova.core.compute_manager import build_volumes, networks
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.power import shut_down
 from tuinova.core.compute_manager.shelved_image import without_shelved_image
 from tuinova.core.compute_manager.snapshot import IMAGE_ID, Walk, drop_unfinished, take_image
 from tuinova.core.compute_manager.work import Failure, Outcome, Work
+from tuinova.core.conductor.block_devices import put_aside
 from tuinova.core.conductor.placement import give_back
 from tuinova.core.conductor.ports import unbind
 from tuinova.core.conductor.transaction import Part, Tx
@@ -69,7 +71,7 @@ def _offloaded(compute: Compute, instance: Instance) -> Outcome:
     # Without a guest the server is nothing else, whatever a reset made of it meanwhile.
     return Outcome(
         facts={"vm_state": VmState.SHELVED_OFFLOADED, **ON_NO_HOST},
-        also=[unbind()],
+        also=[unbind(), put_aside],
         release_allocation=True,
     )
 
@@ -80,8 +82,10 @@ def unshelve(compute: Compute, order: WorkOrder, instance: Instance) -> Outcome:
     The conductor has claimed this host. An address that others took meanwhile is replaced by another one.
     """
     image_id = shelved_image(instance)
-    if image_id is None:
+    if image_id is None and not is_volume_backed(instance):
         raise UnshelveException(instance_id=instance.uuid, reason="it has no image")
+    if volumes_of(instance):
+        build_volumes.prepare(compute, order, _T.UNSHELVING)
     instance = compute.conductor.step(
         instance.uuid,
         updates={"task_state": _T.SPAWNING},
@@ -91,7 +95,11 @@ def unshelve(compute: Compute, order: WorkOrder, instance: Instance) -> Outcome:
     guest = compute.specs.make(instance, root_image=image_id, must_have_image=True)
     compute.driver.spawn(networks.prepare(compute, guest))
     facts = {"power_state": compute.power_state(instance.uuid), "launched_at": compute.now()}
-    return without_shelved_image(compute, instance, {"vm_state": VmState.ACTIVE, "progress": 0}, facts)
+    updates = {"vm_state": VmState.ACTIVE, "progress": 0}
+    attached = build_volumes.all_attached(instance)
+    if image_id is None:
+        return Outcome(updates, facts, also=attached)
+    return without_shelved_image(compute, instance, updates, facts, also=attached)
 
 
 def unshelve_failed(compute: Compute, order: WorkOrder, instance: Instance, error: Exception) -> Failure:
@@ -105,13 +113,18 @@ def _not_come(compute: Compute, order: WorkOrder) -> Sequence[Part]:
     def part(tx: Tx, instance: Instance) -> Mapping[str, Any] | None:
         return None if instance.task_state in DELETE_TASKS else dict(ON_NO_HOST)
 
-    return [part, unbind(), give_back()]
+    return [part, unbind(), give_back(), put_aside_unless_deleted]
+
+
+def put_aside_unless_deleted(tx: Tx, instance: Instance) -> Mapping[str, Any] | None:
+    """A delete lets go of the volumes by itself."""
+    return None if instance.deleted or instance.task_state in DELETE_TASKS else put_aside(tx, instance)
 
 
 def left_host(compute: Compute, instance: Instance) -> list[Part]:
     """What a server gives back that does not come to the host after all."""
     compute.forget(instance.uuid)
-    return [unbind(), give_back()]
+    return [unbind(), give_back(), put_aside]
 
 
 WORKS: Mapping[str, Work] = {
@@ -121,7 +134,9 @@ WORKS: Mapping[str, Work] = {
         shelve,
         undo=drop_unfinished,
     ),
-    "shelve_offload_instance": Work("compute_shelve_offload_instance", frozenset({_T.SHELVING_OFFLOADING}), offload),
+    "shelve_offload_instance": Work(
+        "compute_shelve_offload_instance", frozenset({_T.SHELVING_OFFLOADING, _T.SHELVING}), offload
+    ),
     "unshelve_instance": Work(
         "compute_unshelve_instance",
         frozenset({_T.UNSHELVING, _T.SPAWNING}),

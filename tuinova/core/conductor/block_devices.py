@@ -148,6 +148,18 @@ def change_device(volume_id: str, **values: Any) -> Part:
     return part
 
 
+def put_aside(tx: Tx, instance: Instance) -> Mapping[str, Any] | None:
+    """A server that leaves its host for none keeps its volumes, which no guest has: they are reserved."""
+    if not instance.block_devices:
+        return None
+    for device in volumes_of(instance):
+        if device.volume_id is not None:
+            note_attachment(
+                tx, device.volume_id, ATTACHMENT_RESERVED, VolumeStatus.RESERVED, host=None, attached_at=None
+            )
+    return kept([replace(device, connection=None) for device in loaded(instance.block_devices)])
+
+
 # the server goes -----------------------------------------------------------------------------------------------------
 def release_volumes(tx: Tx, instance: Instance, ctx: RequestContext | None = None) -> Mapping[str, Any]:
     """A server that goes has its volumes no more; those that go with it are deleted. Nothing for one without any."""

@@ -32,7 +32,25 @@ from tuinova.core.errors.volumes import (
     VolumeTypeNotFoundByName,
     VolumeTypeSpecNotFound,
 )
-from tuinova.core.records import VolumeSnapshot, VolumeType
+from tuinova.core.records import Volume, VolumeSnapshot, VolumeType
+
+
+def insert_snapshot(
+    tx: Tx,
+    ctx: RequestContext,
+    volume: Volume,
+    values: Mapping[str, Any],
+    limits: Mapping[str, int],
+    lane: str,
+    order: OrderDraft,
+) -> VolumeSnapshot:
+    """Write a snapshot within the quota of its project, and the order that makes it in turn with those of the lane."""
+    wanted = {"snapshots": 1, "gigabytes": volume.size}
+    quota_counts.refuse_beyond(tx.connection, str(values["project_id"]), limits, wanted)
+    made = SNAPSHOTS.insert(tx, {**values, "size": volume.size})
+    tx.change("snapshot", "update", made.id, made.project_id)
+    write_order(tx, ctx, lane, order)
+    return made
 
 
 class VolumeSnapshots(Base):
@@ -53,16 +71,10 @@ class VolumeSnapshots(Base):
             volume = VOLUMES.read(tx.connection, values["volume_id"])
             facts = VolumeFacts(volume, attachment_of(tx, volume.id), 0)
             check(facts)
-            wanted = {"snapshots": 1, "gigabytes": volume.size}
-            quota_counts.refuse_beyond(tx.connection, str(values["project_id"]), limits, wanted)
-            made = SNAPSHOTS.insert(tx, {**values, "size": volume.size})
-            tx.change("snapshot", "update", made.id, made.project_id)
             draft = order(facts)
             if isinstance(draft, LaneOrder):
-                write_order(tx, ctx, draft.instance_uuid, draft.draft)
-            else:
-                write_order(tx, ctx, volume.id, draft)
-            return made
+                return insert_snapshot(tx, ctx, volume, values, limits, draft.instance_uuid, draft.draft)
+            return insert_snapshot(tx, ctx, volume, values, limits, volume.id, draft)
 
         return self._write(job)
 

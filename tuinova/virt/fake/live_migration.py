@@ -37,6 +37,12 @@ _SHARED = "Block migration can not be used with shared storage."
 _NO_JOB = "Requested operation is not valid: no job is active on the domain"
 
 
+def _on_volumes_alone(guest: GuestSpec) -> bool:
+    """Whether it boots from a volume and has no disk of its host's (a config drive is made anew)."""
+    local = guest.swap_mb or (guest.ephemerals if guest.ephemerals is not None else guest.ephemeral_gb)
+    return not local and any(disk.boot_index == 0 for disk in guest.volumes)
+
+
 class LiveMigrations(ColdMigrations):
     """The calls of a live migration in the order of the contract."""
 
@@ -66,9 +72,11 @@ class LiveMigrations(ColdMigrations):
             raise MigrationPreCheckError(reason=f"Unacceptable CPU info: the destination's CPU lacks {names}")
         is_shared = bool(self.options.shared_storage and data.get("shared_storage"))
         asked = data.get("block_migration")
+        if asked is None and not is_shared and _on_volumes_alone(guest):
+            return {**data, "block_migration": False, "is_shared_instance_path": False}
         if asked and is_shared:
             raise MigrationPreCheckError(reason=f"{self.host} is not on local storage: {_SHARED}")
-        if asked is False and not is_shared:
+        if asked is False and not is_shared and not _on_volumes_alone(guest):
             raise MigrationPreCheckError(reason=f"{self.host} is not on shared storage: {_NOT_SHARED}")
         return {**data, "block_migration": not is_shared, "is_shared_instance_path": is_shared}
 
