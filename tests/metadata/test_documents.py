@@ -144,6 +144,16 @@ def test_devices_with_tags() -> None:
     assert "devices" not in json.loads(files["openstack/2015-10-15/meta_data.json"])
 
 
+def test_devices_say_where_they_are_on_their_buses() -> None:
+    places = {MAC: ("pci", "0000:01:00.0"), "vol-1": ("scsi", "none")}
+    told = facts(ports=[port(V4, tag="uplink")], disks=[GuestDisk("db", serial="VOL-1")], places=places)
+    devices = json.loads(config_drive_files(told)["openstack/latest/meta_data.json"])["devices"]
+    assert [(one["type"], one["bus"], one["address"]) for one in devices] == [
+        ("nic", "pci", "0000:01:00.0"),
+        ("disk", "scsi", "none"),
+    ]
+
+
 # the drive -----------------------------------------------------------------------------------------------------------
 def test_the_drive_has_the_files_of_each_version() -> None:
     files = config_drive_files(facts())

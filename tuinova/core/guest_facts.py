@@ -84,6 +84,8 @@ class GuestFacts:
     ports: Sequence[GuestPort] = ()
     floating_addresses: Sequence[str] = ()
     disks: Sequence[GuestDisk] = ()
+    # MAC address or serial of a device, in lower case, to its bus and its address there.
+    places: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     dedicated_cpus: Sequence[int] = ()
     dhcp_domain: str = "novalocal"
 

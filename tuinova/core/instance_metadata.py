@@ -125,20 +125,22 @@ def meta_data_document(facts: GuestFacts, version: str) -> dict[str, Any]:
 
 
 def devices_document(facts: GuestFacts, version: str) -> list[dict[str, Any]]:
-    """What has a tag; where on its bus it is, only the hypervisor knows ("none", as in Nova)."""
+    """What has a tag; where on its bus it is only the hypervisor knows: "none" where it does not say, as in Nova."""
     devices: list[dict[str, Any]] = []
     for port in facts.ports:
         if not port.tag:
             continue
         trusted = {"vf_trusted": False} if at_least(version, ROCKY) else {}
-        devices.append({**trusted, "type": "nic", "mac": port.mac, "bus": "pci", "address": "none", "tags": [port.tag]})
+        bus, address = facts.places.get(port.mac.lower(), ("pci", "none"))
+        devices.append({**trusted, "type": "nic", "mac": port.mac, "bus": bus, "address": address, "tags": [port.tag]})
     for disk in facts.disks:
         entry: dict[str, Any] = {"type": "disk"}
         if disk.serial:
             entry["serial"] = disk.serial
         if disk.path:
             entry["path"] = disk.path
-        devices.append({**entry, "bus": disk.bus, "address": "none", "tags": [disk.tag]})
+        bus, address = facts.places.get((disk.serial or "").lower(), (disk.bus, "none"))
+        devices.append({**entry, "bus": bus, "address": address, "tags": [disk.tag]})
     return devices
 
 

@@ -132,6 +132,7 @@ class Engine:
             dhcp_domain=options.dhcp_domain,
             vendor=self._vendor,
             skip_versions=self.options.config_drive_skip_versions,
+            device_addresses=driver.device_addresses,
         )
         compute = Compute(
             host=driver.host,

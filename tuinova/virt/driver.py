@@ -330,6 +330,13 @@ class ComputeDriver(ABC):
         """
         return {}
 
+    def device_addresses(self, uuid: str) -> Mapping[str, tuple[str, str]]:
+        """MAC address, or serial in lower case, of a guest's devices to bus and address there (pci, 0000:01:00.0).
+
+        What can't be told is "none"; a guest that is not defined (yet) has nothing.
+        """
+        return {}
+
     # volumes ---------------------------------------------------------------------------------------------------------
     def attach_volume(self, guest: GuestSpec, disk: VolumeDisk) -> None:
         """Plug a volume into a guest, now (running or paused) and for later starts; plugged already is fine."""

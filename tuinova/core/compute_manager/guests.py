@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -11,13 +12,15 @@ from tuinova.core.block_devices import BlockDevice, devices_of, is_volume_backed
 from tuinova.core.catalogue_cache import CatalogueCache
 from tuinova.core.compute_manager.nics import nic_of
 from tuinova.core.conductor import Conductor
-from tuinova.core.errors import ImageNotActive, ImageNotFound
+from tuinova.core.errors import ImageNotActive, ImageNotFound, NovaError
 from tuinova.core.guest_facts import GuestDisk, GuestFacts, guest_port
 from tuinova.core.instance_metadata import SKIPPED_VERSIONS, config_drive_files
 from tuinova.core.records import Instance
 from tuinova.core.vendor_data import VendorData
 from tuinova.virt.driver import BootImages, GuestSpec, HostNetwork, ImageFile, Nic
 from tuinova.virt.volumes import LocalDisk, VolumeDisk
+
+LOG = logging.getLogger(__name__)
 
 # What a guest calls the bus of a disk, where that is another word.
 _BUSES = {"virtio": "pci", "sata": "ide"}
@@ -45,6 +48,7 @@ class GuestSpecs:
         dhcp_domain: str = "novalocal",
         vendor: VendorData | None = None,
         skip_versions: Sequence[str] = SKIPPED_VERSIONS,
+        device_addresses: Callable[[str], Mapping[str, tuple[str, str]]] | None = None,
     ) -> None:
         self._conductor = conductor
         self._catalogue = catalogue
@@ -53,6 +57,7 @@ class GuestSpecs:
         self._dhcp_domain = dhcp_domain
         self.vendor = vendor or VendorData()
         self._skip_versions = skip_versions
+        self._device_addresses = device_addresses
         self._names: dict[tuple[str, str], str] = {}
 
     def make(
@@ -168,6 +173,8 @@ class GuestSpecs:
         """What the guest may learn of itself; password and files are told on the config drive only."""
         networks = {network.name: network for network in self._list_networks()}
         key, flavor = instance.key_data or {}, instance.flavor
+        ports = [guest_port(nic, networks.get(nic.network)) for nic in self._nics(instance)]
+        disks = self._tagged_disks(instance)
         return GuestFacts(
             id=instance.id,
             uuid=instance.uuid,
@@ -193,11 +200,20 @@ class GuestSpecs:
             has_ephemeral=bool(flavor.get("ephemeral_gb")),
             has_swap=bool(flavor.get("swap")),
             boot_roles=str(instance.system_metadata.get("boot_roles", "")),
-            ports=[guest_port(nic, networks.get(nic.network)) for nic in self._nics(instance)],
+            ports=ports,
             floating_addresses=[one["address"] for one in instance.addresses if one.get("type") == "floating"],
-            disks=self._tagged_disks(instance),
+            disks=disks,
+            places=self._places(instance.uuid) if disks or any(port.tag for port in ports) else {},
             dhcp_domain=self._dhcp_domain,
         )
+
+    def _places(self, uuid: str) -> Mapping[str, tuple[str, str]]:
+        """Where the guest's devices are on their buses; nowhere while it is not defined."""
+        try:
+            return self._device_addresses(uuid) if self._device_addresses is not None else {}
+        except NovaError as error:
+            LOG.info("the devices of %s are told without their addresses: %s", uuid, error)
+            return {}
 
     @staticmethod
     def _tagged_disks(instance: Instance) -> Sequence[GuestDisk]:

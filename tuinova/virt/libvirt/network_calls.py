@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from tuinova.virt.driver import ComputeDriver, GuestSpec, Nic
+from tuinova.virt.libvirt import device_addresses
+from tuinova.virt.libvirt.host import Host
 from tuinova.virt.libvirt.network import Networks
 from tuinova.virt.libvirt.ports import Ports
 from tuinova.virt.networks import NetworkModes, NetworkSpec, Routing
@@ -16,6 +18,7 @@ T = TypeVar("T")
 class NetworkCalls(ComputeDriver):
     """What the contract says of networks."""
 
+    _host: Host
     _networks: Networks
     _ports: Ports
 
@@ -58,6 +61,15 @@ class NetworkCalls(ComputeDriver):
     def apply_routing(self, routing: Routing) -> None:
         """See the contract."""
         self._lasting("", lambda: self._networks.apply_routing(routing))
+
+    def device_addresses(self, uuid: str) -> Mapping[str, tuple[str, str]]:
+        """See the contract."""
+
+        def read() -> Mapping[str, tuple[str, str]]:
+            domain = self._host.find_or_none(uuid)
+            return {} if domain is None else device_addresses.device_addresses(domain.XMLDesc(0))
+
+        return self._lasting(uuid, read)
 
     def metadata_links(self) -> Mapping[str, str]:
         """See the contract."""
