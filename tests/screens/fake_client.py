@@ -479,6 +479,8 @@ class FakeService:
             "services": [],
             "quotas": [],
             "server_groups": [],
+            "aggregates": [],
+            "usage": [],
             "networks": [],
             "subnets": [],
             "ports": [],

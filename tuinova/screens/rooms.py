@@ -92,4 +92,11 @@ ROOMS: list[Room] = [
     Room("7", "migrations", N_("Migrations"), "tuinova.screens.migrations:MigrationsRoom"),
     Room("8", "networks", N_("Networks"), "tuinova.screens.networks.room:NetworkRooms"),
     Room("9", "volumes", N_("Volumes"), "tuinova.screens.volumes.room:VolumeRooms"),
+    Room(
+        "0",
+        "administration",
+        N_("Administration"),
+        "tuinova.screens.administration.room:AdministrationRooms",
+        N_("Admin"),
+    ),
 ]

@@ -1,0 +1,1 @@
+"""What stands beside servers: groups, quotas, usage, host aggregates."""
