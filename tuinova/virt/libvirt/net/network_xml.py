@@ -51,6 +51,11 @@ class Owner:
         """The bridge of a network of ours."""
         return self.prefix + hashlib.sha1(network_id.encode(), usedforsecurity=False).hexdigest()[:8]
 
+    def mac(self, network_id: str) -> str:
+        """The MAC address of that bridge, in libvirt's range."""
+        octets = hashlib.sha1(f"{self.prefix}{network_id}".encode(), usedforsecurity=False).digest()[:3]
+        return "52:54:00:" + octets.hex(":")
+
 
 def address_of(text: str) -> str:
     """An address in its one spelling; what is none raises DriverError: it would go into a configuration file."""
@@ -112,6 +117,8 @@ def build(spec: NetworkSpec, owner: Owner, files: Path) -> str:
         return ET.tostring(root, encoding="unicode")
     ET.SubElement(root, "forward", {"mode": "open"})
     ET.SubElement(root, "bridge", {"name": owner.bridge(spec.id), "stp": "off", "delay": "0"})
+    # Always the same: guests that stay joined while the bridge is made anew know it by this.
+    ET.SubElement(root, "mac", {"address": owner.mac(spec.id)})
     if spec.mtu != 1500:
         ET.SubElement(root, "mtu", {"size": str(spec.mtu)})
     if is_domain(spec.dns_domain):
