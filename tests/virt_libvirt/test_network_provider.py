@@ -75,7 +75,7 @@ def test_a_provider_network_serves_its_ports_and_nobody_else(place: Place, lan: 
     assert lease(stranger, tmp_path) == {}
     # Neither NAT nor router: the bridge's own neighbours see the guest as it is, by its rules.
     stranger.run("ip", "addr", "add", "10.60.30.50/24", "dev", "eth0")
-    stranger.run("ping", "-c", "1", "-W", "2", guest.address)
+    stranger.run("busybox", "ping", "-c", "1", "-W", "2", guest.address)
     server = guest.wire.listen(80)
     assert not stranger.reaches(guest.address, 80)
     server.close()
@@ -84,6 +84,7 @@ def test_a_provider_network_serves_its_ports_and_nobody_else(place: Place, lan: 
     assert "169.254.169.254/32" in lab_run(place.lab, "ip", "addr", "show", lan)
     pid = dnsmasq(place.driver, spec)
     os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: dnsmasq(place.driver, spec) == 0, 5)
     place.driver._networks.recover()
     assert dnsmasq(place.driver, spec) not in (0, pid)
     guest.close()

@@ -101,6 +101,7 @@ class Guests:
         plugged.result()
         domain.resume()
         power.wait_running(domain, self.options.start_timeout)
+        self.networks.forward(domain)
 
     def _plug_after_start(self, guest: GuestSpec, started: Event) -> None:
         for nic in guest.nics:
@@ -132,6 +133,7 @@ class Guests:
         """Start as it is defined, with an empty console log."""
         console_log.begin_boot(files, self.options.keep_boot_logs)
         power.start(domain, self.options.start_timeout)
+        self.networks.forward(domain)
         files.started.touch()
 
     # power -----------------------------------------------------------------------------------------------------------
@@ -237,6 +239,7 @@ class Guests:
                 return
             console_log.continue_boot(files)
             domain.createWithFlags(0)
+            self.networks.forward(domain)
         if power.state_of(domain) == PowerState.PAUSED:
             domain.resume()
         self._set_time(domain)

@@ -12,6 +12,7 @@ from tuinova.virt.driver import DriverError, GuestSpec, HostNetwork, Nic
 from tuinova.virt.libvirt.connection import Connection
 from tuinova.virt.libvirt.errors import words
 from tuinova.virt.libvirt.guest_xml import source_network
+from tuinova.virt.libvirt.net import forwards
 from tuinova.virt.libvirt.net.checks import NetworkChecks
 from tuinova.virt.libvirt.net.commands import HostCommands
 from tuinova.virt.libvirt.net.host_networks import HostNetworks
@@ -125,7 +126,11 @@ class Networks:
     def ensure_nic(self, nic: Nic) -> None:
         """The network of one port."""
         spec = nic.spec
-        if spec is not None and (all(item.id != spec.id for item in self._made.specs) or not self._is_on(nic)):
+        if (
+            spec is not None
+            and not is_user(nic)
+            and (all(item.id != spec.id for item in self._made.specs) or not self._is_on(nic))
+        ):
             self.ensure(spec)
 
     def _is_on(self, nic: Nic) -> bool:
@@ -138,10 +143,11 @@ class Networks:
 
     def plug(self, uuid: str, nics: Sequence[Nic]) -> None:
         """A guest's ports: addresses in DHCP, firewall; plugged already is fine."""
+        for nic in nics:
+            if not self.user_mode or nic.forwards or self.records.get(nic.mac) is not None:
+                self.records.add(uuid, nic)
         if self.user_mode or not nics:
             return
-        for nic in nics:
-            self.records.add(uuid, nic)
         self._reserve(nics)
         self.state.apply()
 
@@ -150,12 +156,12 @@ class Networks:
         for network in sorted({network_key(nic) for nic in nics if network_key(nic) in made}):
             self._made.reserve(network)
         for nic in nics:
-            if network_key(nic) not in made:
+            if network_key(nic) not in made and not is_user(nic):
                 self._host_networks.reserve(nic)
 
     def is_joined(self, uuid: str, nic: Nic) -> bool:
         """Whether a guest that starts has got its port of the network (or the network has none to give)."""
-        if self.user_mode:
+        if self.user_mode or is_user(nic):
             return True
         try:
             ports = self._connection.get().networkLookupByName(source_network(nic)).listAllPorts(0)
@@ -179,7 +185,7 @@ class Networks:
             for network in sorted({record.network for record in records} & made):
                 self._made.reserve(network, without=gone)
             for record in records:
-                if record.network not in made:
+                if record.network not in made and not is_user(record.nic):
                     self._host_networks.release(record)
             self.state.apply(without=gone)
         for record in records:
@@ -194,5 +200,20 @@ class Networks:
             for nic in nics:
                 self.records.add(uuid, nic)
         self.unplug(stale)
-        self._reserve([nic for nics in guests.values() for nic in nics])
-        self.state.apply()
+        if not self.user_mode:
+            self._reserve([nic for nics in guests.values() for nic in nics])
+            self.state.apply()
+
+    def forward(self, domain: libvirt.virDomain) -> None:
+        """Port forwards of a guest that has just started; it runs without one that can't be."""
+        nics = [record.nic for record in self.records.of(domain.UUIDString()) if record.nic.forwards]
+        try:
+            if nics:
+                forwards.sync(domain, nics)
+        except (DriverError, ValueError) as error:
+            LOG.warning("port forwards of %s: %s", domain.name(), error)
+
+
+def is_user(nic: Nic) -> bool:
+    """Whether a port has user-mode networking, also where there is better."""
+    return nic.spec is not None and nic.spec.mode is NetworkMode.USER

@@ -11,11 +11,12 @@ import libvirt
 
 from tuinova.core.errors import DeviceDetachFailed, NovaError
 from tuinova.core.states import PowerState
-from tuinova.virt.driver import GuestSpec, Nic
+from tuinova.virt.driver import DriverError, GuestSpec, Nic
 from tuinova.virt.libvirt import power
 from tuinova.virt.libvirt.errors import connection_broken, words
 from tuinova.virt.libvirt.guest_xml import interface
 from tuinova.virt.libvirt.guests import Guests
+from tuinova.virt.libvirt.net import forwards
 
 LOG = logging.getLogger(__name__)
 
@@ -38,8 +39,19 @@ class Ports:
 
     def update(self, guests: Mapping[str, Sequence[Nic]]) -> None:
         """See the contract."""
-        here = {uuid: nics for uuid, nics in guests.items() if self._host.find_or_none(uuid) is not None}
-        self._networks.update(here)
+        found = {uuid: self._host.find_or_none(uuid) for uuid in guests}
+        here = {uuid: domain for uuid, domain in found.items() if domain is not None}
+        before = {uuid: bool([item for item in self._networks.records.of(uuid) if item.nic.forwards]) for uuid in here}
+        self._networks.update({uuid: guests[uuid] for uuid in here})
+        failed = []
+        for uuid, domain in here.items():
+            if (before[uuid] or any(nic.forwards for nic in guests[uuid])) and power.state_of(domain) in _ON:
+                try:
+                    forwards.sync(domain, guests[uuid])
+                except (DriverError, ValueError) as error:
+                    failed.append(f"{uuid}: {error}")
+        if failed:
+            raise DriverError(reason="; ".join(failed))
 
     # plugging --------------------------------------------------------------------------------------------------------
     def attach(self, guest: GuestSpec, nic: Nic) -> None:
@@ -53,6 +65,8 @@ class Ports:
             for flag in _sides(domain):
                 if _find(domain, nic.mac, flag) is None:
                     domain.attachDeviceFlags(xml, flag)
+            if nic.forwards and power.state_of(domain) in _ON:
+                forwards.sync(domain, [nic])
         except (NovaError, libvirt.libvirtError) as error:
             if isinstance(error, libvirt.libvirtError) and connection_broken(error):
                 raise

@@ -50,6 +50,10 @@ class HostAddresses:
                 LOG.warning("route to %s by %s: %s", destination, hop, done.stderr.strip())
         self._write(own, wanted_routes)
 
+    def has_any(self) -> bool:
+        """Whether anything may be there for our sake."""
+        return any(self._read())
+
     def _present(self) -> set[Item]:
         """All addresses; each interface is there with an empty one too."""
         found: set[Item] = set()

@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import signal
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from threading import RLock
 from xml.etree import ElementTree as ET
@@ -27,7 +27,6 @@ from tuinova.virt.networks import NetworkMode, NetworkSpec
 
 LOG = logging.getLogger(__name__)
 
-_AFFECT = libvirt.VIR_NETWORK_UPDATE_AFFECT_CONFIG | libvirt.VIR_NETWORK_UPDATE_AFFECT_LIVE
 # dnsmasq's user must read its files, nobody else need look around.
 DIRECTORY_MODE = 0o755
 
@@ -176,16 +175,10 @@ class MadeNetworks:
             address = network_xml.libvirt_reservation(spec, nic)
             if address is not None:
                 wanted[nic.mac.lower()] = address
-        root = ET.fromstring(network.XMLDesc(0))  # noqa: S314 - libvirt's own XML
-        hosts = root.findall("./ip/dhcp/host")
-        present = {host.get("mac", "").lower(): host.get("ip", "") for host in hosts if host.get("mac")}
-        # First those that go: an address may have passed from one port to another.
-        for mac, address in present.items():
-            if wanted.get(mac) != address:
-                _update(network, libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE, mac, address)
-        for mac, address in wanted.items():
-            if present.get(mac) != address:
-                _update(network, libvirt.VIR_NETWORK_UPDATE_COMMAND_ADD_LAST, mac, address)
+        # The definition and what runs apart: a definition that was written anew has no entries.
+        _bring(network, wanted, libvirt.VIR_NETWORK_UPDATE_AFFECT_CONFIG, libvirt.VIR_NETWORK_XML_INACTIVE)
+        if network.isActive():
+            _bring(network, wanted, libvirt.VIR_NETWORK_UPDATE_AFFECT_LIVE, 0)
 
     def _write_files(self, spec: NetworkSpec, without: Collection[str] = ()) -> bool:
         """dnsmasq's two files; whether one of them is another than before."""
@@ -211,13 +204,26 @@ class MadeNetworks:
                     self._dhcp.ensure(spec, self._files(spec.id))
 
 
-def _update(network: libvirt.virNetwork, command: int, mac: str, address: str) -> None:
+def _bring(network: libvirt.virNetwork, wanted: Mapping[str, str], side: int, view: int) -> None:
+    """The entries of one side to what is wanted (MAC to address)."""
+    root = ET.fromstring(network.XMLDesc(view))  # noqa: S314 - libvirt's own XML
+    hosts = root.findall("./ip/dhcp/host")
+    present = {host.get("mac", "").lower(): host.get("ip", "") for host in hosts if host.get("mac")}
+    # First those that go: an address may have passed from one port to another.
+    for mac, address in present.items():
+        if wanted.get(mac) != address:
+            _update(network, libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE, mac, address, side)
+    for mac, address in wanted.items():
+        if present.get(mac) != address:
+            _update(network, libvirt.VIR_NETWORK_UPDATE_COMMAND_ADD_LAST, mac, address, side)
+
+
+def _update(network: libvirt.virNetwork, command: int, mac: str, address: str, side: int) -> None:
     host = ET.Element("host", {"mac": mac, "ip": address})
     # A lease outlives its guest, and until its end dnsmasq gives the address to nobody else: keep it short.
     ET.SubElement(host, "lease", {"expiry": str(network_xml.LEASE_SECONDS // 60), "unit": "minutes"})
-    flags = _AFFECT if network.isActive() else libvirt.VIR_NETWORK_UPDATE_AFFECT_CONFIG
     section = libvirt.VIR_NETWORK_SECTION_IP_DHCP_HOST
-    network.update(command, section, -1, ET.tostring(host, encoding="unicode"), flags)
+    network.update(command, section, -1, ET.tostring(host, encoding="unicode"), side)
 
 
 def _without_mark(xml: str) -> str:

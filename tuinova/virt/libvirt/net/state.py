@@ -97,7 +97,8 @@ class HostState:
             "inet": ways.inet_table(self.table, plan, ports),
         }
         addresses, routes = sorted(set(self._wanted_addresses(plan))), self._wanted_routes(plan)
-        if not any(texts.values()) and not addresses and not self._may_have_tables():
+        nothing = not any(texts.values()) and not addresses and not routes
+        if nothing and not self._addresses.has_any() and not self._may_have_tables():
             # Nothing to do here, and nothing to be allowed.
             return
         if not self._commands.allowed:
