@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -271,7 +271,15 @@ class Engine:
 
     def warnings(self) -> list[str]:
         """What an operator should read, from every hypervisor."""
-        return [*(text for driver in self.drivers.values() for text in driver.warnings()), *self.metadata.warnings()]
+        told = [text for driver in self.drivers.values() for text in driver.warnings()]
+        return [*told, *self._without_metadata(), *self.metadata.warnings()]
+
+    def _without_metadata(self) -> Iterator[str]:
+        if not self.options.metadata.enabled:
+            return
+        for host, driver in self.drivers.items():
+            if reason := driver.no_metadata():
+                yield f"guests of {host} have no metadata service, only a config drive can tell them things: {reason}"
 
     def orphans(self) -> list[Orphan]:
         """Guests, directories and addresses of tuinova's on our hosts that belong to no server of this service."""

@@ -330,6 +330,10 @@ class ComputeDriver(ABC):
         """
         return {}
 
+    def no_metadata(self) -> str:
+        """Why no guest here can be served by a metadata service in this process, a sentence; empty: they can."""
+        return ""
+
     def device_addresses(self, uuid: str) -> Mapping[str, tuple[str, str]]:
         """MAC address, or serial in lower case, of a guest's devices to bus and address there (pci, 0000:01:00.0).
 

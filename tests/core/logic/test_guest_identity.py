@@ -55,6 +55,14 @@ def test_the_service_answers_from_the_record_as_it_is_now(house: Any) -> None:
     assert get("/latest/meta-data/hostname") == "renamed.novalocal"
 
 
+def test_an_operator_reads_why_guests_are_not_served(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert house.engine.warnings() == []
+    monkeypatch.setattr(house.driver, "no_metadata", lambda: "it is a test")
+    (warning,) = house.engine.warnings()
+    assert "guests of node1 have no metadata service" in warning
+    assert warning.endswith("it is a test")
+
+
 def test_a_guest_posts_its_password_once_until_it_is_cleared(house: Any) -> None:
     one = house.create(name="one")
     text = "x" * (LONGEST_PASSWORD - 1) + "y"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import libvirt
@@ -84,14 +84,21 @@ class Networks:
         return self._made.ids()
 
     def links(self) -> Mapping[str, str]:
-        """See the contract's `metadata_links`; the addresses are put there.
-
-        An interface of the same name in another namespace than libvirt's is another one: then there are none.
-        """
-        if self.user_mode or not self.commands.allowed or not self.commands.is_here:
+        """See the contract's `metadata_links`; the addresses are put there."""
+        if self.no_metadata():
             return {}
         self.state.apply()
         return self.state.links()
+
+    def no_metadata(self) -> str:
+        """See the contract; an interface of that name on another machine, or in another namespace, is another one."""
+        return next((reason for reason, is_so in self._against_metadata() if is_so), "")
+
+    def _against_metadata(self) -> Iterator[tuple[str, bool]]:
+        yield "user-mode networking leads to none", self.user_mode
+        yield "their networks are on another machine", self.commands.is_remote
+        yield "libvirt's networks are in another network namespace than this service", not self.commands.is_here
+        yield "only a service that runs as root can give networks its address", not self.commands.allowed
 
     def warnings(self) -> Iterable[str]:
         """What an operator should know."""

@@ -71,6 +71,10 @@ class NetworkCalls(ComputeDriver):
 
         return self._lasting(uuid, read)
 
+    def no_metadata(self) -> str:
+        """See the contract."""
+        return self._networks.no_metadata()
+
     def metadata_links(self) -> Mapping[str, str]:
         """See the contract."""
         return self._lasting("", self._networks.links)

@@ -90,6 +90,11 @@ class HostCommands:
         return [name for name in programs if shutil.which(name, path=SYSTEM_PATH) is None]
 
     @property
+    def is_remote(self) -> bool:
+        """Whether the connection leads to another machine."""
+        return bool(urlsplit(self._uri).hostname)
+
+    @property
     def is_here(self) -> bool:
         """Whether libvirt's bridges are in our own network namespace."""
         return self._namespace is None
