@@ -148,6 +148,7 @@ class Engine:
             build_ended=self.hosts.build_ended,
             released=self.hosts.released,
             moved=self.console_hub.guest_started,
+            networks_made=lambda: self.metadata.look(),
         )
         compute.networks_changed = partial(networks.caught_up, compute)
         return ComputeManager(compute, self.duties, self.console_hub.guest_started)

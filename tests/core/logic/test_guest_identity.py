@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tuinova.core.compute_manager import networks
 from tuinova.core.errors import GuestPasswordSet
 from tuinova.core.guest_password import LONGEST_PASSWORD, password_of
 from tuinova.core.records import Instance
@@ -53,6 +54,16 @@ def test_the_service_answers_from_the_record_as_it_is_now(house: Any) -> None:
     assert get("/latest/meta-data/hostname") == "one.novalocal"
     house.conductor.update_instance(house.ctx(), one.uuid, {"hostname": "renamed"})
     assert get("/latest/meta-data/hostname") == "renamed.novalocal"
+
+
+def test_the_service_is_told_of_networks_that_come_and_go(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[bool] = []
+    monkeypatch.setattr(house.engine.metadata, "look", lambda: looked.append(True))
+    (manager,) = house.engine.managers.values()
+    networks._apply(manager.compute, {"ports": ["nobody"]})
+    assert looked == []
+    networks._apply(manager.compute, {"networks": ["gone"]})
+    assert looked == [True]
 
 
 def test_an_operator_reads_why_guests_are_not_served(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:

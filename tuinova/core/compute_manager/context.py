@@ -68,7 +68,8 @@ class Compute:
     released: Callable[[str], None] = lambda uuid: None
     # Told of servers that are at home on this host now (the console hub).
     moved: Callable[[str], None] = lambda uuid: None
-
+    # Told that networks were made or removed here (the metadata service).
+    networks_made: Callable[[], None] = lambda: None
     # Told of a server whose action has ended, and of the epoch in which that began.
     networks_changed: Callable[[str, int], None] = lambda uuid, epoch: None
 

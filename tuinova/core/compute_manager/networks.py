@@ -55,6 +55,7 @@ def _apply(compute: Compute, args: Mapping[str, Any]) -> None:
                 ensure(compute, spec_of(facts, ident))
             else:
                 remove(compute, ident)
+        compute.networks_made()
     if args.get("groups") or args.get("ports"):
         refresh(compute, groups=args.get("groups", ()), ports=args.get("ports", ()))
     if args.get("routing"):
