@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Typed
-from tuinova.client import Client
+from tuinova.client import Client, WaitFailed
 from tuinova.client.waiters import wait_for_volume
 
 Type = Callable[..., Typed]
@@ -88,3 +88,72 @@ def test_a_volume_is_attached_kept_and_taken_away(typed: Type, admin: Client, re
     assert typed("server", "remove", "volume", "host-of-disks", "disk") == Typed(0, "", "")
     wait_for_volume(admin, ident, timeout=10)
     assert typed("volume", "delete", "disk").code == 0
+
+
+def test_interfaces_and_groups_come_and_go(typed: Type, private: str, remove: list[str], running: Any) -> None:
+    remove.append("connected")
+    assert typed(*BOOT, "--no-network", "connected").code == 0
+    assert typed("port", "create", "--network", "private", "spare").code == 0
+    assert typed("server", "add", "network", "connected", "private") == Typed(0, "", "")
+    words = ("--fixed-ip-address", "10.1.0.99", "connected", "private", "-f", "json")
+    [fixed] = typed("server", "add", "fixed", "ip", *words).json["Fixed IPs"]
+    assert fixed["ip_address"] == "10.1.0.99"
+    assert typed("server", "add", "port", "connected", "spare") == Typed(0, "", "")
+    assert len(ports_of(typed, "connected")) == 3
+    done = typed("server", "add", "port", "connected", "spare")
+    assert "is still in use. (HTTP 409)" in done.err
+    assert typed("security", "group", "create", "open").code == 0
+    assert typed("server", "add", "security", "group", "connected", "open") == Typed(0, "", "")
+    shown = typed("server", "show", "connected", "-f", "json").json["security_groups"]
+    assert {"name": "open"} in shown
+    assert typed("server", "remove", "security", "group", "connected", "open") == Typed(0, "", "")
+    assert typed("server", "remove", "fixed", "ip", "connected", "10.1.0.99") == Typed(0, "", "")
+    assert typed("server", "remove", "port", "connected", "spare") == Typed(0, "", "")
+    done = typed("server", "remove", "network", "connected", "private")
+    assert done.code == 0, done.err
+    running.engine.settle(10)
+    assert ports_of(typed, "connected") == []
+    assert typed("server", "delete", "--wait", "connected").code == 0
+    assert typed("port", "delete", "spare").code == 0
+    assert typed("security", "group", "delete", "open").code == 0
+
+
+def test_a_server_boots_from_a_volume_that_outlives_it_or_not(typed: Type, admin: Client, remove: list[str]) -> None:
+    remove += ["keeps", "takes"]
+    name = ("-f", "value", "-c", "Name", "-c", "Image")
+    booted = ("server", "create", "--flavor", "m1.nano", "--image", "img", "--boot-from-volume", "1", "--wait")
+    kept = typed(*booted, "keeps", "-f", "json").json
+    taken = typed(*booted, "--delete-on-termination", "takes", "-f", "json").json
+    assert typed("server", "list", *name).out == "takes N/A (booted from volume)\nkeeps N/A (booted from volume)\n"
+    assert [volume["delete_on_termination"] for made in (kept, taken) for volume in made["volumes_attached"]] == [
+        *(False, True),
+    ]
+    root = kept["volumes_attached"][0]["id"]
+    done = typed("server", "remove", "volume", "keeps", root)
+    assert (done.code, done.out) == (1, "")
+    assert "Cannot detach a root device volume (HTTP 400)" in done.err
+    for words, said in (
+        ([], "The --image option is required when rebuilding a volume-backed server\n"),
+        (["--image", "img"], "--reimage-boot-volume is required to rebuild a volume-backed server\n"),
+    ):
+        assert typed("server", "rebuild", *words, "keeps") == Typed(1, "", said)
+    assert typed("server", "delete", "--wait", "keeps", "takes").code == 0
+    with pytest.raises(WaitFailed, match=r"was deleted\.$"):
+        wait_for_volume(admin, taken["volumes_attached"][0]["id"], timeout=10)
+    left = typed("volume", "list", "-f", "value", "-c", "ID", "-c", "Status").out
+    assert left == f"{root} available\n"
+    again = ("server", "create", "--flavor", "m1.nano", "--volume", root, "--wait", "keeps")
+    assert typed(*again).code == 0
+    assert typed("server", "delete", "--wait", "keeps").code == 0
+    assert typed("volume", "delete", root).code == 0
+
+
+def test_disks_of_a_server_that_are_no_volumes(typed: Type, remove: list[str]) -> None:
+    remove.append("with-disks")
+    sizes = ("--ram", "64", "--disk", "0", "--vcpus", "1", "--ephemeral", "2", "--swap", "10")
+    assert typed("flavor", "create", *sizes, "--id", "disks", "disks").code == 0
+    words = ("server", "create", "--flavor", "disks", "--image", "img", "--wait", "with-disks")
+    assert typed(*words, "--swap", "4", "--ephemeral", "size=1,format=ext4").code == 0
+    done = typed(*words, "--ephemeral", "size=3")
+    assert "Ephemeral disks requested are larger than the instance type allows. (HTTP 400)" in done.err
+    assert typed("flavor", "delete", "disks").code == 0

@@ -142,7 +142,11 @@ def remove_network(server: Server, network: Network) -> None:
     if not ports:
         raise CommandError(_("Server {server} is not on network {network}").format(server=server, network=network))
     for port in ports:
-        client.servers.remove_interface(ident, port)
+        try:
+            client.servers.remove_interface(ident, port)
+        except ApiError as error:
+            if error.code != 404:  # gone meanwhile: an earlier detach has just ended
+                raise
 
 
 @app.command("add port", help=_("Attach a port to a server"))
