@@ -99,6 +99,7 @@ class _Lives:
             gateway="10.0.0.1",
             first="10.0.0.2",
             last="10.15.255.254",
+            mtu=1500,
             reserved=frozenset(),
         )
         node = SimpleNamespace(
