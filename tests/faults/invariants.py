@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from tests.faults.house import IMAGE, House
 from tuinova.core.block_devices import is_volume_backed, volumes_of
+from tuinova.core.compute_manager.nics import guests_of, routing_of
 from tuinova.core.conductor import ImageFilter
 from tuinova.core.drafts import MigrationFilter
 from tuinova.core.records import Instance, Migration
 from tuinova.core.shelved_image import shelved_image
 from tuinova.core.states import PowerState, VmState
 from tuinova.virt.driver import GuestNotFound
+from tuinova.virt.fake.record import ports_of
 
 _P, _V = PowerState, VmState
 STABLE = frozenset(
@@ -62,6 +66,7 @@ def violations(house: House, *, lenient: bool = False) -> list[Violation]:
     found += [(LEAKED, text) for text in _guests(house, living, kept)]
     found += [(LEAKED, text) for text in _files(house, living, kept)]
     found += [(LEAKED, text) for text in _ports(house, living)]
+    found += [(LEAKED, text) for text in _networks(house, living)]
     found += [(LEAKED, text) for text in _images(house, living)]
     found += [(LEAKED, text) for text in _volumes(house, living)]
     found += [(STUCK, text) for text in _database(house)]
@@ -282,13 +287,40 @@ def _ports(house: House, living: list[Instance]) -> Iterator[str]:
             yield f"port {port.address} of {_name(server)} is bound to {port.host}"
     for server in living:
         mine = [entry for port in ports if port.instance_uuid == server.uuid for entry in port.as_addresses()]
-        if mine != server.addresses:
+        if mine != [entry for entry in server.addresses if entry["type"] == "fixed"]:
             yield f"{_name(server)} shows {server.addresses}, its ports are {mine}"
-        if server.host is not None and len(mine) != 1:
-            yield f"{_name(server)} has {len(mine)} ports"
     for address, count in Counter((port.host, port.address) for port in ports).items():
         if count > 1:
             yield f"address {address} is given {count} times"
+
+
+def _networks(house: House, living: list[Instance]) -> Iterator[str]:
+    """What hosts have of networks of ours, and of their ports, is what is written."""
+    wanted = {network.id for network in house.conductor.own_networks()}
+    for host, driver in house.drivers.items():
+        if set(driver.networks_made()) != wanted:
+            yield f"{host} has the networks {driver.networks_made()}, written are {wanted}"
+        facts = house.conductor.host_port_facts(host, everything=True)
+        told = guests_of(facts)
+        for server in living:
+            if server.host != host or server.vm_state in (_V.ERROR, _V.RESCUED):
+                continue
+            try:
+                found = driver.ports_of(server.uuid)
+            except GuestNotFound:
+                continue
+            said = ports_of(told.get(server.uuid, []))
+            plain = all(port.is_plain for port in house.conductor.ports(server.uuid))
+            if found != said and not plain:
+                yield f"the guest of {_name(server)} has the ports {found}, written are {said}"
+        routing = asdict(routing_of(house.conductor.routing_facts(host)))
+        if json.loads(json.dumps(routing)) != driver.routing() and any(routing.values()):
+            yield f"{host} routes {driver.routing()}, written is {routing}"
+        if not routing["floating"] and driver.routing()["floating"]:
+            yield f"{host} has floating addresses of nobody: {driver.routing()['floating']}"
+    for port in house.conductor.all_ports():
+        if port.device_id == "" and port.host:
+            yield f"port {port.id} is nobody's and bound to {port.host}"
 
 
 def _images(house: House, living: list[Instance]) -> Iterator[str]:

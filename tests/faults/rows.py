@@ -40,6 +40,16 @@ def shows_volumes(server: Instance) -> str:
     return " ".join([shows(server), *(f"{one.device_name}:{one.volume_size}" for one in devices)])
 
 
+def shows_ports(server: Instance) -> str:
+    """The same with how many ports it has, how many addresses, and its groups."""
+    if server.deleted:
+        return "gone"
+    ports = {entry["port_id"] for entry in server.addresses}
+    groups = ",".join(sorted(server.security_groups))
+    addresses = [entry for entry in server.addresses if entry["address"]]
+    return f"{server.vm_state} {len(ports)}/{len(addresses)} {groups}"
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of the matrix.
@@ -295,6 +305,52 @@ ALL_ROWS: Sequence[Row] = (
     ),
     _row("delete", "active with a volume", "gone"),
     _row("delete", "active with a volume of its own", "gone"),
+    # networks
+    Row(
+        "create: one on a network of ours, and on a port that is there",
+        CREATE,
+        SCENES["nothing, a network"],
+        lambda house, facts: house.ask_create(networks=[{"uuid": facts["network"]}, {"port": facts["port"]}]),
+        "active",
+        frozenset({"error"}),
+    ),
+    *(
+        _row(
+            "attach_interface",
+            f"{state}, a network is free",
+            f"{state} 2/2 default",
+            f"{state} 1/1 default",
+            shows=shows_ports,
+            ask=lambda house, facts: house.ask(facts["uuid"], "attach_interface", {"net_id": facts["network"]}),
+        )
+        for state in ("active", "stopped")
+    ),
+    _row(
+        "detach_interface",
+        "active on a network twice",
+        "active 1/1 default",
+        "active 2/2 default",
+        shows=shows_ports,
+        ask=lambda house, facts: house.ask(facts["uuid"], "detach_interface", {"port_id": facts["port"]}),
+    ),
+    *(
+        _row(
+            action,
+            "active on a network twice",
+            goal,
+            shows=shows_ports,
+            records=False,
+            ask=lambda house, facts, action=action, body=body: house.ask(facts["uuid"], action, body(facts)),
+        )
+        for action, body, goal in (
+            ("addFixedIp", lambda facts: {"networkId": facts["network"]}, "active 2/3 default"),
+            ("removeFixedIp", lambda facts: {"address": facts["address"]}, "active 2/1 default"),
+            ("addSecurityGroup", lambda facts: {"name": "late"}, "active 2/2 default,late"),
+            ("removeSecurityGroup", lambda facts: {"name": "default"}, "active 2/2 "),
+        )
+    ),
+    _row("delete", "active on a network twice", "gone"),
+    _row("delete", "active with a floating address", "gone"),
     # what is written and nothing else
     _row("resetState", "active", "error", body={"state": "error"}),
     _row("resetState", "error", "active", body={"state": "active"}),

@@ -93,6 +93,46 @@ def _volume(*acts: Act, attached: bool, **fields: Any) -> Callable[[House], Fact
     return lambda house: _with_volume(house, *acts, attached=attached, **fields)
 
 
+def _with_network(house: House, *acts: Act, on: int, **wish: str) -> Facts:
+    """One server on a network of the host or, `on` so many ports, on one of ours; a group that it is not in."""
+    ctx, api = house.ctx(), house.engine.network_api
+    network = api.networks.create(ctx, {"name": "blue"})
+    api.subnets.create(ctx, {"network_id": network.id, "cidr": "10.55.0.0/24"})
+    api.groups.create(ctx, {"name": "late"})
+    house.settle()
+    wishes = [{"uuid": network.id, **wish} for _ in range(on)] or [{"uuid": "fake"}]
+    server = house.create(networks=wishes)
+    for name, body in acts:
+        assert house.act(server.uuid, name, body).task_state is None
+    port = house.conductor.ports(server.uuid)[-1]
+    return {"uuid": server.uuid, "network": network.id, "port": port.id, "address": port.address}
+
+
+def _network(*acts: Act, on: int, **wish: str) -> Callable[[House], Facts]:
+    return lambda house: _with_network(house, *acts, on=on, **wish)
+
+
+def _network_alone(house: House) -> Facts:
+    """A network without a server."""
+    ctx, api = house.ctx(), house.engine.network_api
+    network = api.networks.create(ctx, {"name": "blue"})
+    api.subnets.create(ctx, {"network_id": network.id, "cidr": "10.55.0.0/24"})
+    port = api.ports.create(ctx, {"network_id": network.id})
+    house.settle()
+    return {"network": network.id, "port": port.id}
+
+
+def _with_floating(house: House) -> Facts:
+    """One server on a network of ours, and an address from outside that leads to it."""
+    facts = _with_network(house, on=1)
+    ctx, api = house.ctx(), house.engine.network_api
+    outside = api.networks.create(ctx, {"name": "outside", "router:external": True})
+    api.subnets.create(ctx, {"network_id": outside.id, "cidr": "198.51.100.0/24"})
+    api.floating.create(ctx, {"floating_network_id": outside.id, "port_id": facts["port"]})
+    house.settle()
+    return facts
+
+
 def _failed_build(house: House) -> Facts:
     order_faults(house.drivers[HOSTS[0]].directory, {"spawn": {"kind": "abort", "error": "no such disk"}})
     server = house.create()
@@ -152,6 +192,12 @@ _SCENES: Sequence[Scene] = (
     Scene("active with a volume", _volume(attached=True)),
     Scene("stopped with a volume", _volume(STOP, attached=True)),
     Scene("active with a volume of its own", _volume(attached=True, delete_on_termination=True)),
+    Scene("nothing, a network", _network_alone, hosts=2),
+    Scene("active, a network is free", _network(on=0)),
+    Scene("stopped, a network is free", _network(STOP, on=0)),
+    Scene("active on a network", _network(on=1)),
+    Scene("active with a floating address", _with_floating),
+    Scene("active on a network twice", _network(on=2)),
     Scene("active, slow lines", _server(), hosts=2, fake=_SLOW),
     Scene("active, two hosts, big disk", _server(flavor_ref=BIGGER), hosts=2, compute=_AWAY),
     Scene("active, broken destination", _faulty(_server(), HOSTS[1], migration_address=_FAILS), hosts=2),

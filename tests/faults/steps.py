@@ -25,7 +25,7 @@ LOOKS = frozenset(
     {
         *("warnings", "list_guests", "guest_info", "node_resources", "list_networks", "leftovers", "migration_address"),
         *("check_can_live_migrate_destination", "check_can_live_migrate_source", "diagnostics", "console_output"),
-        "graphics_address",
+        *("graphics_address", "network_modes", "check_network", "networks_made", "metadata_links"),
     }
 )
 # Calls that begin or end the driver itself, and consoles, which are no steps of an action.
