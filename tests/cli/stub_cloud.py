@@ -39,7 +39,7 @@ DEFAULTS: dict[str, Json] = {
     "port": {"fixed_ips": [], "security_groups": [], "allowed_address_pairs": [], "status": "DOWN", "tags": []},
     "security_group": {"security_group_rules": [], "shared": False},
     "security_group_rule": {"remote_group_id": None, "port_range_min": None, "port_range_max": None},
-    "router": {"routes": [], "admin_state_up": True, "status": "ACTIVE", "external_gateway_info": None},
+    "router": {"routes": [], "admin_state_up": True, "status": "ACTIVE", "external_gateway_info": None, "tags": []},
     "floatingip": {"port_id": None, "fixed_ip_address": None, "floating_ip_address": "192.0.2.9"},
     "volume": {"status": "available", "attachments": [], "metadata": {}, "volume_type": "file", "bootable": "false"},
     "snapshot": {"status": "available", "metadata": {}, "size": 1},

@@ -157,3 +157,32 @@ def test_disks_of_a_server_that_are_no_volumes(typed: Type, remove: list[str]) -
     done = typed(*words, "--ephemeral", "size=3")
     assert "Ephemeral disks requested are larger than the instance type allows. (HTTP 400)" in done.err
     assert typed("flavor", "delete", "disks").code == 0
+
+
+def test_a_floating_ip_leads_to_a_server_through_a_router(
+    typed: Type, private: str, remove: list[str], running: Any
+) -> None:
+    remove.append("reached")
+    assert typed("network", "create", "--external", "--mode", "routed", "--tag", "edge", "public").code == 0
+    assert typed("network", "list", "--tags", "edge", "-f", "value", "-c", "Name").out == "public\n"
+    assert typed("subnet", "create", "--network", "public", "--subnet-range", "192.0.2.0/24", "public-v4").code == 0
+    assert typed("router", "create", "--external-gateway", "public", "edge").code == 0
+    assert typed(*BOOT, "--network", "private", "reached").code == 0
+    address = typed("floating", "ip", "create", "public", "-f", "json").json["floating_ip_address"]
+    assert typed("router", "add", "subnet", "edge", "private-v4").code == 0
+    assert typed("server", "add", "floating", "ip", "reached", address) == Typed(0, "", "")
+    assert address in typed("server", "show", "reached", "-f", "json").json["addresses"]["private"]
+    [row] = typed("floating", "ip", "list", "--long", "-f", "json").json
+    assert (row["Floating IP Address"], row["Status"]) == (address, "ACTIVE")
+    [router] = typed("router", "list", "--long", "-f", "json").json
+    assert (router["Name"], router["External gateway info"]["enable_snat"], router["Tags"]) == ("edge", True, [])
+    done = typed("router", "delete", "edge")
+    assert "still has ports (HTTP 409)" in done.err
+    assert typed("server", "remove", "floating", "ip", "reached", address) == Typed(0, "", "")
+    assert typed("floating", "ip", "delete", address).code == 0
+    assert typed("router", "remove", "subnet", "edge", "private-v4").code == 0
+    assert typed("router", "unset", "--external-gateway", "edge").code == 0
+    assert typed("router", "delete", "edge").code == 0
+    assert typed("server", "delete", "--wait", "reached").code == 0
+    running.engine.settle(10)
+    assert typed("network", "delete", "public").code == 0

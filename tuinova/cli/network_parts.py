@@ -168,9 +168,9 @@ _HIDDEN = ("tenant_id", "links", "standard_attr_id")
 
 
 def network_cell(name: str, value: Any) -> Any:
-    """A field of Neutron's as commands show it."""
+    """A field of Neutron's as commands show it; what is a cell already stays so."""
     make = _CELLS.get(name)
-    return value if make is None else make(value)
+    return value if make is None or isinstance(value, Cell) else make(value)
 
 
 def network_record(row: Json, renamed: Mapping[str, str] | None = None, hidden: Sequence[str] = ()) -> Record:
