@@ -36,6 +36,7 @@ from tuinova.virt.driver import (
     Nic,
 )
 from tuinova.virt.fake import FakeDriver, FakeOptions
+from tuinova.virt.fake.volumes import FakeVolumeDriver
 from tuinova.virt.volumes import VolumeDriver
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -340,6 +341,7 @@ def _fake(path: Path) -> Env:
         plant_foreign=driver.plant_foreign,
         images={"disk": nowhere},
         other=FakeDriver(host="cmp2", path=path, options=options),
+        volumes=FakeVolumeDriver(path / "volumes"),
     )
 
 
@@ -416,12 +418,6 @@ def real_env(libvirt_half: Env) -> Iterator[Env]:
     """For what only a real hypervisor can get wrong; its tests are marked integration."""
     yield libvirt_half
     libvirt_half.clear()
-
-
-@pytest.fixture
-def booted_for_real(real_env: Env) -> GuestSpec:
-    """The shared guest of the real hypervisor."""
-    return _at_login(real_env, _running)
 
 
 _running: dict[int, GuestSpec] = {}

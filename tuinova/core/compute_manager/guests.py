@@ -233,8 +233,8 @@ class GuestSpecs:
 
 
 def _root_properties(instance: Instance) -> Mapping[str, str]:
-    """What the image of its root volume said, for a server without an image."""
-    return {} if instance.image_ref else instance.image.get("properties") or {}
+    """What its image, or that of its root volume, said; the image itself may be gone by now."""
+    return dict(instance.image.get("properties") or {})
 
 
 def _swap(instance: Instance) -> int:
