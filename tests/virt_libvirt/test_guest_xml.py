@@ -170,6 +170,16 @@ def test_a_volume_beside_a_root_disk_is_not_what_the_guest_starts_from() -> None
     assert found(disc, "devices/disk/boot").get("order") == "1"
 
 
+def test_a_machine_with_pci_express_has_ports_for_what_is_plugged_later() -> None:
+    def ports(machine: str, number: int) -> int:
+        options = LibvirtOptions(hw_machine_type=machine, num_pcie_ports=number)
+        return len(xml_of(guest_spec(image()), options=options).findall("devices/controller[@model='pcie-root-port']"))
+
+    assert (ports("pc", 8), ports("q35", 0)) == (0, 0)
+    assert ports("q35", 8) == ports("q35", 4) + 4
+    assert ports("q35", 28) == 28
+
+
 def test_a_root_disk_that_is_there_needs_no_image() -> None:
     planned = disk_plan.plan(guest_spec(None, volumes=[volume("vdb")]), "pc", LibvirtOptions(), has_disk=True)
     assert [(disk.name, disk.target, disk.boots_first) for disk in planned] == [

@@ -129,6 +129,15 @@ def test_a_volume_is_plugged_into_every_definition_that_the_guest_has(volumes: V
     host.detach_volume(guest, disks_[0])
 
 
+def test_a_machine_with_pci_express_takes_several_volumes_while_it_runs(volumes: Volumes, blank: ImageFile) -> None:
+    host, guest = volumes.host, guest_spec(replace(blank, properties={"hw_machine_type": "q35"}))
+    host.spawn(guest)
+    disks_ = [volumes.disk(volumes.make(), device) for device in ("vdb", "vdc", "vdd")]
+    for disk in disks_:
+        host.attach_volume(guest, disk)
+    assert volumes.plugged(guest) == [[disk.volume_id for disk in disks_]] * 2
+
+
 def test_half_an_attachment_is_made_whole(volumes: Volumes, blank: ImageFile) -> None:
     host, guest, disk = volumes.host, guest_spec(blank), volumes.disk(volumes.make())
     host.spawn(guest)

@@ -53,6 +53,16 @@ OPTIONS: Final = (
         choices=("qcow2", "raw"),
     ),
     Option(
+        _L,
+        "num_pcie_ports",
+        "int",
+        8,
+        "PCIe ports of a guest for disks and network cards that are plugged while it runs; 0: libvirt's one.",
+        nova_default=0,
+        minimum=0,
+        maximum=28,
+    ),
+    Option(
         _L, "device_detach_attempts", "int", 8, "How often a running guest is asked to let go of a device.", minimum=1
     ),
     Option(_L, "device_detach_timeout", "int", 20, "Seconds that it gets each time.", minimum=1),

@@ -17,6 +17,7 @@ from tuinova.core import image_properties
 from tuinova.core.image_properties import is_true
 from tuinova.text import clean
 from tuinova.virt.driver import DriverError, GuestSpec, Nic
+from tuinova.virt.libvirt import pcie_ports
 from tuinova.virt.libvirt.disk_plan import Disk, properties, root_volume
 from tuinova.virt.libvirt.layout import InstanceFiles
 from tuinova.virt.libvirt.options import LibvirtOptions
@@ -167,6 +168,9 @@ class GuestXml:
         self._console(devices)
         self._display(devices)
         self._helpers(devices)
+        if "q35" in self.facts.machine or self.facts.arch == "aarch64":
+            on_pci = sum(disk.bus == "virtio" for disk in self.disks) + len(self.guest.nics)
+            pcie_ports.add(devices, on_pci, self.options.num_pcie_ports)
         return ET.tostring(root, encoding="unicode")
 
     def _metadata(self, root: ET.Element) -> None:

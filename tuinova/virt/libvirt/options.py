@@ -22,6 +22,7 @@ class LibvirtOptions:
     use_virtio_for_bridges: bool = True
     snapshots_directory: str = "$instances_path/snapshots"
     snapshot_image_format: str = ""  # empty: that of the disk
+    num_pcie_ports: int = 8
     device_detach_attempts: int = 8
     device_detach_timeout: int = 20  # seconds for each attempt
     live_migration_uri: str = ""  # with %s for the destination; empty: made of the next two
