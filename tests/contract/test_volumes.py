@@ -71,7 +71,7 @@ def test_a_volume_goes_from_a_running_guest_to_one_that_starts_from_another(
     disk = volumes.disk(volume)
     for _ in range(2):
         driver.attach_volume(guest, disk)
-    assert env.disks(guest)["vdb"] == GIB
+    env.wait_for(lambda: env.disks(guest).get("vdb") == GIB, "the guest sees the volume")
     if env.real:
         with env.shell(guest) as console:
             assert volume.id[:20].encode() in console.run(b"cat /sys/block/vdb/serial")

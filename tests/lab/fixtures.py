@@ -22,6 +22,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="walk long matrices whole, not a sample of them")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes long and breaks seldom runs with `--all` only."""
+    left_out = [] if config.getoption("--all") else [item for item in items if item.get_closest_marker("long")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.fixture(scope="session")
 def private_libvirt() -> Iterator[PrivateLibvirt]:
     """A libvirt of this run's own: `.uri`, `.instances`, `.virsh()`, `.restart()`, `.kill()`."""

@@ -233,6 +233,7 @@ def test_a_snapshot_of_a_volume_is_whole_in_any_state_of_its_guest(volumes: Volu
     assert list((host.instances / "snapshots").iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_guest_that_still_boots_lets_go_in_the_end(volumes: Volumes) -> None:
     host = volumes.host
     guest, disk = guest_spec(demo_image()), volumes.disk(volumes.make())

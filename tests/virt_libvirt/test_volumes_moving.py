@@ -74,6 +74,7 @@ def test_volumes_stay_where_they_are_when_their_guest_moves_alive(
     pair.assert_nothing_at(1, guest)
 
 
+@pytest.mark.long
 def test_a_guest_without_disks_of_its_own_moves_though_nothing_is_shared(
     pair: Pair, volume_disk: Callable[..., VolumeDisk]
 ) -> None:
@@ -94,6 +95,7 @@ def test_a_guest_without_disks_of_its_own_moves_though_nothing_is_shared(
         here.check_can_live_migrate_destination(guest, None)
 
 
+@pytest.mark.long
 def test_a_resize_of_a_volume_backed_guest_leaves_its_root_alone(
     libvirt_driver: LibvirtDriver, volume_disk: Callable[..., VolumeDisk]
 ) -> None:
