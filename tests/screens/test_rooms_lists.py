@@ -135,6 +135,29 @@ async def test_a_new_key_pair_s_private_key_is_shown_once_and_saved_for_the_owne
     assert private not in str(service.requests)
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"), [("ssh-ed25519 AAAA me", "ssh"), ("-----BEGIN CERTIFICATE-----\nAAAA", "x509")]
+)
+async def test_what_is_imported_is_a_key_or_a_certificate(
+    make_app: Callable[..., TuinovaApp],
+    service: FakeService,
+    until: Callable[..., Any],
+    tmp_path: Path,
+    text: str,
+    kind: str,
+) -> None:
+    (tmp_path / "key").write_text(text)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_room(app, pilot, until, "6")
+        await pilot.press("i")
+        await until(pilot, lambda: isinstance(app.screen, NewKeyScreen))
+        app.screen.query_one("#key", TextArea).text = f"@{tmp_path / 'key'}"
+        await pilot.press(*"mine", "enter")
+        await until(pilot, lambda: bool(asked(service, "keypairs")))
+    assert asked(service, "keypairs") == [("create", ({"name": "mine", "type": kind, "public_key": text},))]
+
+
 async def test_an_image_is_made_from_a_file_whose_format_is_seen(
     make_app: Callable[..., TuinovaApp], service: FakeService, until: Callable[..., Any], tmp_path: Path
 ) -> None:

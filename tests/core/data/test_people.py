@@ -136,3 +136,12 @@ def test_a_full_group_takes_nobody_and_nothing_is_written(conductor, demo, micro
         conductor.create_instances(demo, drafts, limits=limits, order=OrderDraft("x"))
     assert conductor.instances() == []
     assert len(conductor.create_instances(demo, drafts[:2], limits=limits, order=OrderDraft("x"))) == 2
+
+
+def test_servers_that_are_gone_leave_their_place_in_the_group(conductor, demo, micro):
+    group = conductor.create_server_group(ServerGroup("", "g", demo.project_id, demo.user_id, "affinity"))
+    limits = QuotaLimits(server_group_members=1)
+    for number in range(3):
+        draft = InstanceDraft(name=str(number), flavor=micro, server_group_id=group.uuid)
+        [made] = conductor.create_instances(demo, [draft], limits=limits, order=OrderDraft("x"))
+        conductor.step(made.uuid, delete_row=True)
