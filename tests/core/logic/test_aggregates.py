@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tuinova.core.errors import Invalid, NovaError
+from tuinova.virt.fake import FakeOptions
 
 from .conftest import House, quick_options
 
@@ -120,6 +121,27 @@ def test_an_aggregate_has_its_own_multiplier(make_house: Make) -> None:
     assert {house.create().host for _ in range(3)} == {"node2"}
     house.conductor.set_aggregate_metadata(ident, {"ram_weight_multiplier": "-5"})
     assert "node2" not in {house.create().host for _ in range(3)}
+
+
+def test_an_aggregate_allots_less_than_its_hosts_do(make_house: Make) -> None:
+    # Two vCPUs, by the ratio of 4 room for eight; the aggregate lets one server in.
+    fake = FakeOptions(boot_seconds=0, watch_seconds=3600, vcpus=2)
+    house = make_house(*HOSTS[:2], options=with_filters("AggregateCoreFilter"), fake=fake)
+    ident = aggregate(house, "a", "node1", "node2", cpu_allocation_ratio="0.5")
+    assert sorted(house.create().host or "" for _ in range(2)) == ["node1", "node2"]
+    third = house.create()
+    assert house.fault(third.uuid) == (500, "No valid host was found. There are not enough hosts available.")
+    house.conductor.set_aggregate_metadata(ident, {"cpu_allocation_ratio": "1"})
+    assert house.create().vm_state == "active"
+
+
+def test_images_keep_to_the_aggregates_that_are_theirs(make_house: Make) -> None:
+    house = make_house(*HOSTS, options=with_filters("AggregateImagePropertiesIsolation"))
+    aggregate(house, "a", "node1", "node2", os_distro="debian,ubuntu")
+    fedora = house.add_image(properties={"os_distro": "fedora"}).id
+    assert {house.create(image_ref=fedora).host for _ in range(2)} == {"node3"}
+    debian = house.add_image(properties={"os_distro": "debian"}).id
+    assert {house.create(image_ref=debian).host for _ in range(3)} & {"node1", "node2"}
 
 
 def test_images_are_brought_to_the_hosts_that_take_servers(make_house: Make) -> None:
