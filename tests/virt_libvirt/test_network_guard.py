@@ -298,6 +298,31 @@ def test_networks_reach_each_other_and_the_outside_only_as_they_are_made(place: 
         one.close()
 
 
+def test_a_routed_network_is_the_outside_of_others(place: Place) -> None:
+    far = place.wire("out2")
+    lab_run(place.lab, "ip", "addr", "add", "198.51.100.1/24", "dev", "out2")
+    far.run("ip", "addr", "add", "198.51.100.2/24", "dev", "eth0")
+    far.run("ip", "route", "add", "10.60.0.0/16", "via", "198.51.100.1")
+    public, private = place.network(NetworkMode.ROUTED, 11), place.network(NetworkMode.ISOLATED, 12)
+    everybody = FirewallRule("ingress", "IPv4")
+    named, plain = place.guest(private, 2, everybody), place.guest(private, 3, everybody)
+    neighbour = place.guest(public, 2, everybody)
+    router = RouterSpec(str(uuid.uuid4()), ((private.id, "10.60.12.1", 24),), public, "10.60.11.50")
+    floating = FloatingAddress("10.60.11.60", named.address, private.id, public)
+    place.driver.apply_routing(Routing((floating,), (router,)))
+    server, inside, beside = far.listen(80), named.wire.listen(80), neighbour.wire.listen(80)
+    for guest, seen_as in ((plain, "10.60.11.50"), (named, "10.60.11.60")):
+        for address, there in (("198.51.100.2", server), (neighbour.address, beside)):
+            assert guest.wire.reaches(address, 80)
+            assert there.accept()[1][0] == seen_as
+    assert far.reaches("10.60.11.60", 80)
+    assert neighbour.wire.reaches("10.60.11.60", 80)
+    assert not far.reaches(named.address, 80)
+    assert not neighbour.wire.reaches(plain.address, 22)
+    for one in (server, inside, beside):
+        one.close()
+
+
 def test_floating_addresses_and_routers_open_a_way_and_leave_nothing(place: Place) -> None:
     lab_run(place.lab, "ip", "link", "add", "br-out", "type", "bridge")
     try:

@@ -57,6 +57,7 @@ class HostFacts:
     cache_mode: str
     cache_mode_of: Callable[[Path], str] = lambda _: "none"
     video_models: frozenset[str] = frozenset()
+    has_filters: bool = False  # the ports' firewall is libvirt's
 
 
 def tap_name(port_id: str) -> str:
@@ -96,6 +97,8 @@ def interface(guest: GuestSpec, nic: Nic, facts: HostFacts, options: LibvirtOpti
     if model == "virtio" and not user:
         name = "vhost" if facts.virt_type == "kvm" else "qemu"
         _sub(element, "driver", name=name, **_queues(guest))
+    if nic.security is not None and facts.has_filters and not user:
+        _sub(element, "filterref", filter=filter_name(nic.port_id))
     if nic.spec is not None and nic.spec.mode is NetworkMode.PROVIDER and nic.spec.mtu != 1500:
         # Of a network of ours libvirt knows it.
         _sub(element, "mtu", size=nic.spec.mtu)
@@ -106,6 +109,11 @@ def _queues(guest: GuestSpec) -> dict[str, int]:
     """Queues of a virtio network card: one for each vCPU where that is asked for."""
     wanted = image_properties.has_multiqueue(guest.extra_specs, properties(guest)) and guest.vcpus > 1
     return {"queues": min(guest.vcpus, _MOST_QUEUES)} if wanted else {}
+
+
+def filter_name(port_id: str) -> str:
+    """libvirt's name of a port's network filter."""
+    return f"tuinova-{port_id}"
 
 
 def source_network(nic: Nic) -> str:

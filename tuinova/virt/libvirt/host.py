@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import socket
 from collections.abc import Iterator
@@ -97,6 +98,7 @@ class Host:
             cache_mode=self._cache_mode,
             cache_mode_of=_cache_mode_of,
             video_models=self._video(arch, machine),
+            has_filters=not self.user_mode and os.geteuid() != 0,
         )
 
     def _video(self, arch: str, machine: str) -> frozenset[str]:

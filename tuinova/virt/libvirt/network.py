@@ -18,6 +18,7 @@ from tuinova.virt.libvirt.net.commands import HostCommands
 from tuinova.virt.libvirt.net.host_networks import HostNetworks
 from tuinova.virt.libvirt.net.made import MadeNetworks
 from tuinova.virt.libvirt.net.network_xml import Owner
+from tuinova.virt.libvirt.net.nwfilter import NwFilters
 from tuinova.virt.libvirt.net.records import PortRecord, PortRecords, network_key
 from tuinova.virt.libvirt.net.state import HostState
 from tuinova.virt.libvirt.options import LibvirtOptions
@@ -41,6 +42,7 @@ class Networks:
         self._host_networks = HostNetworks(connection, options, self.records, user_mode)
         self._made = MadeNetworks(connection, self.commands, owner, self.records)
         self.state = HostState(self.commands, owner, self.records, lambda: self._made.specs, self._host_networks.device)
+        self._filters = NwFilters(connection)
         self._checks = NetworkChecks(connection, self.commands, owner, user_mode)
 
     def prepare(self, conn: libvirt.virConnect) -> None:
@@ -102,9 +104,11 @@ class Networks:
 
     def warnings(self) -> Iterable[str]:
         """What an operator should know."""
-        if self.user_mode or not self._made.specs or not self.commands.allowed:
+        if self.user_mode:
             return ()
-        return self.state.host_firewall.problems()
+        if not self.commands.allowed:
+            return self.state.unseen_packets()
+        return self.state.host_firewall.problems() if self._made.specs else ()
 
     # networks of ours ------------------------------------------------------------------------------------------------
     def ensure(self, network: NetworkSpec) -> None:
@@ -129,6 +133,16 @@ class Networks:
         """The networks of a guest's ports, before it starts; on a host where they are not yet they are made."""
         for nic in guest.nics:
             self.ensure_nic(nic)
+        self._filter(guest.uuid, guest.nics)
+
+    def _filter(self, uuid: str, nics: Iterable[Nic]) -> None:
+        """The ports' filters of libvirt, where we may write no firewall of our own; before a guest uses them."""
+        if self.user_mode or self.commands.allowed:
+            return
+        for nic in nics:
+            if nic.security is not None or self.records.get(nic.mac) is not None:
+                self.records.add(uuid, nic)
+                self._filters.ensure(nic)
 
     def ensure_nic(self, nic: Nic) -> None:
         """The network of one port."""
@@ -155,6 +169,7 @@ class Networks:
                 self.records.add(uuid, nic)
         if self.user_mode or not nics:
             return
+        self._filter(uuid, nics)
         self._reserve(nics)
         self.state.apply()
 
@@ -195,6 +210,9 @@ class Networks:
                 if record.network not in made and not is_user(record.nic):
                     self._host_networks.release(record)
             self.state.apply(without=gone)
+            if not self.commands.allowed:
+                for record in records:
+                    self._filters.remove(record.nic.port_id)
         for record in records:
             self.records.remove(record.mac)
 
@@ -208,6 +226,8 @@ class Networks:
                 self.records.add(uuid, nic)
         self.unplug(stale)
         if not self.user_mode:
+            for uuid, nics in guests.items():
+                self._filter(uuid, nics)
             self._reserve([nic for nics in guests.values() for nic in nics])
             self.state.apply()
 

@@ -168,6 +168,9 @@ def _nat(ways: Ways) -> str:
             # A guest that asks its own network by a floating address must get the answer by the same way.
             lines.append(f"{word} saddr {found} {word} daddr {found} ct status dnat masquerade")
     lines.append("oifname != @ours snat ip to ip saddr map @outwards")
+    outer = {ways.device(item.external) for item in ways.routing.floating}
+    for device in sorted(outer & set(ways.bridges)):
+        lines.append(f'oifname "{device}" snat ip to ip saddr map @outwards')
     for router in ways.routing.routers:
         lines += _router_nat(ways, router)
     for device, network in ways.of_mode(NetworkMode.NAT):
@@ -197,5 +200,8 @@ def _router_nat(ways: Ways, router: RouterSpec) -> Iterator[str]:
                 continue
             if outside and router.external_address and ":" not in router.external_address:
                 own = ipaddress.ip_address(router.external_address)
-                yield f'ip saddr {found} oifname "{outside}" snat to {own}'
+                yield f'ip saddr {found} oifname "{outside}" snat ip to {own}'
+                if router.external.mode is NetworkMode.ROUTED:
+                    # Its addresses are known outside; those of another kind mean nothing beyond their own bridge.
+                    yield f"ip saddr {found} oifname != @ours snat ip to {own}"
             yield f"ip saddr {found} oifname != @ours masquerade"
