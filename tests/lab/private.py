@@ -37,6 +37,8 @@ NEEDED_BY_ROOT = {
     "dnsmasq": "dnsmasq-base",
     "ip": "iproute2",
     "iptables": "iptables",
+    "nft": "nftables",
+    "setpriv": "util-linux",
     "unshare": "util-linux",
     "nsenter": "util-linux",
     "setsid": "util-linux",

@@ -298,6 +298,28 @@ def test_networks_reach_each_other_and_the_outside_only_as_they_are_made(place: 
         one.close()
 
 
+def test_a_host_that_drops_by_default_lets_our_networks_through(place: Place) -> None:
+    outside = place.wire("out3")
+    lab_run(place.lab, "ip", "addr", "add", "198.51.100.1/24", "dev", "out3")
+    outside.run("ip", "addr", "add", "198.51.100.2/24", "dev", "eth0")
+    server = outside.listen(80)
+    lab_run(place.lab, "iptables", "-P", "FORWARD", "DROP")
+    try:
+        spec = place.network(NetworkMode.NAT, 13)
+        one, two = (place.guest(spec, last, FirewallRule("ingress", "IPv4")) for last in (2, 3))
+        inside = two.wire.listen(80)
+        assert one.wire.reaches("198.51.100.2", 80)
+        assert one.wire.reaches(two.address, 80)
+        assert any("chain FORWARD" in warning for warning in place.driver.warnings())
+        place.close()
+        place._ends.clear()
+        assert "tuinova" not in lab_run(place.lab, "iptables", "-S")
+    finally:
+        lab_run(place.lab, "iptables", "-P", "FORWARD", "ACCEPT")
+    for one_socket in (server, inside):
+        one_socket.close()
+
+
 def test_a_routed_network_is_the_outside_of_others(place: Place) -> None:
     far = place.wire("out2")
     lab_run(place.lab, "ip", "addr", "add", "198.51.100.1/24", "dev", "out2")

@@ -80,7 +80,7 @@ def test_a_provider_network_serves_its_ports_and_nobody_else(place: Place, lan: 
     assert not stranger.reaches(guest.address, 80)
     server.close()
     # Where the guest asks for metadata, the machine has the address.
-    assert place.driver.metadata_links()[spec.id] == lan
+    assert place.driver._networks.state.links()[spec.id] == lan
     assert "169.254.169.254/32" in lab_run(place.lab, "ip", "addr", "show", lan)
     pid = dnsmasq(place.driver, spec)
     os.kill(pid, signal.SIGKILL)

@@ -116,8 +116,8 @@ class Networks:
         if self.user_mode or network.mode in (NetworkMode.HOST, NetworkMode.USER):
             return
         self._checks.require(network)
-        self._made.ensure(network)
-        self.state.apply()
+        if self._made.ensure(network):
+            self.state.apply()
 
     def remove(self, network_id: str) -> None:
         """See the contract."""

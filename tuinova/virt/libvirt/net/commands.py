@@ -150,6 +150,11 @@ class HostCommands:
     # the kernel's switches -------------------------------------------------------------------------------------------
     def switch(self, name: str) -> str | None:
         """A value below /proc/sys; None when the kernel has none of that name."""
+        if self._namespace is None:
+            try:
+                return Path(f"/proc/sys/{name}").read_text().strip()
+            except OSError:
+                return None
         done = self.run("cat", f"/proc/sys/{name}", check=False)
         return done.stdout.strip() if done.returncode == 0 else None
 

@@ -90,26 +90,30 @@ class MadeNetworks:
         return mark[2]
 
     # making ----------------------------------------------------------------------------------------------------------
-    def ensure(self, spec: NetworkSpec) -> None:
-        """There and on, as `spec` says; what differs is changed, and guests stay joined."""
+    def ensure(self, spec: NetworkSpec) -> bool:
+        """There and on, as `spec` says; what differs is changed, and guests stay joined. False: nothing was to do."""
         with self._lock:
             files = self._files(spec.id)
             files.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
             for directory in (self.directory, files):
                 directory.chmod(DIRECTORY_MODE)
-            self._write_files(spec)
-            network = self._define(spec)
-            if not network.isActive():
+            is_told = not self._write_files(spec)
+            network, is_defined = self._define(spec)
+            is_on = bool(network.isActive())
+            if not is_on:
                 network.create()
             self._known[spec.id] = spec
-            self._reserve(network, spec, ())
-            plug_again(self._commands, self.device(spec), self._ports(spec.id))
+            if not (is_on and is_defined):
+                self._reserve(network, spec, ())
+                plug_again(self._commands, self.device(spec), self._ports(spec.id))
             if spec.mode is NetworkMode.PROVIDER:
-                self._dhcp.ensure(spec, files)
-            else:
+                self._dhcp.ensure(spec, files, is_told=is_told)
+            elif is_on and not is_told:
                 self._tell_dnsmasq(spec)
+            return not (is_told and is_defined and is_on)
 
-    def _define(self, spec: NetworkSpec) -> libvirt.virNetwork:
+    def _define(self, spec: NetworkSpec) -> tuple[libvirt.virNetwork, bool]:
+        """The network, and whether it was defined so already."""
         conn = self._connection.get()
         network = self._lookup(spec.id)
         files = self._files(spec.id)
@@ -117,10 +121,10 @@ class MadeNetworks:
         if network is None:
             network = conn.networkDefineXML(wanted)
             network.setAutostart(1)
-            return network
+            return network, False
         before = self._own(network)
         if before == spec:
-            return network
+            return network, True
         restarts = _without_mark(network_xml.build(before, self._owner, files)) != _without_mark(wanted)
         root = ET.fromstring(wanted)  # noqa: S314 - our own XML
         ET.SubElement(root, "uuid").text = network.UUIDString()
@@ -128,7 +132,7 @@ class MadeNetworks:
         if restarts and changed.isActive():
             # libvirt changes neither subnets nor options of a network that is on; the taps are plugged again.
             changed.destroy()
-        return changed
+        return changed, False
 
     def remove(self, network_id: str) -> None:
         """Gone with all that belongs to it; raises DriverError while ports are on it."""
@@ -197,11 +201,14 @@ class MadeNetworks:
                 os.kill(pid, signal.SIGHUP)
 
     def supervise(self) -> None:
-        """Start what must run beside libvirt and does not; for provider networks whose bridge is there."""
+        """At the start of a service: what runs beside libvirt, and what the one before may not have come to tell."""
         with self._lock:
             for spec in self.specs:
+                plug_again(self._commands, self.device(spec), self._ports(spec.id))
                 if spec.mode is NetworkMode.PROVIDER:
-                    self._dhcp.ensure(spec, self._files(spec.id))
+                    self._dhcp.ensure(spec, self._files(spec.id), is_told=False)
+                else:
+                    self._tell_dnsmasq(spec)
 
 
 def _bring(network: libvirt.virNetwork, wanted: Mapping[str, str], side: int, view: int) -> None:

@@ -28,7 +28,7 @@ class ProviderDhcp:
         self._commands = commands
         self._owner = owner
 
-    def ensure(self, spec: NetworkSpec, files: Path) -> None:
+    def ensure(self, spec: NetworkSpec, files: Path, *, is_told: bool) -> None:
         """Running with the present configuration; without a subnet to serve there is none."""
         wanted = self._configuration(spec, files)
         path = files / "dnsmasq.conf"
@@ -40,7 +40,7 @@ class ProviderDhcp:
                 return
             path.write_text(wanted)
             self._commands.run("dnsmasq", f"--conf-file={path}")
-        else:
+        elif not is_told:
             self.tell(files)
 
     def _configuration(self, spec: NetworkSpec, files: Path) -> str:

@@ -169,7 +169,9 @@ def _nat(ways: Ways) -> str:
             lines.append(f"{word} saddr {found} {word} daddr {found} ct status dnat masquerade")
     lines.append("oifname != @ours snat ip to ip saddr map @outwards")
     outer = {ways.device(item.external) for item in ways.routing.floating}
-    for device in sorted(outer & set(ways.bridges)):
+    for device in ways.bridges:
+        if device not in outer:
+            continue
         lines.append(f'oifname "{device}" snat ip to ip saddr map @outwards')
     for router in ways.routing.routers:
         lines += _router_nat(ways, router)
