@@ -37,10 +37,14 @@ class HostCommands:
     # where -----------------------------------------------------------------------------------------------------------
     def learn(self) -> None:
         """Find the namespace; again on every new connection, since a daemon may come back elsewhere."""
-        found = self._open_namespace()
-        if self._namespace is not None:
-            os.close(self._namespace)
+        found, before = self._open_namespace(), self._namespace
+        if found is not None and before is not None and os.path.sameopenfile(found, before):
+            # Another thread may be using the one that we have.
+            os.close(found)
+            return
         self._namespace = found
+        if before is not None:
+            os.close(before)
 
     def _open_namespace(self) -> int | None:
         pid = self._peer()

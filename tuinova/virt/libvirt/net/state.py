@@ -27,6 +27,8 @@ from tuinova.virt.networks import NetworkMode, NetworkSpec, Routing
 LOG = logging.getLogger(__name__)
 
 _BRIDGE_SWITCHES = ("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables")
+BUSY_TRIES = 5
+_BUSY = ("Resource busy", "temporarily unavailable", "Interrupted system call")
 Made = Callable[[], tuple[NetworkSpec, ...]]
 Device = Callable[[str], str | None]
 
@@ -125,6 +127,11 @@ class HostState:
             f"table {family} {self.table}\ndelete table {family} {self.table}\n{text}" for family, text in texts.items()
         )
         done = self._commands.run("nft", "-f", "-", text=script, check=False)
+        for _ in range(BUSY_TRIES):
+            if not done.returncode or not any(word in done.stderr for word in _BUSY):
+                break
+            # Another program (libvirt's iptables) was changing the rules at that moment.
+            done = self._commands.run("nft", "-f", "-", text=script, check=False)
         if done.returncode:
             LOG.error("nft refused:\n%s", script)
             raise DriverError(reason=f"the firewall can't be set: {done.stderr.strip()[:1000]}")
