@@ -329,7 +329,7 @@ def _images(house: House, living: list[Instance]) -> Iterator[str]:
     for image in images:
         if image.status != "active":
             yield f"image {image.name} is {image.status}"
-        elif image.id not in files:
+        elif image.id not in files and "block_device_mapping" not in image.properties:
             yield f"image {image.name} has no data"
     for name in sorted(files - {image.id for image in images}):
         yield f"image data {name} belongs to no image"
@@ -337,7 +337,9 @@ def _images(house: House, living: list[Instance]) -> Iterator[str]:
         if count > 1:
             yield f"image {name} is there {count} times"
     # A shelved server whose delete failed still has its image.
-    wanted = sum(server.vm_state in (_V.SHELVED, _V.SHELVED_OFFLOADED) for server in living)
+    wanted = sum(
+        server.vm_state in (_V.SHELVED, _V.SHELVED_OFFLOADED) and not is_volume_backed(server) for server in living
+    )
     known = {shelved_image(server) for server in living}
     of_shelved = {image.id for image in images if str(image.name).endswith("-shelved")}
     if not of_shelved <= known or len(of_shelved) < wanted:
@@ -368,7 +370,7 @@ def _volumes(house: House, living: list[Instance]) -> Iterator[str]:
         held, server = attachments.get(ident), holders.get(ident)
         if held is None or server is None or held.instance_uuid != server.uuid:
             yield f"volume {ident} has the attachment {held} and is in the mapping of {server and _name(server)}"
-    snapshots = {one.id for one in house.conductor.snapshots()}
+    snapshots = {one.id for one in house.conductor.snapshots() if one.status != "error"}
     made, wanted = set(house.volumes.made()), {one.id for one in volumes.values() if one.status != "error"} | snapshots
     if made - volumes.keys() - snapshots or wanted - made:
         yield f"on the backend are {made}, told of are {wanted}"

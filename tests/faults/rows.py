@@ -304,6 +304,42 @@ ALL_ROWS: Sequence[Row] = (
         for state in ("active", "stopped")
     ),
     _row("delete", "active with a volume", "gone"),
+    _row("delete", "offloaded with a volume", "gone"),
+    _row("delete", "active from a volume", "gone"),
+    _row("shelve", "active with a volume", "shelved_offloaded", "shelved", "active", "stopped"),
+    _row("shelve", "active from a volume", "shelved_offloaded", "active", "stopped"),
+    _row("unshelve", "offloaded with a volume", "active", "shelved_offloaded"),
+    _row("unshelve", "offloaded from a volume", "active", "shelved_offloaded"),
+    _row("createImage", "active from a volume", "active", body={"name": "snap"}),
+    _row("rebuild", "active from a volume", "active", "error", body={"imageRef": IMAGE}, may_fail=True),
+    _row("rebuild", "active with a volume", "active", "error", body={"imageRef": IMAGE}, may_fail=True),
+    _placed("resize", "active with a volume, two hosts", R2, A1, body={"flavorRef": BIGGER}),
+    _placed("revertResize", "resized away with a volume", A1),
+    _placed("confirmResize", "resized away with a volume", A2),
+    _placed("os-migrateLive", "active with a volume, two hosts", A2, A1, body=_LIVE_BODY),
+    _placed("os-migrateLive", "active from a volume, two hosts", A2, A1, body={"host": None, "block_migration": False}),
+    _placed("evacuate", "active with a volume, host down", S2, body={"host": None}),
+    *(
+        _row(
+            "attach_volume",
+            f"{state} with a volume",
+            f"{state} /dev/vdb:2",
+            f"{state} /dev/vdb:1",
+            name=f"extend a volume: {state} with a volume",
+            shows=shows_volumes,
+            records=False,
+            ask=lambda house, facts: house.engine.volume_api.extend(house.ctx(), facts["volume"], 2),
+        )
+        for state in ("active", "stopped")
+    ),
+    _row(
+        "attach_volume",
+        "active with a volume",
+        "active",
+        name="snapshot of a volume: active with a volume",
+        records=False,
+        ask=lambda house, facts: house.engine.volume_api.create_snapshot(house.ctx(), facts["volume"], force=True),
+    ),
     _row("delete", "active with a volume of its own", "gone"),
     # networks
     Row(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.faults.house import HOSTS, House
+from tests.faults.house import HOSTS, IMAGE, House
 from tuinova.core.compute_api import ApiOptions
 from tuinova.core.compute_manager import ComputeOptions
 from tuinova.core.engine_options import EngineOptions
@@ -86,6 +86,12 @@ def _with_volume(house: House, *acts: Act, attached: bool, **fields: Any) -> Fac
     for name, body in acts:
         assert house.act(facts["uuid"], name, body).task_state is None
     return {**facts, "volume": volume}
+
+
+def _from_volume(*acts: Act, host: str | None = None) -> Callable[[House], Facts]:
+    """One server that boots from a volume, which goes with it."""
+    root = {"source_type": "image", "destination_type": "volume", "uuid": IMAGE, "boot_index": 0, "volume_size": 1}
+    return _server(*acts, host=host, image_ref=None, block_devices=[{**root, "delete_on_termination": True}])
 
 
 def _volume(*acts: Act, attached: bool, **fields: Any) -> Callable[[House], Facts]:
@@ -198,6 +204,13 @@ _SCENES: Sequence[Scene] = (
     Scene("active on a network", _network(on=1)),
     Scene("active with a floating address", _with_floating),
     Scene("active on a network twice", _network(on=2)),
+    Scene("active with a volume, two hosts", _volume(attached=True), hosts=2, compute=_AWAY),
+    Scene("resized away with a volume", _volume(RESIZE, attached=True), hosts=2, compute=_AWAY),
+    Scene("active with a volume, host down", _host_down(_volume(attached=True)), hosts=2),
+    Scene("offloaded with a volume", _volume(SHELVE, attached=True)),
+    Scene("active from a volume", _from_volume()),
+    Scene("active from a volume, two hosts", _from_volume(), hosts=2),
+    Scene("offloaded from a volume", _from_volume(SHELVE)),
     Scene("active, slow lines", _server(), hosts=2, fake=_SLOW),
     Scene("active, two hosts, big disk", _server(flavor_ref=BIGGER), hosts=2, compute=_AWAY),
     Scene("active, broken destination", _faulty(_server(), HOSTS[1], migration_address=_FAILS), hosts=2),

@@ -169,6 +169,20 @@ def test_rebuild_of_a_server_with_a_volume_keeps_its_data(house: House) -> None:
     assert read_on(house, server.uuid, volume) == "kept"
 
 
+def test_rebuild_writes_the_root_volume_anew(house: House) -> None:
+    server = from_volume(house)
+    house.write_note(server.uuid, "lost")
+    [device] = volumes_of(server)
+    with pytest.raises(Invalid, match="Size of specified image 3GB is larger than volume size 2GB"):
+        house.act(server.uuid, "rebuild", {"imageRef": image_with_data(house, 3).id})
+    rebuilt = house.act(server.uuid, "rebuild", {"imageRef": image_with_data(house).id})
+    assert (rebuilt.vm_state, rebuilt.image_ref) == ("active", None), house.fault(server.uuid)
+    assert house.note_of(server.uuid) == "from the image"
+    assert [one.volume_id for one in volumes_of(rebuilt)] == [device.volume_id]
+    assert house.status_of(device.volume_id or "") == "in-use"
+    assert house.volumes_are_sound()
+
+
 def test_what_a_volume_backed_server_refuses(house: House) -> None:
     server = from_volume(house)
     with pytest.raises(Invalid) as caught:

@@ -6,15 +6,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from tuinova.core import image_properties
+from tuinova.core.block_devices import is_volume_backed, volumes_of
 from tuinova.core.compute_api import checks
 from tuinova.core.compute_api.accepting import Accepted, Acceptor, Handler
 from tuinova.core.compute_api.create import image_copy
 from tuinova.core.compute_api.naming import generate_password
 from tuinova.core.context import RequestContext
 from tuinova.core.drafts import EventFinish, OrderDraft
-from tuinova.core.errors import ImageNotFoundAsked, InstanceNotReady, Invalid, NotSupported, RebuildImageNotFound
+from tuinova.core.errors import (
+    FlavorMemoryTooSmall,
+    ImageNotFoundAsked,
+    InstanceNotReady,
+    Invalid,
+    NotSupported,
+    RebuildImageNotFound,
+)
+from tuinova.core.errors.volumes import InvalidVolume
 from tuinova.core.records import Flavor, Image, Instance
 from tuinova.core.states import Action
+from tuinova.core.volume_api.create import check_image_size
 
 # Fields of the request that only change the server's row: the body's name to the row's.
 _PLAIN = {
@@ -38,12 +48,17 @@ def _rebuild(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: A
     instance = api.look(ctx, row, uuid)
     values = _changes(api, ctx, asked)
     image = _image(api, ctx, asked)
-    checks.check_sizes(ctx, _flavor(instance), image)
+    backed = is_volume_backed(instance)
+    if backed:
+        _check_root_volume(api, instance, image)
+    else:
+        checks.check_sizes(ctx, _flavor(instance), image)
     image_properties.check(int(instance.flavor["vcpus"]), instance.flavor.get("extra_specs") or {}, image.properties)
     files = checks.check_files(asked.get("personality") or (), api.catalogue.limits(ctx.project_id or ""))
     if files:
         values["config_drive"] = True  # the only way to the guest
-    other_image = instance.image_ref != image.id
+    # The root volume of one that boots from it is written anew (2.93), whatever image it was made of.
+    other_image = not backed and instance.image_ref != image.id
 
     def check(seen: Instance) -> None:
         api.check(ctx, row)(seen)
@@ -55,17 +70,20 @@ def _rebuild(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: A
         if seen.config_drive or values.get("config_drive"):
             args["admin_password"] = password  # only the config drive has it; it is kept nowhere else
             args |= {"injected_files": [list(file) for file in files]} if files else {}
+        if backed:
+            args["reimage"] = image.id
         if not other_image:
             return OrderDraft("rebuild_instance", seen.host, args)
         before = {name: getattr(seen, name) for name in _OF_THE_IMAGE}
         return OrderDraft(_EVENT, None, {**args, "before": before})
 
+    of_image = _of_root(image) if backed else _of_image(image)
     drive = {"config_drive": True} if image.properties.get("img_config_drive") == "mandatory" else {}
     accepted = api.accept(
         ctx,
         uuid,
         check=check,
-        updates={**values, **_of_image(image), **drive, "task_state": row.task, "progress": 0},
+        updates={**values, **of_image, **drive, "task_state": row.task, "progress": 0},
         record=row.recorded_as,
         event=None if other_image else EventFinish(_EVENT, ctx.request_id),
         order=order,
@@ -111,6 +129,22 @@ def _of_image(image: Image) -> dict[str, Any]:
         "kernel_id": image.properties.get("kernel_id"),
         "ramdisk_id": image.properties.get("ramdisk_id"),
     }
+
+
+def _of_root(image: Image) -> dict[str, Any]:
+    """What a server keeps of the image that its root volume is made of."""
+    return {"image": {**image_copy(image), "id": None}}
+
+
+def _check_root_volume(api: Acceptor, instance: Instance, image: Image) -> None:
+    """The image must fit the volume, on which no snapshot may hang; raises Invalid."""
+    [root] = [device for device in volumes_of(instance) if device.is_root]
+    volume = api.conductor.volume(root.volume_id or "")
+    if image.min_ram > int(instance.flavor["memory_mb"]):
+        raise FlavorMemoryTooSmall()
+    check_image_size(image, volume.size)
+    if api.conductor.snapshots(volume_id=volume.id):
+        raise InvalidVolume(reason=f"Volume {volume.id} has snapshots, so it can't be written anew from an image.")
 
 
 def _flavor(instance: Instance) -> Flavor:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tuinova.core.block_devices import volumes_of
 from tuinova.core.compute_manager import networks
 from tuinova.core.compute_manager.context import Compute
 from tuinova.core.compute_manager.power import shut_down
+from tuinova.core.compute_manager.progress import Reporter
 from tuinova.core.compute_manager.work import Outcome, Work, to_error
 from tuinova.core.drafts import OrderDraft
 from tuinova.core.errors import PreserveEphemeralNotSupported
@@ -31,11 +33,12 @@ def rebuild(compute: Compute, order: WorkOrder, instance: Instance) -> Outcome:
     )
     shut_down(compute, order, instance, missing_ok=True)  # a server in ERROR may have no guest
     compute.driver.destroy(guest)
-    for before, task in (
-        (TaskState.REBUILDING, TaskState.REBUILD_BLOCK_DEVICE_MAPPING),
-        (TaskState.REBUILD_BLOCK_DEVICE_MAPPING, TaskState.REBUILD_SPAWNING),
-    ):
-        compute.conductor.step(uuid, updates={"task_state": task}, expect_task=before)
+    mapping, spawning = TaskState.REBUILD_BLOCK_DEVICE_MAPPING, TaskState.REBUILD_SPAWNING
+    if instance.task_state != mapping:  # else a crash came while the root volume was written
+        compute.conductor.step(uuid, updates={"task_state": mapping}, expect_task=TaskState.REBUILDING)
+    if image_id := order.args.get("reimage"):
+        _write_root(compute, instance, str(image_id))
+    compute.conductor.step(uuid, updates={"task_state": spawning}, expect_task=mapping)
     compute.driver.spawn(networks.prepare(compute, guest))
     updates = {
         "vm_state": VmState.ACTIVE,
@@ -47,6 +50,14 @@ def rebuild(compute: Compute, order: WorkOrder, instance: Instance) -> Outcome:
         return Outcome(updates)
     stop = OrderDraft("stop_instance", compute.host, {"clean_shutdown": False})
     return Outcome({**updates, "task_state": TaskState.POWERING_OFF}, order=stop)
+
+
+def _write_root(compute: Compute, instance: Instance, image_id: str) -> None:
+    """The root volume anew from the image (nova/compute/manager.py _rebuild_volume_backed_instance)."""
+    for device in volumes_of(instance):
+        if device.is_root and device.volume_id is not None:
+            told = Reporter(compute, instance.uuid, TaskState.REBUILD_BLOCK_DEVICE_MAPPING, "writing volume")
+            compute.volumes.reimage(compute.conductor.volume(device.volume_id), image_id, told)
 
 
 WORKS: Mapping[str, Work] = {

@@ -120,6 +120,13 @@ RULES: Sequence[Rule] = (
     Rule("disks on their way, and reset meanwhile", undo_resize, methods=frozenset({"resize_instance"})),
     Rule("live migration, and reset meanwhile", look_for_the_guest, methods=frozenset({"live_migration"})),
     Rule("half evacuated", ring_again, tasks=REBUILD_TASKS, methods=frozenset({"evacuate_instance"})),
+    # The guest is gone and no other has begun: a root volume that is half written is written anew.
+    Rule(
+        "rebuilt as far as its disks",
+        ring_again,
+        tasks=_tasks(_T.REBUILD_BLOCK_DEVICE_MAPPING),
+        methods=frozenset({"rebuild_instance"}),
+    ),
     Rule("disks that nobody sends", undo_resize, tasks=_tasks(_T.RESIZE_MIGRATING)),
     Rule("resize, else", ring_again, tasks=_RESIZING, methods=_RESIZE_METHODS),
     Rule("resize that nobody prepares", move_lost, tasks=_tasks(_T.RESIZE_PREP)),

@@ -19,6 +19,7 @@ from tuinova.core.conductor.block_devices import (
 )
 from tuinova.core.conductor.transaction import Part
 from tuinova.core.drafts import ANY
+from tuinova.core.errors import HypervisorUnavailable
 from tuinova.core.errors.volumes import VolumeNotAttached
 from tuinova.core.faults import message_of
 from tuinova.core.records import Instance, WorkOrder
@@ -136,8 +137,8 @@ def snapshot_volume(compute: Compute, order: WorkOrder, instance: Instance) -> N
     try:
         _snapshot(compute, instance, _volume_of(order), snapshot_id)
         values: Updates = {"status": SnapshotStatus.AVAILABLE, "progress": None, "fault": None}
-    except LEFT_OPEN:
-        raise
+    except (HypervisorUnavailable, *LEFT_OPEN):
+        raise  # it waits for the hypervisor
     except Exception as error:
         LOG.warning("snapshot %s of %s failed", snapshot_id, instance.uuid, exc_info=True)
         values = {"status": SnapshotStatus.ERROR, "fault": message_of(error)[:1000]}

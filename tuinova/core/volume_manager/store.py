@@ -127,6 +127,15 @@ class VolumeStore:
         if done is None or done.status != VolumeStatus.AVAILABLE:
             raise InvalidVolume(reason=f"Volume {volume.id} was taken away while it was created")
 
+    def reimage(self, volume: Volume, image_id: str, told: Progress) -> None:
+        """Write a volume anew from an image; no guest has it meanwhile. May be repeated."""
+        image = self._catalogue.image(image_id)
+        source = VolumeSource(image=self.image_file(image), properties=dict(image.properties))
+        with self.alone(volume.id):
+            self.driver.delete(self.spec(volume))
+            self.driver.create(self.spec(volume), source, told)
+        self._conductor.volume_step(volume.id, {**_made_of(image), "image_id": image_id})
+
     def _place(self, volume: Volume, image: Image | None) -> Volume:
         """Choose the backend, once."""
         backend = volume.backend or self.backend_for(volume.volume_type, volume.size).name
