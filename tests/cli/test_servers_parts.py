@@ -186,3 +186,105 @@ def test_a_floating_ip_leads_to_a_server_through_a_router(
     assert typed("server", "delete", "--wait", "reached").code == 0
     running.engine.settle(10)
     assert typed("network", "delete", "public").code == 0
+
+
+# every option --------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def parts(typed: Type, admin: Client, private: str, tmp_path: Any) -> Iterator[dict[str, str]]:
+    """One of each thing that a server can be made of."""
+    sizes = ("--ram", "64", "--disk", "0", "--vcpus", "1", "--ephemeral", "2", "--swap", "10")
+    assert typed("flavor", "create", *sizes, "--id", "whole", "whole").code == 0
+    assert typed("security", "group", "create", "guarded").code == 0
+    assert typed("port", "create", "--network", "private", "own-port").code == 0
+    assert typed("server", "group", "create", "--policy", "soft-affinity", "together").code == 0
+    assert typed("keypair", "create", "--private-key", str(tmp_path / "key"), "whole-key").code == 0
+    ident = typed("volume", "create", "--size", "1", "given", "-f", "json").json["id"]
+    wait_for_volume(admin, ident, timeout=10)
+    script = tmp_path / "script"
+    script.write_text("#!/bin/sh\n")
+    yield {"script": str(script), "volume": ident}
+    for words in (
+        ("port", "delete", "own-port"),
+        ("security", "group", "delete", "guarded"),
+        ("server", "group", "delete", "together"),
+        ("keypair", "delete", "whole-key"),
+        ("volume", "delete", "given"),
+        ("flavor", "delete", "whole"),
+    ):
+        done = typed(*words)
+        assert done.code == 0, done.err
+
+
+def test_every_option_in_as_few_commands_as_they_allow(
+    typed: Type, parts: dict[str, str], remove: list[str], running: Any, admin: Client
+) -> None:
+    remove += ["whole", "placed", "filed"]
+    device = "source_type=blank,destination_type=volume,volume_size=1,delete_on_termination=true,tag=data"
+    done = typed(
+        *(
+            "server",
+            "create",
+            "--flavor",
+            "whole",
+            "--image",
+            "img",
+            "--swap",
+            "4",
+            "--ephemeral",
+            "size=1,format=ext4",
+        ),
+        *("--block-device", device, "--block-device-mapping", "vdf=given:volume::false"),
+        *("--nic", "net-id=private,v4-fixed-ip=10.1.0.60,tag=first", "--port", "own-port"),
+        *("--security-group", "guarded", "--password", "secret", "--key-name", "whole-key", "--property", "a=1"),
+        *("--user-data", parts["script"], "--description", "all of it", "--availability-zone", "nova"),
+        *("--server-group", "together", "--hint", "mine=1", "--use-config-drive", "--tag", "t1", "--tag", "t2"),
+        *("--hostname", "whole-host", "--trusted-image-cert", "c1", "--min", "1", "--max", "1", "--wait"),
+        *("whole", "-f", "json"),
+    )
+    assert done.code == 0, done.err
+    made = done.json
+    assert made["addresses"]["private"][0] == "10.1.0.60"
+    assert len(made["addresses"]["private"]) == 2
+    shown = {
+        "adminPass": "secret",
+        "key_name": "whole-key",
+        "properties": {"a": "1"},
+        "OS-EXT-SRV-ATTR:user_data": "IyEvYmluL3NoCg==",
+        "description": "all of it",
+        "OS-EXT-AZ:availability_zone": "nova",
+        "config_drive": "True",
+        "tags": ["t1", "t2"],
+        "OS-EXT-SRV-ATTR:hostname": "whole-host",
+        "trusted_image_certificates": ["c1"],
+        "status": "ACTIVE",
+    }
+    assert {key: made[key] for key in shown} == shown
+    assert {"name": "guarded"} in made["security_groups"]
+    assert len(made["server_groups"]) == 1
+    volumes = typed("server", "volume", "list", "whole", "-f", "json").json
+    assert {(row["Tag"], row["Delete On Termination?"]) for row in volumes} == {("data", True), (None, False)}
+    host = made["OS-EXT-SRV-ATTR:host"]
+    placed = typed(
+        *("server", "create", "--flavor", "m1.nano", "--image-property", "disk_format=" + running.image["disk_format"]),
+        *("--network", "private", "--no-security-group", "--host", host, "--hypervisor-hostname", host),
+        *("--no-config-drive", "--wait", "placed", "-f", "json"),
+    )
+    assert placed.code == 0, placed.err
+    assert (placed.json["OS-EXT-SRV-ATTR:host"], placed.json["config_drive"]) == (host, "")
+    assert "security_groups" not in placed.json
+    filed = typed(
+        *("--os-compute-api-version", "2.56", "server", "create", "--flavor", "m1.nano", "--image", "img"),
+        *("--auto-network", "--file", f"/etc/motd={parts['script']}", "--wait", "filed", "-f", "json"),
+    )
+    assert filed.code == 0, filed.err
+    assert filed.json["config_drive"] == "True"
+    assert typed("server", "delete", "--wait", "whole", "placed", "filed").code == 0
+    running.engine.settle(10)
+    wait_for_volume(admin, parts["volume"], timeout=10)
+
+
+def test_certificates_are_not_for_volumes(typed: Type) -> None:
+    words = ("--boot-from-volume", "1", "--trusted-image-cert", "c", "x")
+    done = typed("server", "create", "--flavor", "m1.nano", "--image", "img", *words)
+    assert (done.code, done.out) == (1, "")
+    assert "Image certificate validation is not supported when booting from volume (HTTP 400)" in done.err

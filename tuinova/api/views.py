@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from tuinova.api.operations import Microversion
 from tuinova.core.block_devices import volumes_of
-from tuinova.core.records import Instance
+from tuinova.core.records import TRUSTED_CERTS, Instance
 from tuinova.core.states import FAULT_STATUSES, PROGRESS_STATUSES
 
 Json = dict[str, Any]
@@ -149,7 +149,7 @@ def _later(instance: Instance, *, admin: bool, host_status: str, mv: Microversio
         ((2, 9), "locked", instance.locked),
         ((2, 19), "description", instance.description),
         ((2, 26), "tags", instance.tags),
-        ((2, 63), "trusted_image_certificates", None),
+        ((2, 63), "trusted_image_certificates", instance.system_metadata.get(TRUSTED_CERTS)),
         ((2, 73), "locked_reason", instance.locked_reason),
         ((2, 96), "pinned_availability_zone", instance.pinned_availability_zone),
         ((2, 100), "scheduler_hints", instance.scheduler_hints),

@@ -13,7 +13,6 @@ from tuinova.core.drafts import QuotaLimits
 from tuinova.core.errors import (
     Forbidden,
     Invalid,
-    NotSupported,
     NovaError,
     PolicyNotAuthorized,
     QuotaExceeded,
@@ -128,16 +127,10 @@ def test_readers_may_not_create(house: House) -> None:
         house.create(ctx=reader)
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"trusted_image_certificates": ["a"]},
-    ],
-)
-def test_what_this_version_does_not_serve_is_501(house: House, fields: dict[str, Any]) -> None:
-    with pytest.raises(NotSupported) as refusal:
-        house.create(**fields)
-    assert refusal.value.code == 501
+def test_certificates_are_kept_with_the_server(house: House) -> None:
+    """Nova verifies signatures only with `verify_glance_signatures`, off by default; what was said is kept."""
+    assert house.create(trusted_image_certificates=["a", "b"]).system_metadata["trusted_certs"] == ["a", "b"]
+    assert "trusted_certs" not in house.create().system_metadata
 
 
 def test_image_root_as_a_block_device_is_the_same_as_none(house: House) -> None:

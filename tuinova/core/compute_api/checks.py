@@ -34,7 +34,6 @@ from tuinova.core.errors import (
     KeypairNotFoundAsked,
     MetadataLimitExceeded,
     MissingImageRef,
-    NotSupported,
     ServerGroupMembersExceeded,
     ServerGroupNotFound,
     ZeroDiskFlavorForbidden,
@@ -113,10 +112,10 @@ def check_counts(request: CreateRequest) -> None:
         raise Invalid("Unable to allocate a single hostname to multiple instances")
 
 
-def check_unserved(request: CreateRequest) -> None:
-    """What is part of Nova's create and not of this version: an answer instead of a silent difference."""
-    if request.trusted_image_certificates:
-        raise NotSupported()
+def check_certificates(request: CreateRequest, volume_backed: bool) -> None:
+    """As with Nova's `verify_glance_signatures` off: kept and shown; of a volume there is no image to be trusted."""
+    if request.trusted_image_certificates and volume_backed:
+        raise Invalid("Image certificate validation is not supported when booting from volume")
 
 
 def asked_flavor(ctx: RequestContext, flavor_id: str, catalogue: CatalogueCache) -> Flavor:

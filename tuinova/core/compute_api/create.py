@@ -19,7 +19,7 @@ from tuinova.core.context import RequestContext
 from tuinova.core.drafts import InstanceDraft, OrderDraft, QuotaLimits, new_uuid
 from tuinova.core.errors import QuotaExceeded
 from tuinova.core.quota import fitting_count
-from tuinova.core.records import Flavor, Image, Instance, Keypair, ServerGroup
+from tuinova.core.records import TRUSTED_CERTS, Flavor, Image, Instance, Keypair, ServerGroup
 
 _RULE = "os_compute_api:servers:create"
 # A lost race for the quota is tried again with what is then free; each try has a smaller count, or ends.
@@ -90,11 +90,11 @@ def _check(
     policy.authorize(ctx, _RULE)
     place = checks.check_place(ctx, request, conductor, options.default_schedule_zone)
     checks.check_counts(request)
-    checks.check_unserved(request)
     if not isinstance(request.networks, str) and request.networks:
         policy.authorize(ctx, _RULE + ":attach_network")
     flavor = checks.asked_flavor(ctx, request.flavor_ref, catalogue)
     mapping = devices.plan(ctx, request, flavor, conductor, catalogue)
+    checks.check_certificates(request, mapping.volume_backed)
     image = None if mapping.volume_backed else checks.asked_image(ctx, request.image_ref, catalogue)
     checks.check_zone(place.zone, conductor)
     checks.check_user_data(request.user_data)
@@ -157,7 +157,7 @@ def _drafts(ctx: RequestContext, plan: _Plan, count: int) -> list[InstanceDraft]
                 access_ip_v4=request.access_ip_v4,
                 access_ip_v6=request.access_ip_v6,
                 disk_config=request.disk_config or "MANUAL",
-                system_metadata=_remembered(ctx),
+                system_metadata=_remembered(ctx, request),
                 security_groups=plan.asked.names,
                 tags=tuple(dict.fromkeys(request.tags)),
             )
@@ -165,13 +165,16 @@ def _drafts(ctx: RequestContext, plan: _Plan, count: int) -> list[InstanceDraft]
     return drafts
 
 
-def _remembered(ctx: RequestContext) -> Mapping[str, Any]:
-    """What images of the server will say of who made it (nova/compute/api.py)."""
-    return {
+def _remembered(ctx: RequestContext, request: CreateRequest) -> Mapping[str, Any]:
+    """What images of the server will say of who made it (nova/compute/api.py), and which certificates it trusts."""
+    remembered: dict[str, Any] = {
         "boot_roles": ",".join(sorted(ctx.all_roles)),
         "owner_user_name": ctx.user_name,
         "owner_project_name": ctx.project_name,
     }
+    if request.trusted_image_certificates:
+        remembered[TRUSTED_CERTS] = list(request.trusted_image_certificates)
+    return remembered
 
 
 def image_copy(image: Image) -> Mapping[str, Any]:

@@ -28,6 +28,7 @@ from tuinova.core.records.network import (
 from tuinova.core.records.servers import (
     MIGRATION_ENDS,
     OLD_VM_STATE,
+    TRUSTED_CERTS,
     ActionEvent,
     Fault,
     Instance,
@@ -43,6 +44,7 @@ from tuinova.core.records.work import Change, WorkOrder
 __all__ = [
     "MIGRATION_ENDS",
     "OLD_VM_STATE",
+    "TRUSTED_CERTS",
     "ActionEvent",
     "Aggregate",
     "Allocation",

@@ -11,6 +11,7 @@ from tuinova.core.states import VmState, server_status
 JsonDict = dict[str, Any]
 # In system_metadata: what a server was before a suspend or a move, and is again afterwards.
 OLD_VM_STATE = "old_vm_state"
+TRUSTED_CERTS = "trusted_certs"  # ids of the certificates that its image may be signed with
 # Statuses of a migration that is over, or that waits only for its old host to come back.
 MIGRATION_ENDS = frozenset({"confirmed", "reverted", "error", "failed", "completed", "cancelled", "done"})
 
