@@ -148,7 +148,7 @@ def test_a_build_that_fails_frees_what_it_made_and_lets_go_of_what_was_given(
     driver.faults.order("spawn", {"error": "no", "kind": "abort"})
     body = {"name": "vm", "imageRef": running.image["id"], "flavorRef": "84"}
     made = admin.servers.create({"server": {**body, "networks": [{"port": port["id"]}, {"uuid": net.id}]}})
-    running.engine.settle()
+    assert running.engine.settle()
     driver.faults.order("spawn", None)
     assert admin.servers.get(made["id"])["status"] == "ERROR"
     assert [(one["id"], one["device_id"]) for one in net.ports()] == [(port["id"], "")]
@@ -212,7 +212,7 @@ def test_a_rule_reaches_the_guest_and_a_new_member_the_others(running: Any, admi
     (driver,) = running.engine.drivers.values()
 
     def rules() -> list[dict[str, Any]]:
-        running.engine.settle()
+        assert running.engine.settle()
         found: list[dict[str, Any]] = driver.ports_of(first["id"])[0]["security"]["rules"]
         return found
 
@@ -273,7 +273,7 @@ def test_an_interface_is_attached_and_detached_on_a_running_guest(
     assert denied(admin, "POST", f"/v2.1/servers/{server}/os-interface", again)[0] == 409
     for one in (made, given):
         assert admin.request("DELETE", f"/v2.1/servers/{server}/os-interface/{one['port_id']}").status == 202
-    running.engine.settle()
+    assert running.engine.settle()
     assert driver.ports_of(server) == []
     assert [(one["id"], one["device_id"]) for one in net.ports()] == [(port["id"], "")]
     assert denied(admin, "DELETE", f"/v2.1/servers/{server}/os-interface/{port['id']}") == (
@@ -297,7 +297,7 @@ def test_an_attach_that_fails_leaves_nothing(running: Any, admin: Client, net: N
             f"Failed to attach network adapter device to {server}",
         )
     driver.faults.order("attach_interface", None)
-    running.engine.settle()
+    assert running.engine.settle()
     assert [(one["id"], one["device_id"]) for one in net.ports()] == [(port["id"], "")]
     assert driver.ports_of(server) == []
     shown = admin.servers.get(server)
@@ -311,7 +311,7 @@ def test_a_guest_that_does_not_let_go_keeps_its_port(running: Any, admin: Client
     driver.faults.order("detach_interface", {"error": "busy"})
     (port,) = net.ports()
     admin.request("DELETE", f"/v2.1/servers/{server}/os-interface/{port['id']}")
-    running.engine.settle()
+    assert running.engine.settle()
     driver.faults.order("detach_interface", None)
     assert [one["device_id"] for one in net.ports()] == [server]
     (event,) = admin.servers.event(server, admin.servers.events(server)[0]["request_id"])["events"]
@@ -343,12 +343,12 @@ def test_addresses_are_added_and_taken_away(running: Any, admin: Client, net: Ne
     server = running.boot(admin, networks=[{"uuid": net.id}])["id"]
     (driver,) = running.engine.drivers.values()
     admin.servers.action(server, "addFixedIp", {"networkId": net.id})
-    running.engine.settle()
+    assert running.engine.settle()
     assert [one["address"] for one in driver.ports_of(server)[0]["fixed_ips"]] == [net.base + "2", net.base + "3"]
     listed = admin.get(f"/v2.1/servers/{server}/ips/{net.name}")[net.name]
     assert [one["addr"] for one in listed] == [net.base + "2", net.base + "3"]
     admin.servers.action(server, "removeFixedIp", {"address": net.base + "2"})
-    running.engine.settle()
+    assert running.engine.settle()
     assert [one["address"] for one in driver.ports_of(server)[0]["fixed_ips"]] == [net.base + "3"]
     path = f"/v2.1/servers/{server}/action"
     assert denied(admin, "POST", path, {"removeFixedIp": {"address": net.base + "2"}})[0] == 400
@@ -364,7 +364,7 @@ def test_security_groups_of_a_server_are_added_and_taken_away(running: Any, admi
     (driver,) = running.engine.drivers.values()
 
     def opened() -> list[int]:
-        running.engine.settle()
+        assert running.engine.settle()
         rules = driver.ports_of(server)[0]["security"]["rules"]
         return [one["port_min"] for one in rules if one["protocol"] == "tcp"]
 

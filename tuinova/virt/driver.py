@@ -303,7 +303,8 @@ class ComputeDriver(ABC):
     def update_ports(self, guests: Mapping[str, Sequence[Nic]]) -> None:
         """Guest uuid -> its ports: bring their DHCP entries, firewalls and forwards to what is said, live.
 
-        Guests that are off get it too; a guest that is not here is passed over. One that fails does not stop the rest:
+        It may come while another call for one of them runs. Guests that are off get it too; a guest that is not here is
+        passed over, and one whose ports are none loses what there is of any. One that fails does not stop the rest:
         then DriverError names those that failed.
         """
         raise NotSupported()

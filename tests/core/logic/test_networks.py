@@ -227,6 +227,26 @@ def test_many_changes_at_once_are_few_orders(house: House) -> None:
     assert opened(house, server.uuid) == list(range(1000, 1011))
 
 
+def test_what_a_host_fails_to_do_is_tried_again(house: House) -> None:
+    net, _ = network(house)
+    server = house.create(networks=[{"uuid": net.id}])
+    house.driver.faults.order("update_ports", {"error": "nft: busy", "times": 1})
+    open_port(house, group_of(house, server.uuid), 22)
+    house.settle()
+    assert (opened(house, server.uuid), len(house.conductor.open_orders())) == ([], 1)
+    house.pass_time(61)
+    house.pass_time(61)
+    assert (opened(house, server.uuid), house.conductor.open_orders()) == ([22], [])
+    house.act(server.uuid, "delete")
+    house.driver.faults.order("remove_network", {"error": "Device or resource busy", "times": 1})
+    house.engine.network_api.networks.delete(house.ctx(), net.id)
+    house.settle()
+    assert list(house.driver.networks_made()) == [net.id]
+    house.pass_time(61)
+    house.pass_time(61)
+    assert (list(house.driver.networks_made()), house.conductor.open_orders()) == ([], [])
+
+
 def test_who_has_an_address_on_a_network_of_a_host(house: House) -> None:
     net, _ = network(house)
     server = house.create(networks=[{"uuid": net.id}])

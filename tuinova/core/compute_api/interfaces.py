@@ -11,13 +11,14 @@ from tuinova.core.compute_api.guards import check
 from tuinova.core.conductor.server_ports import has_port
 from tuinova.core.context import RequestContext
 from tuinova.core.drafts import OrderDraft, PortWish, new_uuid
-from tuinova.core.errors import InstanceNotReady, Invalid, NotFound
+from tuinova.core.errors import InstanceNotReady, Invalid, NotFound, OverQuota
 from tuinova.core.errors.network import (
     InterfaceAttachFailedNoNetwork,
     NetworkAmbiguous,
     NetworkNotFoundAsked,
     NoUniqueMatch,
     NovaPortNotFound,
+    PortLimitExceeded,
     PortNotFoundAsked,
     SecurityGroupNotFoundForProject,
 )
@@ -34,15 +35,18 @@ def _attach(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: An
     except (NetworkNotFoundAsked, PortNotFoundAsked) as error:
         raise NotFound(error.message) from error
     ident = wish.port_id or new_uuid()
-    accepted = api.accept(
-        ctx,
-        uuid,
-        check=_on_host(api, ctx, row, seen.host),
-        updates={},
-        record=row.recorded_as,
-        order=lambda instance: OrderDraft("attach_interface", instance.host, {"port_id": ident}),
-        also=[api.conductor.add_port(wish, ident)],
-    )
+    try:
+        accepted = api.accept(
+            ctx,
+            uuid,
+            check=_on_host(api, ctx, row, seen.host),
+            updates={},
+            record=row.recorded_as,
+            order=lambda instance: OrderDraft("attach_interface", instance.host, {"port_id": ident}),
+            also=[api.conductor.add_port(wish, ident)],
+        )
+    except OverQuota as error:
+        raise PortLimitExceeded() from error
     return Accepted(accepted, {"port_id": ident})
 
 

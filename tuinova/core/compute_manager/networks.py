@@ -35,31 +35,37 @@ def apply(compute: Compute, order: WorkOrder) -> None:
         # What is written from here on is told by another order.
         if compute.conductor.order_started(order.id) is None:
             return
-        _apply(compute, order.args)
-        compute.conductor.order_done(order.id)
+        if _apply(compute, order.args):
+            compute.conductor.order_done(order.id)
     except HypervisorUnavailable as error:
         LOG.warning("networks of %s wait for the hypervisor: %s", compute.host, error)
     except LEFT_OPEN as error:
         LOG.warning("networks of %s are left for later: %s", compute.host, error)
+    except NovaError as error:
+        # A rule that is accepted comes into force: the order stays open, and whoever looks for strays rings it again.
+        LOG.warning("networks of %s are tried again: %s", compute.host, error)
     except Exception:
         # How it shall be stays written; the next order, or the next start, tries again.
         LOG.exception("networks of %s could not be brought up to date", compute.host)
         compute.conductor.order_done(order.id)
 
 
-def _apply(compute: Compute, args: Mapping[str, Any]) -> None:
+def _apply(compute: Compute, args: Mapping[str, Any]) -> bool:
+    """All of it, as far as it goes; False when something must be tried again."""
+    done = True
     if wanted := args.get("networks"):
         facts = compute.conductor.network_facts(wanted)
         for ident in wanted:
             if ident in facts.networks:
                 ensure(compute, spec_of(facts, ident))
             else:
-                remove(compute, ident)
+                done = remove(compute, ident) and done
         compute.networks_made()
     if args.get("groups") or args.get("ports"):
         refresh(compute, groups=args.get("groups", ()), ports=args.get("ports", ()))
     if args.get("routing"):
         compute.driver.apply_routing(routing_of(compute.conductor.routing_facts(compute.host)))
+    return done
 
 
 def ensure(compute: Compute, spec: NetworkSpec) -> None:
@@ -77,16 +83,18 @@ def ensure(compute: Compute, spec: NetworkSpec) -> None:
     compute.conductor.note_network_fault(spec.id, compute.host, fault)
 
 
-def remove(compute: Compute, ident: str) -> None:
-    """Remove a network that was made here."""
+def remove(compute: Compute, ident: str) -> bool:
+    """Remove a network that was made here; False while that is not possible (a guest has not let go of it yet)."""
     if ident not in compute.driver.networks_made():
-        return
+        return True
     try:
         compute.driver.remove_network(ident)
     except HypervisorUnavailable:
         raise
     except NovaError as error:
         LOG.warning("network %s can't be removed from %s: %s", ident, compute.host, error)
+        return False
+    return True
 
 
 def refresh(
