@@ -16,7 +16,6 @@ from tuinova.core.errors import (
     Invalid,
     KeypairNotFoundAsked,
     MetadataLimitExceeded,
-    NotSupported,
     RebuildImageNotFound,
 )
 from tuinova.core.states import PowerState
@@ -119,12 +118,23 @@ def test_what_is_not_named_stays(house: House) -> None:
     assert house.act(server.uuid, "rebuild", {**same_image(house), "key_name": None}).key_name is None
 
 
+def test_trusted_certificates_are_kept_exchanged_and_forgotten(house: House) -> None:
+    server = house.create(trusted_image_certificates=["a"])
+
+    def rebuilt(**asked: Any) -> Any:
+        house.settle()
+        return house.act(server.uuid, "rebuild", {**same_image(house), **asked}).system_metadata.get("trusted_certs")
+
+    assert rebuilt() == ["a"]
+    assert rebuilt(trusted_image_certificates=["b", "c"]) == ["b", "c"]
+    assert rebuilt(trusted_image_certificates=None) is None
+
+
 REFUSED = [
     ({"imageRef": "b3c5a3a0-0000-4000-8000-000000000000"}, RebuildImageNotFound, 400, "Cannot find image for rebuild"),
     ({"key_name": "nope"}, KeypairNotFoundAsked, 400, "Invalid key_name provided."),
     ({"user_data": "%%"}, Invalid, 400, "User data needs to be valid base 64."),
     ({"metadata": {str(n): "x" for n in range(129)}}, MetadataLimitExceeded, 403, "Maximum number of metadata items"),
-    ({"trusted_image_certificates": ["x"]}, NotSupported, 501, "The requested functionality is not supported."),
 ]
 
 

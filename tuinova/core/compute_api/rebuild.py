@@ -18,11 +18,10 @@ from tuinova.core.errors import (
     ImageNotFoundAsked,
     InstanceNotReady,
     Invalid,
-    NotSupported,
     RebuildImageNotFound,
 )
 from tuinova.core.errors.volumes import InvalidVolume
-from tuinova.core.records import Flavor, Image, Instance
+from tuinova.core.records import TRUSTED_CERTS, Flavor, Image, Instance
 from tuinova.core.states import Action
 from tuinova.core.volume_api.create import check_image_size
 
@@ -42,14 +41,14 @@ _EVENT = "rebuild_server"
 def _rebuild(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: Any) -> Accepted:
     """The scheduler is asked only about another image; the same one goes to the host at once."""
     asked: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
-    if asked.get("trusted_image_certificates"):
-        raise NotSupported()
     password = str(asked.get("adminPass") or generate_password(api.options.password_length))
     instance = api.look(ctx, row, uuid)
     values = _changes(api, ctx, asked)
     image = _image(api, ctx, asked)
     backed = is_volume_backed(instance)
     if backed:
+        if asked.get("trusted_image_certificates"):
+            raise Invalid("Image certificate validation is not supported for volume-backed servers.")
         _check_root_volume(api, instance, image)
     else:
         checks.check_sizes(ctx, _flavor(instance), image)
@@ -84,6 +83,7 @@ def _rebuild(api: Acceptor, ctx: RequestContext, row: Action, uuid: str, body: A
         uuid,
         check=check,
         updates={**values, **of_image, **drive, "task_state": row.task, "progress": 0},
+        system_metadata=_certificates(asked),
         record=row.recorded_as,
         event=None if other_image else EventFinish(_EVENT, ctx.request_id),
         order=order,
@@ -110,6 +110,12 @@ def _changes(api: Acceptor, ctx: RequestContext, asked: Mapping[str, Any]) -> di
         checks.check_metadata_quota(asked["metadata"], api.catalogue.limits(ctx.project_id or ""))
         values["metadata"] = dict(asked["metadata"])
     return values
+
+
+def _certificates(asked: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What the request says of trusted certificates: others, none any more (null), or nothing."""
+    key = "trusted_image_certificates"
+    return {TRUSTED_CERTS: asked[key] or None} if key in asked else None
 
 
 def _image(api: Acceptor, ctx: RequestContext, asked: Mapping[str, Any]) -> Image:
