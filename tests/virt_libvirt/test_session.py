@@ -12,7 +12,7 @@ import pytest
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
-CHOSEN = "virsh_agrees or cleanup or enter or graceful"
+CHOSEN = "virsh_agrees or cleanup or enter or graceful or virsh_lists or half_an_attachment"
 # To root's own eyes a user namespace makes him a plain user, whose files are still his; a dead /dev/kvm, which a plain
 # user may not open, is closed to him as well.
 AS_USER = """
@@ -30,7 +30,12 @@ def test_guests_live_in_a_session(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.touch(mode=0o000)
     tests = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", CHOSEN]
-    tests += ["--basetemp", str(tmp_path / "inner"), "tests/virt_libvirt/test_guests.py"]
+    tests += [
+        "--basetemp",
+        str(tmp_path / "inner"),
+        "tests/virt_libvirt/test_guests.py",
+        "tests/virt_libvirt/test_volumes.py",
+    ]
     command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", AS_USER, "sh", str(closed), *tests]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]

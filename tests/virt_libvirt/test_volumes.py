@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+import signal
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -231,6 +235,41 @@ def test_a_snapshot_of_a_volume_is_whole_in_any_state_of_its_guest(volumes: Volu
         host.snapshot_volume(guest, disk, volumes.driver.snapshot_connection(volume, str(uuid.uuid4())), enough)
     assert files(volumes.directory) == there
     assert list((host.instances / "snapshots").iterdir()) == []
+
+
+KILLED = """
+import json, os, signal, sys
+from pathlib import Path
+from tests.lab.guests import guest_spec
+from tuinova.virt.libvirt.driver import LibvirtDriver
+from tuinova.virt.volumes import VolumeDisk
+uri, instances, guest, volume, source, target = sys.argv[1:]
+driver = LibvirtDriver(host="h", uri=uri, instances_path=Path(instances))
+driver.init_host(lambda *_: None, lambda *_: None)
+disk = VolumeDisk(volume, "vdb", json.loads(source), 1)
+driver.snapshot_volume(
+    guest_spec(None, uuid=guest), disk, json.loads(target), lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+)
+"""
+
+
+def test_a_snapshot_of_a_volume_whose_caller_was_killed_leaves_nothing(volumes: Volumes, blank: ImageFile) -> None:
+    host, guest, volume, key = volumes.host, guest_spec(blank), volumes.make(), str(uuid.uuid4())
+    disk, target = volumes.disk(volume), volumes.driver.snapshot_connection(volume, key)
+    host.spawn(guest)
+    host.attach_volume(guest, disk)
+    arguments = [volumes.lab.uri, str(host.instances), guest.uuid, volume.id, json.dumps(disk.connection)]
+    command = [sys.executable, "-c", KILLED, *arguments, json.dumps(target)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    snapshots = host.instances / "snapshots"
+    assert f"{guest.uuid}.json" in files(snapshots)
+    again = Volumes(volumes.lab, host.instances, volumes.directory, LibvirtOptions())
+    again.host.close()
+    assert files(snapshots) == []
+    assert files(volumes.directory) == [path_of(volumes.driver, volume).name]
+    host.snapshot_volume(guest, disk, target, quiet)
+    assert volumes.driver.made()[key] == ["snapshot file"]
 
 
 @pytest.mark.long
