@@ -183,11 +183,16 @@ def _unknown(group: str, name: str) -> str:
         return f"unknown group [{group}]" + (f": did you mean [{near[0]}]?" if near else "")
     names = [option.name for option in OPTIONS if option.group == group]
     near = difflib.get_close_matches(name, names, 1, 0.5)
-    if near:
+    other = difflib.get_close_matches(name, [option.name for option in OPTIONS], 1, 0.6)
+    # Another group's only where it is much nearer: a slip of the pen under the wrong heading.
+    if near and not (other and _likeness(name, other[0]) > _likeness(name, near[0]) + 0.2):
         return f"unknown option [{group}] {name}: did you mean {near[0]}?"
-    near = difflib.get_close_matches(name, [option.name for option in OPTIONS], 1, 0.6)
-    where = next((option.group for option in OPTIONS if near and option.name == near[0]), "")
-    return f"unknown option [{group}] {name}" + (f": did you mean [{where}] {near[0]}?" if near else "")
+    where = next((option.group for option in OPTIONS if other and option.name == other[0]), "")
+    return f"unknown option [{group}] {name}" + (f": did you mean [{where}] {other[0]}?" if other else "")
+
+
+def _likeness(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, other, one).ratio()
 
 
 # the environment -----------------------------------------------------------------------------------------------------
