@@ -100,6 +100,10 @@ def _retype(call: Call, ident: str, asked: Any) -> None:
     call.state.volumes.update(call.ctx, ident, {"volume_type": kind.name})
 
 
+def _revert(call: Call, ident: str, asked: Any) -> None:
+    call.state.volumes.revert(call.ctx, ident, asked["snapshot_id"])
+
+
 # key: (policy, handler)
 ACTIONS: Mapping[str, tuple[str, Callable[[Call, str, Any], Reply | None]]] = {
     "os-extend": ("volume:extend", _extend),
@@ -112,6 +116,7 @@ ACTIONS: Mapping[str, tuple[str, Callable[[Call, str, Any], Reply | None]]] = {
     "os-unset_image_metadata": ("volume_extension:volume_image_metadata:remove", _unset_image_metadata),
     "os-show_image_metadata": ("volume:get", _show_image_metadata),
     "os-retype": ("volume:retype", _retype),
+    "revert": ("volume:revert_to_snapshot", _revert),
 }
 
 

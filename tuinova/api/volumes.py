@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,9 +15,9 @@ from tuinova.api.schemas import volumes as schemas
 from tuinova.api.schemas.types import is_true
 from tuinova.api.volume_views import volume_basic, volume_detail
 from tuinova.core.drafts import VolumeFilter
-from tuinova.core.errors import Invalid, InvalidInput
+from tuinova.core.errors import InstanceNotFound, Invalid, InvalidInput
 from tuinova.core.errors.volumes import VolumeMetadataNotFound
-from tuinova.core.records import Volume
+from tuinova.core.records import Volume, VolumeAttachment
 from tuinova.core.volume_api.create import VolumeRequest
 
 _MOST = 1000
@@ -120,7 +121,17 @@ def views(call: Call, volumes: Sequence[Volume]) -> list[dict[str, Any]]:
         for attachment in call.state.conductor.attachments(volume_ids=[volume.id for volume in volumes]):
             held.setdefault(attachment.volume_id, []).append(attachment)
     host = call.state.engine.service_name
+    if call.ctx.is_admin:
+        held = {ident: [_where(call, one) for one in found] for ident, found in held.items()}
     return [volume_detail(volume, held.get(volume.id, []), call.ctx, call.base_url, host) for volume in volumes]
+
+
+def _where(call: Call, attachment: VolumeAttachment) -> VolumeAttachment:
+    """An attachment with the host of its server now: moves don't touch it."""
+    try:
+        return replace(attachment, host=call.state.conductor.instance(attachment.instance_uuid).host)
+    except InstanceNotFound:
+        return attachment
 
 
 def summary(call: Call) -> Any:

@@ -82,7 +82,7 @@ _OPERATIONS: Mapping[str, str] = {
         _API + "servers:create:attach_network",
         _API + "servers:create:attach_volume",
         _API + "servers:create:trusted_certs",
-        # Nova: admin. Here there are no volumes, so a zero-disk flavor is the ordinary way to take the image's size.
+        # Nova: admin, such flavors being for volumes. Here they are the ordinary way to take the image's size.
         _API + "servers:create:zero_disk_flavor",
         _API + "servers:update",
         _API + "server-metadata:create",
@@ -95,6 +95,7 @@ _OPERATIONS: Mapping[str, str] = {
         "volume:delete",
         "volume:extend",
         "volume:retype",
+        "volume:revert_to_snapshot",
         "volume:update_readonly_flag",
         "volume:update_volume_metadata",
         "volume:delete_volume_metadata",

@@ -118,7 +118,7 @@ class VolumeDriver(ABC):
 
     @abstractmethod
     def delete_snapshot(self, volume: VolumeSpec, snapshot_id: str) -> None:
-        """Remove a snapshot; the volume and what was made of the snapshot stay."""
+        """Remove a snapshot; the volume and what was made of it stay. It outlives a `delete` of its volume."""
 
     @abstractmethod
     def upload(self, volume: VolumeSpec, target: Path, disk_format: str, progress: Progress) -> None:

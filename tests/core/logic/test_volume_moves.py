@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.core.logic.conftest import House, quick_options
+from tests.core.logic.conftest import NOTE, House, quick_options
 from tests.core.logic.test_boot_from_volume import boot, image_with_data, of_image
 from tests.core.logic.test_volumes import plugged, read_on, write_on
 from tuinova.core.block_devices import find_volume, is_volume_backed, volumes_of
@@ -173,6 +173,8 @@ def test_rebuild_writes_the_root_volume_anew(house: House) -> None:
     server = from_volume(house)
     house.write_note(server.uuid, "lost")
     [device] = volumes_of(server)
+    snapshot = house.engine.volume_api.create_snapshot(house.ctx(), device.volume_id or "", force=True)
+    house.settle()
     with pytest.raises(Invalid, match="Size of specified image 3GB is larger than volume size 2GB"):
         house.act(server.uuid, "rebuild", {"imageRef": image_with_data(house, 3).id})
     rebuilt = house.act(server.uuid, "rebuild", {"imageRef": image_with_data(house).id})
@@ -180,6 +182,7 @@ def test_rebuild_writes_the_root_volume_anew(house: House) -> None:
     assert house.note_of(server.uuid) == "from the image"
     assert [one.volume_id for one in volumes_of(rebuilt)] == [device.volume_id]
     assert house.status_of(device.volume_id or "") == "in-use"
+    assert content_of(house.volume_driver.directory / f"snapshot-{snapshot.id}").files[NOTE] == "lost"
     assert house.volumes_are_sound()
 
 

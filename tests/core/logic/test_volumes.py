@@ -216,6 +216,8 @@ def test_extending_a_volume_that_a_guest_has(house: House) -> None:
     house.settle()
     assert (house.status_of(volume.id), house.conductor.volume(volume.id).size) == ("in-use", 3)
     assert house.driver.store.load(server.uuid).volumes[0]["size"] == 3 << 30
+    assert house.newest_action(server.uuid).action == "extend_volume"
+    assert house.events(server.uuid) == [("compute_extend_volume", "Success")]
     assert find_volume(house.server(server.uuid), volume.id).volume_size == 3  # type: ignore[union-attr]
     house.act(server.uuid, "stop")
     house.engine.volume_api.extend(house.ctx(), volume.id, 4)
@@ -244,4 +246,35 @@ def test_a_snapshot_of_a_volume_in_use_has_its_data(house: House) -> None:
     write_on(house, server.uuid, volume.id, "later")
     copy = house.volume(None, snapshot_id=snapshot.id)  # type: ignore[arg-type]
     assert content_of(house.volume_driver.directory / f"volume-{copy.id}").files == {"/note": "now"}
+    assert house.volumes_are_sound()
+
+
+@pytest.mark.parametrize("when", ["before", "after", None])
+def test_a_volume_goes_back_to_its_newest_snapshot(house: House, when: str | None) -> None:
+    server, volume = house.create(), house.volume()
+    api = house.engine.volume_api
+    house.attach(server.uuid, volume.id)
+    write_on(house, server.uuid, volume.id, "first")
+    house.detach(server.uuid, volume.id)
+    old = api.create_snapshot(house.ctx(), volume.id)
+    house.settle()
+    new = api.create_snapshot(house.ctx(), volume.id)
+    house.settle()
+    house.attach(server.uuid, volume.id)
+    write_on(house, server.uuid, volume.id, "second")
+    with pytest.raises(InvalidVolume):
+        api.revert(house.ctx(), volume.id, new.id)
+    house.detach(server.uuid, volume.id)
+    with pytest.raises(NovaError, match="isn't the latest one"):
+        api.revert(house.ctx(), volume.id, old.id)
+    if when is not None:
+        house.volume_driver.faults.order("create", {"kind": "hang", "when": when})
+    api.revert(house.ctx(), volume.id, new.id)
+    if when is not None:
+        house.crash()
+        house.restart()
+    house.settle()
+    assert house.status_of(volume.id) == "available"
+    house.attach(server.uuid, volume.id)
+    assert read_on(house, server.uuid, volume.id) == "first"
     assert house.volumes_are_sound()

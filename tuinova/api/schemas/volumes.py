@@ -117,6 +117,7 @@ VOLUME_ACTIONS = {
     "os-set_image_metadata": METADATA,
     "os-unset_image_metadata": obj({"key": text(1, 255)}, "key"),
     "os-show_image_metadata": {"type": ["object", "null", "string"]},
+    "revert": obj({"snapshot_id": types.uuid}, "snapshot_id"),
     "os-retype": obj({"new_type": text(1, 255), "migration_policy": or_null(_STATUS)}, "new_type"),
 }
 SNAPSHOT_ACTIONS = {

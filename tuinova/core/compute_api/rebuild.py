@@ -20,7 +20,6 @@ from tuinova.core.errors import (
     Invalid,
     RebuildImageNotFound,
 )
-from tuinova.core.errors.volumes import InvalidVolume
 from tuinova.core.records import TRUSTED_CERTS, Flavor, Image, Instance
 from tuinova.core.states import Action
 from tuinova.core.volume_api.create import check_image_size
@@ -143,14 +142,12 @@ def _of_root(image: Image) -> dict[str, Any]:
 
 
 def _check_root_volume(api: Acceptor, instance: Instance, image: Image) -> None:
-    """The image must fit the volume, on which no snapshot may hang; raises Invalid."""
+    """The image must fit the volume; raises Invalid."""
     [root] = [device for device in volumes_of(instance) if device.is_root]
     volume = api.conductor.volume(root.volume_id or "")
     if image.min_ram > int(instance.flavor["memory_mb"]):
         raise FlavorMemoryTooSmall()
     check_image_size(image, volume.size)
-    if api.conductor.snapshots(volume_id=volume.id):
-        raise InvalidVolume(reason=f"Volume {volume.id} has snapshots, so it can't be written anew from an image.")
 
 
 def _flavor(instance: Instance) -> Flavor:

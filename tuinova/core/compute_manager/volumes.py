@@ -20,7 +20,7 @@ from tuinova.core.conductor.block_devices import (
 from tuinova.core.conductor.transaction import Part
 from tuinova.core.drafts import ANY
 from tuinova.core.errors import HypervisorUnavailable
-from tuinova.core.errors.volumes import VolumeNotAttached
+from tuinova.core.errors.volumes import SnapshotNotFound, VolumeNotAttached
 from tuinova.core.faults import message_of
 from tuinova.core.records import Instance, WorkOrder
 from tuinova.core.states import PowerState
@@ -142,7 +142,16 @@ def snapshot_volume(compute: Compute, order: WorkOrder, instance: Instance) -> N
     except Exception as error:
         LOG.warning("snapshot %s of %s failed", snapshot_id, instance.uuid, exc_info=True)
         values = {"status": SnapshotStatus.ERROR, "fault": message_of(error)[:1000]}
-    compute.conductor.snapshot_step(snapshot_id, values, expect=(SnapshotStatus.CREATING,))
+    if compute.conductor.snapshot_step(snapshot_id, values, expect=(SnapshotStatus.CREATING,)) is None:
+        _drop_if_gone(compute, _volume_of(order), snapshot_id)
+
+
+def _drop_if_gone(compute: Compute, volume_id: str, snapshot_id: str) -> None:
+    """A snapshot that was deleted by force while it was made leaves nothing."""
+    try:
+        compute.conductor.snapshot(snapshot_id)
+    except SnapshotNotFound:
+        compute.volumes.driver.delete_snapshot(compute.volumes.spec(compute.conductor.volume(volume_id)), snapshot_id)
 
 
 def _snapshot(compute: Compute, instance: Instance, volume_id: str, snapshot_id: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from tuinova.core.conductor import quota_counts
+from tuinova.core.conductor.actions import record_action
 from tuinova.core.conductor.base import Base
 from tuinova.core.conductor.orders import finish_order, write_order
 from tuinova.core.conductor.transaction import Tx
@@ -46,6 +47,7 @@ class LaneOrder:
 
     instance_uuid: str
     draft: OrderDraft
+    record: str | None = None  # its line in the server's action log
 
 
 def _facts(tx: Tx, volume_id: str) -> VolumeFacts:
@@ -123,6 +125,8 @@ class Volumes(Base):
             draft = order(facts) if callable(order) else order
             changed = save_volume(tx, volume, updates(facts) if callable(updates) else updates)
             if isinstance(draft, LaneOrder):
+                if draft.record is not None:
+                    record_action(tx, ctx, draft.instance_uuid, draft.record)
                 write_order(tx, ctx, draft.instance_uuid, draft.draft)
             elif draft is not None:
                 write_order(tx, ctx, volume_id, draft)
@@ -199,6 +203,7 @@ class Volumes(Base):
         """Volumes in a state that something must end, for recovery."""
         passing = (
             *(VolumeStatus.CREATING, VolumeStatus.DOWNLOADING, VolumeStatus.RESERVED, VolumeStatus.ATTACHING),
+            VolumeStatus.REVERTING,
             *(VolumeStatus.DETACHING, VolumeStatus.EXTENDING, VolumeStatus.UPLOADING, VolumeStatus.DELETING),
         )
         held = select(ATTACHMENTS.c.volume_id)

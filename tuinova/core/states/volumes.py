@@ -19,6 +19,7 @@ class VolumeStatus(StrEnum):
     DETACHING = "detaching"
     EXTENDING = "extending"
     UPLOADING = "uploading"
+    REVERTING = "reverting"
     MAINTENANCE = "maintenance"
     DELETING = "deleting"
     ERROR = "error"

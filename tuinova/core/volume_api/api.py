@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from tuinova.core import policy
@@ -15,7 +16,7 @@ from tuinova.core.errors import Invalid, InvalidInput
 from tuinova.core.errors.volumes import InvalidVolume, VolumeMetadataNotFound, VolumeNotFound
 from tuinova.core.quota_table import VOLUME
 from tuinova.core.records import Volume
-from tuinova.core.states.volumes import VOLUME_ACTIONS, VOLUME_RESETS, VolumeStatus
+from tuinova.core.states.volumes import VOLUME_ACTIONS, VOLUME_RESETS, SnapshotStatus, VolumeStatus
 from tuinova.core.volume_api.create import VolumeRequest, new_volume
 from tuinova.core.volume_api.images import VolumeUploads
 from tuinova.core.volume_api.snapshots import SnapshotRequests
@@ -138,7 +139,8 @@ class VolumeAPI(SnapshotRequests, VolumeUploads):
                 )
 
         def order(facts: VolumeFacts) -> OrderDraft | LaneOrder:
-            return self.lane_order(facts, "extend_volume", "extend_attached_volume", {"size": size})
+            found = self.lane_order(facts, "extend_volume", "extend_attached_volume", {"size": size})
+            return replace(found, record="extend_volume") if isinstance(found, LaneOrder) else found
 
         owner = self.get(ctx, volume_id).project_id
         self._conductor.accept_volume(
@@ -163,6 +165,36 @@ class VolumeAPI(SnapshotRequests, VolumeUploads):
         if holder is None or host is None:
             return OrderDraft(at_rest, VOLUME_HOST, dict(args))
         return LaneOrder(holder.instance_uuid, OrderDraft(attached, host, {"volume_id": facts.volume.id, **dict(args)}))
+
+    def revert(self, ctx: RequestContext, volume_id: str, snapshot_id: str) -> None:
+        """Bring a volume at rest back to its newest snapshot (Cinder's 3.40)."""
+        found = self._conductor.snapshots(volume_id=self.get(ctx, volume_id).id)
+        if not found:
+            raise Invalid(f"Volume {volume_id} doesn't have any snapshots.")
+        if found[0].id != snapshot_id:
+            raise Invalid(f"Specified snapshot ID {snapshot_id} isn't the latest one of volume {volume_id}.")
+
+        def check(facts: VolumeFacts) -> None:
+            volume = facts.volume
+            self._see(ctx, volume)
+            if volume.status != VolumeStatus.AVAILABLE or found[0].status != SnapshotStatus.AVAILABLE:
+                raise InvalidVolume(
+                    reason=f"Can't revert volume {volume_id} to its latest snapshot {snapshot_id}. The volume and the "
+                    "snapshot must be available."
+                )
+            if volume.size != found[0].size:
+                raise InvalidVolume(
+                    reason=f"Can't revert volume {volume_id} to its latest snapshot {snapshot_id}. The volume size "
+                    f"must be equal to the snapshot size ({found[0].size})."
+                )
+
+        self._conductor.accept_volume(
+            ctx,
+            volume_id,
+            check=check,
+            updates={"status": VolumeStatus.REVERTING},
+            order=OrderDraft("revert_volume", VOLUME_HOST, {"snapshot_id": snapshot_id}),
+        )
 
     # deleting, resetting ---------------------------------------------------------------------------------------------
     def delete(self, ctx: RequestContext, volume_id: str, *, cascade: bool = False, force: bool = False) -> None:

@@ -20,6 +20,7 @@ _INTERRUPTED = "The service was stopped while this was done."
 _ENDS: Mapping[str, Mapping[str, Any] | None] = {
     VolumeStatus.CREATING: {"status": VolumeStatus.ERROR, "fault": _INTERRUPTED, "progress": None},
     VolumeStatus.DOWNLOADING: {"status": VolumeStatus.ERROR, "fault": _INTERRUPTED, "progress": None},
+    VolumeStatus.REVERTING: {"status": VolumeStatus.ERROR, "fault": _INTERRUPTED, "progress": None},
     VolumeStatus.EXTENDING: {"status": VolumeStatus.ERROR_EXTENDING, "fault": _INTERRUPTED, "reserved_gb": 0},
     VolumeStatus.DELETING: None,
 }

@@ -113,7 +113,7 @@ class VolumeStore:
         progress = Progresses(VolumeReporter(self._conductor, volume.id, "creating", _MAKING), told)
         source = self._source(placed, image)
         held = [source.volume.id] if source is not None and source.volume is not None else []
-        with self.alone(*held):
+        with self.alone(volume.id, *held):  # a delete waits for the end of what it takes away
             self.driver.create(self.spec(placed), source, progress)
         made = _made_of(image) if image is not None else {}
         done = self._conductor.volume_step(
@@ -126,6 +126,13 @@ class VolumeStore:
         )
         if done is None or done.status != VolumeStatus.AVAILABLE:
             raise InvalidVolume(reason=f"Volume {volume.id} was taken away while it was created")
+
+    def revert(self, volume: Volume, snapshot_id: str, told: Progress) -> None:
+        """Write a volume at rest anew from a snapshot of its own, which stands alone. May be repeated."""
+        source = VolumeSource(snapshot_id=snapshot_id, volume=self.spec(volume))
+        with self.alone(volume.id):
+            self.driver.delete(self.spec(volume))
+            self.driver.create(self.spec(volume), source, told)
 
     def reimage(self, volume: Volume, image_id: str, told: Progress) -> None:
         """Write a volume anew from an image; no guest has it meanwhile. May be repeated."""

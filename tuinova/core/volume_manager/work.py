@@ -124,6 +124,32 @@ def check_room(store: VolumeStore, volume: Volume, size: int) -> None:
             )
 
 
+def revert_volume(worker: VolumeWorker, order: WorkOrder) -> None:
+    """Write a volume anew from its newest snapshot; half done it is in error, and may be deleted."""
+    volume = worker.conductor.volume(order.instance_uuid)
+    if volume.status != VolumeStatus.REVERTING:
+        worker.conductor.order_done(order.id)
+        return
+    try:
+        reporter = VolumeReporter(worker.conductor, volume.id, "reverting", (VolumeStatus.REVERTING,))
+        worker.store.revert(volume, str(order.args["snapshot_id"]), reporter)
+    except LEFT_OPEN:
+        raise
+    except Exception as error:
+        LOG.warning("%s of %s failed: %s", order.method, order.instance_uuid, error, exc_info=True)
+        _fail(worker, order, VolumeStatus.REVERTING, {"status": VolumeStatus.ERROR}, error)
+        return
+    worker.conductor.volume_step(
+        volume.id,
+        lambda facts: (
+            {"status": VolumeStatus.AVAILABLE, "progress": None, "fault": None}
+            if facts.volume.status == VolumeStatus.REVERTING
+            else None
+        ),
+        order_done=order.id,
+    )
+
+
 def create_snapshot(worker: VolumeWorker, order: WorkOrder) -> None:
     """Keep the data of a volume at rest."""
     snapshot_id = str(order.args["snapshot_id"])
@@ -215,6 +241,7 @@ METHODS: Mapping[str, Callable[[VolumeWorker, WorkOrder], None]] = {
     "create_volume": create_volume,
     "delete_volume": delete_volume,
     "extend_volume": extend_volume,
+    "revert_volume": revert_volume,
     "create_snapshot": create_snapshot,
     "delete_snapshot": delete_snapshot,
     "upload_volume": upload_volume,
