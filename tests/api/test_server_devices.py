@@ -63,3 +63,20 @@ def test_a_server_of_others_has_nothing(running: Any, demo: Client, admin: Clien
     for path in ("os-interface", "os-volume_attachments", "topology", "os-server-password"):
         with pytest.raises(ApiError, match=f"Instance {foreign} could not be found"):
             demo.get(f"/v2.1/servers/{foreign}/{path}")
+
+
+def test_what_a_guest_has_posted_is_shown_and_cleared(running: Any, admin: Client, demo: Client) -> None:
+    ident = running.boot(admin, name="posts")["id"]
+    path = f"/v2.1/servers/{ident}/os-server-password"
+    try:
+        assert admin.get(path) == {"password": ""}
+        running.state.conductor.post_guest_password(ident, "c2VjcmV0" * 100)
+        assert admin.get(path) == {"password": "c2VjcmV0" * 100}
+        assert "c2VjcmV0" not in str(admin.servers.get(ident))
+        with pytest.raises(ApiError) as caught:
+            demo.get(path)
+        assert caught.value.code == 404
+        assert admin.request("DELETE", path).status == 204
+        assert admin.get(path) == {"password": ""}
+    finally:
+        running.remove(admin, ident)
