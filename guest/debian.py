@@ -26,7 +26,7 @@ from tuinova_guest import disk, rootfs  # noqa: E402
 from tuinova_guest.errors import BuildError  # noqa: E402
 from tuinova_guest.kernel import BOOT_MODULES, ROOT_MODULES, load_kernel  # noqa: E402
 from tuinova_guest.packages import AptSource, Package, closure, run  # noqa: E402
-from tuinova_guest.tree import Entry, Tree  # noqa: E402
+from tuinova_guest.tree import EPOCH, Entry, Tree  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 PARTS = HERE / "debian"
@@ -80,13 +80,9 @@ def debian_suite() -> str:
 
 def bootstrap(archive: Path) -> None:
     """Write a tar archive of the installed system."""
-    compiled = (
-        'chroot "$1" python3 -m compileall -q -f --invalidation-mode unchecked-hash /usr/lib/python3 /usr/lib/python3.*'
-    )
     command = ["mmdebstrap", "--quiet", "--variant=essential", f"--include={','.join(INCLUDED)}", "--format=tar"]
     command += [f"--dpkgopt=path-exclude=/{pattern}" for pattern in _LEFT_OUT]
-    # Files get one time when the image is made: compiled Python must not depend on that of its source.
-    command += ['--aptopt=APT::Install-Recommends "false"', f"--customize-hook={compiled} || true"]
+    command += ['--aptopt=APT::Install-Recommends "false"', "--dpkgopt=force-unsafe-io"]
     run([*command, debian_suite(), str(archive), *map(str, _sources())])
 
 
@@ -112,8 +108,16 @@ def read_archive(archive: Path) -> Tree:
             elif member.isreg() or member.islnk():
                 content = tar.extractfile(member)
                 data = content.read() if content else b""
+                if path.endswith(".pyc"):
+                    data = _of_its_source(data)
                 tree.entries[path] = Entry(member.mode, member.uid, member.gid, data=data)
     return tree
+
+
+def _of_its_source(compiled: bytes) -> bytes:
+    """Return compiled Python that names the time of its source in the image: else it would be compiled again."""
+    by_time = compiled[4:8] == bytes(4)
+    return compiled[:8] + EPOCH.to_bytes(4, "little") + compiled[12:] if by_time else compiled
 
 
 def configure(tree: Tree) -> None:

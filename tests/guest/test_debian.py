@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import py_compile
 import stat
 import tarfile
 from pathlib import Path
@@ -12,7 +13,7 @@ import debian
 import pytest
 from tuinova_guest.errors import BuildError
 from tuinova_guest.packages import Package
-from tuinova_guest.tree import Tree
+from tuinova_guest.tree import EPOCH, Tree
 
 
 def _archive(path: Path) -> Path:
@@ -43,6 +44,18 @@ def test_an_archive_becomes_a_tree_without_what_a_guest_does_not_need(tmp_path: 
     assert (su.data, stat.S_IMODE(su.mode), su.gid) == (b"su", 0o4755, 42)
     assert tree.entries["usr/bin/other"].data == b"su"
     assert tree.entries["bin"].link == "usr/bin"
+
+
+def test_compiled_python_fits_its_source_in_the_image(tmp_path: Path) -> None:
+    source, compiled = tmp_path / "one.py", tmp_path / "one.pyc"
+    source.write_text("VALUE = 1\n")
+    py_compile.compile(str(source), str(compiled), doraise=True)
+    told = debian._of_its_source(compiled.read_bytes())
+    assert int.from_bytes(told[8:12], "little") == EPOCH
+    assert (told[:8], told[12:]) == (compiled.read_bytes()[:8], compiled.read_bytes()[12:])
+    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    py_compile.compile(str(source), str(compiled), doraise=True, invalidation_mode=mode)
+    assert debian._of_its_source(compiled.read_bytes()) == compiled.read_bytes()
 
 
 def test_every_guest_gets_an_identity_of_its_own() -> None:

@@ -23,6 +23,7 @@ from tuinova.metadata.answers import Answers
 from tuinova.metadata.http import Limits
 from tuinova.metadata.limits import RateLimits
 from tuinova.metadata.service import MetadataOptions, MetadataService
+from tuinova.metadata.ways import Ways
 
 UUID = "6b1f0c1e-7475-696e-6f76-612d64656d6f"
 MAC = "fa:16:3e:00:00:02"
@@ -112,15 +113,30 @@ class Said:
         return self.body.decode()
 
 
+class NoWays(Ways):
+    """The loopback needs no rules, and the machine that tests run on gets none."""
+
+    def sweep(self) -> None:
+        """Nothing."""
+
+    def open(self, interface: str) -> None:
+        """Nothing."""
+
+    def close(self, interface: str) -> None:
+        """Nothing."""
+
+
 class Served:
     """A running service whose networks are interfaces of this machine."""
 
-    def __init__(self, guests: Guests, links: dict[str, str], options: MetadataOptions, **more: Any) -> None:
+    def __init__(
+        self, guests: Guests, links: dict[str, str], options: MetadataOptions, ways: Ways | None = None, **more: Any
+    ) -> None:
         self.guests = guests
         self.interfaces = links
         self.port = options.port
         answers = Answers(guests, lambda _host: guests, **{"neighbour": lambda *_: None, **more})
-        self.service = MetadataService(answers, lambda: {"cmp1": dict(self.interfaces)}, options)
+        self.service = MetadataService(answers, lambda: {"cmp1": dict(self.interfaces)}, options, ways=ways or NoWays())
 
     def __enter__(self) -> Served:
         self.service.start()

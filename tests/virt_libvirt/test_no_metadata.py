@@ -34,4 +34,3 @@ def test_bridges_in_another_namespace_are_not_ours(tmp_path: Path, monkeypatch: 
     one = driver(tmp_path, "qemu:///system?socket=/nowhere")
     monkeypatch.setattr(one._networks.commands, "_namespace", 99)
     assert "another network namespace" in one.no_metadata()
-    assert one.metadata_links() == {}

@@ -297,7 +297,7 @@ class Engine:
         found: dict[str, Mapping[str, str]] = {}
         for host, driver in self.drivers.items():
             try:
-                found[host] = driver.metadata_links()
+                found[host] = {} if driver.no_metadata() else driver.metadata_links()
             except NovaError as error:
                 LOG.info("networks of %s: %s", host, error)
         return found

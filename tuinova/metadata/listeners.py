@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuinova.core.guest_facts import METADATA_ADDRESS
+from tuinova.metadata.ways import NoWay
 
 PORT = 80
-_IP_FREEBIND = 15
+_IP_TRANSPARENT = 19
 _RTMGRP_LINK = 1
 _NEIGHBOURS = Path("/proc/net/arp")
 _COMPLETE = 0x2
@@ -41,13 +42,14 @@ def links_of(host: str, interfaces: dict[str, str]) -> set[Link]:
 def listen(interface: str, address: str = METADATA_ADDRESS, port: int = PORT) -> socket.socket:
     """A socket that hears only what comes in on the interface; raises OSError where that is not allowed.
 
-    It may stand before the address is on the interface, and the same address may be on several.
+    The address is not one of this machine (see `ways`), so it takes a transparent socket to answer from it.
     """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
+        if address == METADATA_ADDRESS:
+            listener.setsockopt(socket.IPPROTO_IP, _IP_TRANSPARENT, 1)
         listener.bind((address, port))
         listener.listen(128)
     except BaseException:
@@ -96,5 +98,7 @@ def neighbour(interface: str, address: str, table: Path = _NEIGHBOURS) -> str | 
 def why_not(error: OSError) -> str:
     """A sentence about why a socket can't be had."""
     if error.errno in (errno.EPERM, errno.EACCES):
-        return "only root, or a service with CAP_NET_RAW and CAP_NET_BIND_SERVICE, may listen there"
+        return "only root, or a service with CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE, may listen there"
+    if isinstance(error, NoWay):
+        return str(error)
     return os.strerror(error.errno or 0)

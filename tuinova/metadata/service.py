@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from tuinova.core.errors import NovaError
 from tuinova.metadata import listeners
@@ -16,8 +17,10 @@ from tuinova.metadata.answers import Answers
 from tuinova.metadata.http import Answer, Asked, Limits, Server, error
 from tuinova.metadata.limits import RateLimiter, RateLimits
 from tuinova.metadata.listeners import Link
+from tuinova.metadata.ways import Ways
 
 LOG = logging.getLogger(__name__)
+T = TypeVar("T")
 # Host to what its driver says: network to interface.
 Links = Callable[[], Mapping[str, Mapping[str, str]]]
 _SETTLE_SECONDS = 0.2  # a network that comes up says so several times
@@ -44,10 +47,13 @@ class _Listener:
 class MetadataService:
     """One for the process; `start` and `stop` are called from another thread."""
 
-    def __init__(self, answers: Answers, links: Links, options: MetadataOptions | None = None) -> None:
+    def __init__(
+        self, answers: Answers, links: Links, options: MetadataOptions | None = None, *, ways: Ways | None = None
+    ) -> None:
         self._answers = answers
         self._links = links
         self._options = options or MetadataOptions()
+        self._ways = ways or Ways()
         self._listening: dict[Link, _Listener] = {}
         self._failed: dict[Link, str] = {}
         self._limiter = RateLimiter(self._options.rates)
@@ -107,6 +113,7 @@ class MetadataService:
         self._begun.set()
         watch = self._watch(self._loop)
         try:
+            await self._beside(self._sweep)
             while not self._stop.is_set():
                 await self._follow()
                 await self._wait()
@@ -144,12 +151,22 @@ class MetadataService:
         loop.add_reader(watch.fileno(), changed)
         return watch
 
+    async def _beside(self, call: Callable[..., T], *words: Any) -> T:
+        """A call that blocks, in a thread of our own."""
+        assert self._loop is not None
+        return await self._loop.run_in_executor(self._workers, call, *words)
+
+    def _sweep(self) -> None:
+        try:
+            self._ways.sweep()
+        except OSError as why:
+            LOG.warning("rules of earlier metadata services can't be looked at: %s", why)
+
     # links -----------------------------------------------------------------------------------------------------------
     async def _follow(self) -> None:
         """Listen where there is a network of ours, and nowhere else."""
-        assert self._loop is not None
         try:
-            told = await self._loop.run_in_executor(self._workers, self._links)
+            told = await self._beside(self._links)
         except NovaError as why:
             LOG.warning("networks can't be looked at: %s", why)
             return
@@ -167,6 +184,7 @@ class MetadataService:
             return await self._answer(link, asked)
 
         try:
+            await self._beside(self._ways.open, link.interface)
             listener = listeners.listen(link.interface, port=self._options.port)
         except OSError as why:
             if link not in self._failed:
@@ -183,6 +201,8 @@ class MetadataService:
         listener = self._listening.pop(link)
         listener.server.close()
         await listener.http.close()
+        with suppress(OSError):  # said when it was opened
+            await self._beside(self._ways.close, link.interface)
         LOG.info("metadata service on %s ended", link.interface)
 
     # requests --------------------------------------------------------------------------------------------------------
@@ -190,5 +210,4 @@ class MetadataService:
         seconds = self._limiter.ask((link, asked.address))
         if seconds:
             return error(429, **{"Retry-After": str(seconds)})
-        assert self._loop is not None
-        return await self._loop.run_in_executor(self._workers, self._answers.answer, link, asked)
+        return await self._beside(self._answers.answer, link, asked)

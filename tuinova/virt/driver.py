@@ -327,7 +327,7 @@ class ComputeDriver(ABC):
     def metadata_links(self) -> Mapping[str, str]:
         """Network id (or the hypervisor's name of its own network) -> interface on which its guests ask for metadata.
 
-        On each of them 169.254.169.254 is an address of this machine; empty where guests can't be served from here.
+        Empty where guests can't be served from here. The service itself makes the address answer there.
         """
         return {}
 

@@ -72,6 +72,10 @@ def test_an_operator_reads_why_guests_are_not_served(house: Any, monkeypatch: py
     (warning,) = house.engine.warnings()
     assert "guests of node1 have no metadata service" in warning
     assert warning.endswith("it is a test")
+    monkeypatch.setattr(house.driver, "metadata_links", lambda: {"default": "virbr0"})
+    assert house.engine._metadata_links() == {"node1": {}}
+    monkeypatch.setattr(house.driver, "no_metadata", lambda: "")
+    assert house.engine._metadata_links() == {"node1": {"default": "virbr0"}}
 
 
 def test_a_guest_posts_its_password_once_until_it_is_cleared(house: Any) -> None:

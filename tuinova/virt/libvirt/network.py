@@ -86,8 +86,8 @@ class Networks:
         return self._made.ids()
 
     def links(self) -> Mapping[str, str]:
-        """See the contract's `metadata_links`; the addresses are put there."""
-        if self.no_metadata():
+        """See the contract's `metadata_links`."""
+        if self.user_mode or not self.commands.allowed:
             return {}
         self.state.apply()
         return self.state.links()

@@ -19,7 +19,7 @@ from tuinova.virt.libvirt.net.addresses import HostAddresses, Item
 from tuinova.virt.libvirt.net.commands import HostCommands
 from tuinova.virt.libvirt.net.firewall import GuardedPort
 from tuinova.virt.libvirt.net.host_firewall import HostFirewall
-from tuinova.virt.libvirt.net.network_xml import METADATA_ADDRESS, Owner, address_of, range_of
+from tuinova.virt.libvirt.net.network_xml import Owner, address_of, range_of
 from tuinova.virt.libvirt.net.provider import ProviderDhcp
 from tuinova.virt.libvirt.net.records import PortRecord, PortRecords
 from tuinova.virt.networks import NetworkMode, NetworkSpec, Routing
@@ -189,8 +189,6 @@ class HostState:
         yield GuardedPort(tap_name(nic.port_id), bridge, record.mac, addresses, nic.security, dhcp)
 
     def _wanted_addresses(self, plan: ways.Ways) -> Iterator[Item]:
-        for device in self.links(plan).values():
-            yield device, f"{METADATA_ADDRESS}/32"
         for spec in plan.networks:
             if spec.mode is NetworkMode.PROVIDER:
                 yield from ((spec.bridge or "", address) for address in ProviderDhcp.addresses(spec))
