@@ -115,6 +115,8 @@ class Engine:
         self.managers: Mapping[str, ComputeManager] = {driver.host: self._manager(driver) for driver in drivers}
         answers = Answers(conductor, self._specs_of, expiration=self.options.metadata_cache_expiration)
         self.metadata = MetadataService(answers, self._metadata_links, self.options.metadata)
+        # Host to why its networks could not be looked at.
+        self._unserved: dict[str, str] = {}
         # Simulated guests have no network on which they could ask.
         self._guests_ask = any(
             getattr(one.metadata_links, "__func__", None) is not ComputeDriver.metadata_links for one in drivers
@@ -279,7 +281,7 @@ class Engine:
         if not self.options.metadata.enabled:
             return
         for host, driver in self.drivers.items():
-            if reason := driver.no_metadata():
+            if reason := driver.no_metadata() or self._unserved.get(host):
                 yield f"guests of {host} have no metadata service, only a config drive can tell them things: {reason}"
 
     def orphans(self) -> list[Orphan]:
@@ -300,6 +302,9 @@ class Engine:
                 found[host] = {} if driver.no_metadata() else driver.metadata_links()
             except NovaError as error:
                 LOG.info("networks of %s: %s", host, error)
+                self._unserved[host] = error.message
+            else:
+                self._unserved.pop(host, None)
         return found
 
     def _specs_of(self, host: str) -> GuestSpecs | None:

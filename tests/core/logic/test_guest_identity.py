@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tuinova.core.compute_manager import networks
-from tuinova.core.errors import GuestPasswordSet
+from tuinova.core.errors import GuestPasswordSet, HypervisorUnavailable
 from tuinova.core.guest_password import LONGEST_PASSWORD, password_of
 from tuinova.core.records import Instance
 from tuinova.metadata.answers import Answers
@@ -76,6 +76,14 @@ def test_an_operator_reads_why_guests_are_not_served(house: Any, monkeypatch: py
     assert house.engine._metadata_links() == {"node1": {}}
     monkeypatch.setattr(house.driver, "no_metadata", lambda: "")
     assert house.engine._metadata_links() == {"node1": {"default": "virbr0"}}
+    assert house.engine.warnings() == []
+
+    def refuse() -> None:
+        raise HypervisorUnavailable(host="node1", reason="gone")
+
+    monkeypatch.setattr(house.driver, "metadata_links", refuse)
+    assert house.engine._metadata_links() == {}
+    assert "guests of node1 have no metadata service" in house.engine.warnings()[0]
 
 
 def test_a_guest_posts_its_password_once_until_it_is_cleared(house: Any) -> None:
