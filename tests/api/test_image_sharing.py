@@ -129,6 +129,20 @@ def test_a_list_of_all_has_community_images_too(admin: Client, demo: Client) -> 
     assert not listed(demo, ident, visibility="public")
 
 
+@pytest.mark.parametrize(
+    ("visibility", "boots"), [("private", False), ("shared", False), ("community", True), ("public", True)]
+)
+def test_who_boots_what(running: Any, admin: Client, demo: Client, visibility: str, boots: bool) -> None:
+    ident = admin.images.create({**RAW, "visibility": visibility})["id"]
+    admin.images.upload(ident, io.BytesIO(BIG))
+    if boots:
+        server = running.boot(demo, name=visibility, imageRef=ident)
+        running.remove(demo, server["id"])
+        return
+    body = {"server": {"name": "x", "imageRef": ident, "flavorRef": "84", "networks": "none"}}
+    assert refused(lambda: demo.servers.create(body)) == (400, "Can not find requested image")
+
+
 def test_a_deactivated_image_is_neither_booted_nor_read(running: Any, admin: Client, demo: Client) -> None:
     ident = admin.images.create({**RAW, "visibility": "public"})["id"]
     assert refused(lambda: admin.images.deactivate(ident)) == (
