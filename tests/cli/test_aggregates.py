@@ -83,6 +83,34 @@ def test_zones_are_listed_with_their_hosts(typed: Type, hosts: list[str]) -> Non
     ]
 
 
+def test_a_zone_tells_who_is_heard_of_and_leaves_out_who_is_disabled(
+    typed: Type, hosts: list[str], admin: Client
+) -> None:
+    typed("aggregate", "create", "--zone", "east", "a")
+    typed("aggregate", "add", "host", "a", hosts[1])
+
+    def rows() -> dict[str, tuple[str, str, str]]:
+        listed = typed("availability", "zone", "list", "--compute", "--long", "-f", "json").json
+        return {
+            row["Zone Name"]: (row["Zone Status"], row["Host Name"], row["Service Status"].rsplit(" ", 1)[0])
+            for row in listed
+        }
+
+    typed("compute", "service", "set", "--down", hosts[1], "nova-compute")
+    try:
+        assert rows()["east"] == ("available", hosts[1], "enabled XXX")
+        typed("compute", "service", "set", "--disable", hosts[1], "nova-compute")
+        assert rows()["east"] == ("not available", "", "")
+        mine = typed("availability", "zone", "list", "--compute", "-f", "json", user="demo", project="demo").json
+        assert [(row["Zone Name"], row["Zone Status"]) for row in mine] == [
+            ("nova", "available"),
+            ("east", "not available"),
+        ]
+    finally:
+        typed("compute", "service", "set", "--up", "--enable", hosts[1], "nova-compute")
+    assert rows()["east"] == ("available", hosts[1], "enabled :-)")
+
+
 def test_the_zone_of_a_server_and_its_services_is_that_of_the_host(
     typed: Type, hosts: list[str], running: Any, admin: Client
 ) -> None:

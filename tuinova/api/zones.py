@@ -12,37 +12,47 @@ from tuinova.core.records import Service
 _COMPUTE = "nova-compute"
 
 
+def _by_zone(services: list[Service]) -> dict[str, list[Service]]:
+    """Enabled services by zone: those zones that are available first, then those that have none."""
+    found: dict[str, list[Service]] = {}
+    for service in services:
+        members = found.setdefault(service.availability_zone, [])
+        if not service.disabled:
+            members.append(service)
+    return {zone: found[zone] for zone in sorted(found, key=lambda zone: (not found[zone], zone))}
+
+
 def zones(call: Call) -> Any:
     """Zones and whether one of their services is enabled; the internal one is hidden."""
-    found: dict[str, bool] = {}
-    for service in call.state.conductor.services(binary=_COMPUTE):
-        zone = service.availability_zone
-        found[zone] = found.get(zone, False) or not service.disabled
     rows = [
-        {"zoneName": zone, "zoneState": {"available": available}, "hosts": None}
-        for zone, available in sorted(found.items())
+        {"zoneName": zone, "zoneState": {"available": bool(enabled)}, "hosts": None}
+        for zone, enabled in _by_zone(call.state.conductor.services(binary=_COMPUTE)).items()
     ]
     return {"availabilityZoneInfo": rows}
 
 
 def zones_detail(call: Call) -> Any:
-    """Zones with their hosts and services."""
-    found: dict[str, list[Service]] = {}
-    for service in call.state.conductor.services():
-        found.setdefault(service.availability_zone, []).append(service)
-    return {"availabilityZoneInfo": [_zone(call, zone, members) for zone, members in sorted(found.items())]}
+    """Zones with their hosts and enabled services: `active` is enabled, `available` is heard of of late."""
+    rows = [
+        {
+            "zoneName": zone,
+            "zoneState": {"available": bool(enabled)},
+            "hosts": _hosts(call, enabled) if enabled else None,
+        }
+        for zone, enabled in _by_zone(call.state.conductor.services()).items()
+    ]
+    return {"availabilityZoneInfo": rows}
 
 
-def _zone(call: Call, zone: str, members: list[Service]) -> dict[str, Any]:
+def _hosts(call: Call, services: list[Service]) -> dict[str, dict[str, Any]]:
     hosts: dict[str, dict[str, Any]] = {}
-    for service in members:
+    for service in services:
         hosts.setdefault(service.host, {})[service.binary] = {
-            "active": is_up(call, service),
-            "available": not service.disabled,
+            "available": is_up(call, service),
+            "active": not service.disabled,
             "updated_at": microseconds(service.last_seen_up),
         }
-    available = any(not service.disabled for service in members)
-    return {"zoneName": zone, "zoneState": {"available": available}, "hosts": hosts}
+    return hosts
 
 
 def _any_up(call: Call) -> bool:
