@@ -10,7 +10,10 @@ import pytest
 
 from tests.metadata.conftest import KEY, MAC, UUID, Guests, Served, options, parsed, read_all
 from tuinova.core.conductor import DatabaseUnavailable
+from tuinova.metadata.answers import Answers
 from tuinova.metadata.limits import RateLimits
+from tuinova.metadata.service import MetadataOptions, MetadataService
+from tuinova.metadata.ways import NoWay, Ways
 
 OTHER = "6b1f0c1e-7475-696e-6f76-612d6f746865"
 
@@ -304,3 +307,31 @@ def test_what_may_not_be_listened_on_is_a_warning(guests: Guests, monkeypatch: p
     with Served(guests, {"net": "lo"}, options()) as served:
         (warning,) = served.service.warnings()
         assert "net of cmp1 (lo): only root" in warning
+
+
+def test_rules_that_can_not_be_set_are_a_warning_and_nothing_listens(guests: Guests, loopback: None) -> None:
+    class Forbidden(Ways):
+        def sweep(self) -> None:
+            raise NoWay("ip rule show: no")
+
+        def open(self, interface: str) -> None:
+            raise NoWay("ip rule add: Operation not permitted")
+
+    with Served(guests, {"net": "lo"}, options(), Forbidden()) as served:
+        (warning,) = served.service.warnings()
+        assert "ip rule add: Operation not permitted" in warning
+        assert served.service.links() == []
+
+
+def test_a_service_that_is_turned_off_listens_nowhere(guests: Guests) -> None:
+    asked: list[bool] = []
+
+    def links() -> dict[str, dict[str, str]]:
+        asked.append(True)
+        return {}
+
+    service = MetadataService(Answers(guests, lambda _host: guests), links, MetadataOptions(enabled=False))
+    service.start()
+    service.look()
+    service.stop()
+    assert (asked, service.links(), list(service.warnings())) == ([], [], [])
