@@ -1,10 +1,7 @@
-"""Small parts: names, config drive, duties, policy, quota arithmetic, hypervisor choice."""
+"""Small parts: names, duties, policy, quota arithmetic, hypervisor choice."""
 
 from __future__ import annotations
 
-import base64
-import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +15,6 @@ from tuinova.core.context import RequestContext
 from tuinova.core.drafts import QuotaLimits
 from tuinova.core.engine_options import options_from
 from tuinova.core.errors import InvalidConfig, InvalidZone, PolicyNotAuthorized, QuotaExceeded
-from tuinova.core.instance_metadata import GuestFacts, GuestPort, config_drive_files
 from tuinova.core.paths import Paths
 from tuinova.core.quota import fitting_count
 from tuinova.core.records import Flavor, QuotaUsage
@@ -77,77 +73,6 @@ def test_zone_syntax(text: str | None, parts: tuple[str | None, ...]) -> None:
     assert parse_zone(text) == parts
     with pytest.raises(InvalidZone):
         parse_zone("a:b:c:d")
-
-
-# the config drive ----------------------------------------------------------------------------------------------------
-FACTS = GuestFacts(
-    id=42,
-    uuid="11111111-2222-3333-4444-555555555555",
-    display_name="vm[/bold]",
-    hostname="vm1",
-    project_id="p1",
-    availability_zone="nova",
-    launch_index=1,
-    flavor_name="m1.micro",
-    reservation_id="r-12345678",
-    metadata={"role": "web"},
-    key_name="mykey",
-    public_key="ssh-rsa AAAA",
-    user_data=base64.b64encode(b"#!/bin/sh\necho hi\n").decode(),
-    admin_password="geheim",
-    security_groups=("default",),
-    ports=(
-        GuestPort("0123456789abcdef", "fa:16:3e:00:00:01", "net", "10.0.0.5", "10.0.0.0/16", "10.0.0.1", ("9.9.9.9",)),
-    ),
-)
-
-
-def test_config_drive_has_every_version_and_each_its_keys() -> None:
-    files = config_drive_files(FACTS)
-    oldest = json.loads(files["openstack/2012-08-10/meta_data.json"])
-    latest = json.loads(files["openstack/latest/meta_data.json"])
-    assert "random_seed" not in oldest
-    assert len(base64.b64decode(latest["random_seed"])) == 512
-    assert latest["project_id"] == "p1"
-    assert latest["devices"] == []
-    assert (latest["hostname"], latest["name"], latest["launch_index"]) == ("vm1.novalocal", "vm[/bold]", 1)
-    assert latest["meta"] == {"role": "web"}
-    assert latest["admin_pass"] == "geheim"
-    assert latest["public_keys"] == {"mykey": "ssh-rsa AAAA"}
-    assert latest["keys"] == [{"name": "mykey", "type": "ssh", "data": "ssh-rsa AAAA"}]
-    assert files["openstack/latest/user_data"] == b"#!/bin/sh\necho hi\n"
-    assert "openstack/2013-04-04/vendor_data.json" not in files
-    assert files["openstack/2013-10-17/vendor_data.json"] == b"{}"
-    assert "openstack/2015-10-15/vendor_data2.json" not in files
-    assert files["openstack/latest/vendor_data2.json"] == b"{}"
-
-
-def test_config_drive_says_nothing_of_what_there_is_not() -> None:
-    bare = replace(FACTS, metadata={}, key_name=None, public_key=None, user_data=None, admin_password=None, ports=())
-    files = config_drive_files(bare)
-    document = json.loads(files["openstack/latest/meta_data.json"])
-    assert not {"meta", "public_keys", "keys", "admin_pass"} & set(document)
-    assert "openstack/latest/user_data" not in files
-    assert "ec2/latest/user-data" not in files
-
-
-def test_network_data_names_links_networks_and_services() -> None:
-    document = json.loads(config_drive_files(FACTS)["openstack/latest/network_data.json"])
-    assert document["links"][0]["ethernet_mac_address"] == "fa:16:3e:00:00:01"
-    assert document["networks"][0]["type"] == "ipv4_dhcp"
-    assert document["services"] == [{"type": "dns", "address": "9.9.9.9"}]
-    fixed = replace(FACTS, ports=(replace(FACTS.ports[0], dhcp=False),))
-    network = json.loads(config_drive_files(fixed)["openstack/latest/network_data.json"])["networks"][0]
-    assert (network["ip_address"], network["netmask"]) == ("10.0.0.5", "255.255.0.0")
-    assert network["routes"][0]["gateway"] == "10.0.0.1"
-
-
-def test_ec2_tree() -> None:
-    document = json.loads(config_drive_files(FACTS)["ec2/latest/meta-data.json"])
-    assert document["instance-id"] == "i-0000002a"
-    assert document["ami-manifest-path"] == "FIXME"
-    assert document["local-ipv4"] == "10.0.0.5"
-    assert document["placement"] == {"availability-zone": "nova"}
 
 
 # duties --------------------------------------------------------------------------------------------------------------
