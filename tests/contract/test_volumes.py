@@ -63,6 +63,7 @@ def got(env: Any, guest: Any, device: bytes) -> bytes:
     return said.strip()
 
 
+@pytest.mark.long("libvirt")  # the same way through the whole program is `tests/integration/test_volumes.py`
 def test_a_volume_goes_from_a_running_guest_to_one_that_starts_from_another(
     env: Any, volumes: Volumes, booted: Any
 ) -> None:

@@ -24,10 +24,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What takes long and breaks seldom runs with `--all` only."""
-    left_out = [] if config.getoption("--all") else [item for item in items if item.get_closest_marker("long")]
+    left_out = [] if config.getoption("--all") else [item for item in items if _is_long(item)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def _is_long(item: pytest.Item) -> bool:
+    """`long`, or `long("libvirt")`: on that driver only."""
+    mark = item.get_closest_marker("long")
+    callspec = getattr(item, "callspec", None)
+    return mark is not None and (not mark.args or (callspec is not None and callspec.params.get("env") in mark.args))
 
 
 @pytest.fixture(scope="session")

@@ -151,6 +151,7 @@ def test_half_an_attachment_is_made_whole(volumes: Volumes, blank: ImageFile) ->
     assert volumes.plugged(guest) == [[disk.volume_id]] * 2
 
 
+@pytest.mark.long
 def test_a_guest_that_does_not_let_go_keeps_its_volume_until_it_is_off(volumes: Volumes, blank: ImageFile) -> None:
     host, guest, disk = volumes.host, guest_spec(blank), volumes.disk(volumes.make())
     host.spawn(guest)
