@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tuinova.core.errors.network import NovaPortInUse
+from tuinova.core.errors.network import NovaPortInUse, PortForwardInUse
 from tuinova.core.records import Network, SecurityGroupRule, Subnet
+from tuinova.virt.driver import HostNetwork
 
 from .conftest import House
 from .test_moves import AUTO, other
@@ -256,3 +257,45 @@ def test_who_has_an_address_on_a_network_of_a_host(house: House) -> None:
     assert (find("node1", "fake", plain.addresses[0]["address"]) or ("",))[0] == plain.uuid
     assert find("node1", net.id, "10.44.0.200") is None
     assert find("node2", net.id, server.addresses[0]["address"]) is None
+
+
+# user-mode networking ------------------------------------------------------------------------------------------------
+USER = HostNetwork("user", "user", "10.0.2.0/24", "10.0.2.2", "10.0.2.15", "10.0.2.15")
+
+
+def test_a_port_of_the_host_leads_to_a_guest_in_user_mode_networking(make_house: Callable[..., House]) -> None:
+    house = make_house(start=False)
+    house.driver.list_networks = lambda: [USER]  # type: ignore[method-assign]
+    house.engine.start()
+    server, other = house.create(), house.create(name="vm2")
+    assert server.addresses[0]["address"] == other.addresses[0]["address"] == "10.0.2.15"
+    (port,) = house.conductor.ports(server.uuid)
+    forward = {"protocol": "tcp", "host_port": 2222, "guest_port": 22}
+    house.engine.network_api.ports.update(house.ctx(), port.id, {"tuinova:forwards": [forward]})
+    house.settle()
+    (nic,) = house.driver.ports_of(server.uuid)
+    assert nic["forwards"] == [{**forward, "host_address": "127.0.0.1"}]
+    assert nic["spec"] is None
+    taken = pytest.raises(PortForwardInUse)
+    with taken:
+        (second,) = house.conductor.ports(other.uuid)
+        house.engine.network_api.ports.update(house.ctx(), second.id, {"tuinova:forwards": [forward]})
+    house.act(server.uuid, "reboot-hard")
+    assert house.driver.ports_of(server.uuid)[0]["forwards"]
+    house.engine.network_api.ports.update(house.ctx(), port.id, {"tuinova:forwards": []})
+    house.settle()
+    assert house.driver.ports_of(server.uuid) == []
+
+
+# what else keeps a server's ports ------------------------------------------------------------------------------------
+def test_an_evacuation_and_a_rebuild_keep_addresses_and_groups(pair: House) -> None:
+    net, _ = network(pair)
+    server = pair.create(networks=[{"uuid": net.id}])
+    assert server.host is not None
+    open_port(pair, group_of(pair, server.uuid), 22)
+    rebuilt = pair.act(server.uuid, "rebuild", {"imageRef": server.image_ref})
+    assert (rebuilt.vm_state, rebuilt.addresses, opened(pair, server.uuid)) == ("active", server.addresses, [22])
+    pair.conductor.set_service(server.host, "nova-compute", forced_down=True)
+    moved = pair.act(server.uuid, "evacuate", {"host": None})
+    assert (moved.host, moved.addresses) == (other(pair, server), server.addresses)
+    assert opened(pair, server.uuid) == [22]

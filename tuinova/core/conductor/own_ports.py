@@ -29,6 +29,7 @@ from tuinova.core.errors.network import (
     L3PortInUse,
     MacAddressInUse,
     NetworkNotFound,
+    PortForwardInUse,
     PortInUse,
     PortNotFound,
     PortSecurityAndIPRequiredForSecurityGroups,
@@ -192,6 +193,8 @@ class OwnPorts(NetworkBase):
                     raise PortInUse(port_id=ident, net_id=old.network_id, device_id=old.device_id)
                 self._mac(tx, network, mac)
             new = replace(old, **values, updated_at=tx.now)
+            if new.forwards != old.forwards:
+                _refuse_taken_forwards(tx, new)
             if fixed_ips is not None:
                 new = replace(new, fixed_ips=tuple(self.chosen(tx, network, old, fixed_ips)))
             new = replace(new, security_groups=_changed_groups(tx, old, new, security_groups))
@@ -245,6 +248,19 @@ class OwnPorts(NetworkBase):
             tx.change("port", "delete", ident, port.project_id)
 
         self._write(job)
+
+
+def _refuse_taken_forwards(tx: Tx, port: Port) -> None:
+    """A port of a host leads to one guest."""
+    asked = {(one["protocol"], one["host_port"], one["host_address"]) for one in port.forwards}
+    for other in port_rows.ports_in(tx.connection, port.network_id):
+        for one in other.forwards:
+            if (
+                other.id != port.id
+                and other.host == port.host
+                and (one["protocol"], one["host_port"], one["host_address"]) in asked
+            ):
+                raise PortForwardInUse(host_port=one["host_port"], protocol=one["protocol"], port_id=other.id)
 
 
 def _groups(tx: Tx, port: Port, asked: Sequence[str] | None, addressed: bool) -> tuple[str, ...]:

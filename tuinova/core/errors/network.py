@@ -242,6 +242,12 @@ class MacAddressInUse(Conflict):
     msg_fmt = "Unable to complete operation for network {net_id}. The mac address {mac} is in use."
 
 
+class PortForwardInUse(Conflict):
+    """A port of the host that leads to another guest."""
+
+    msg_fmt = "Port {host_port}/{protocol} of the host leads to port {port_id} already."
+
+
 class IpAddressInUse(Conflict):
     """Another port has it."""
 
