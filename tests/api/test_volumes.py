@@ -345,3 +345,18 @@ def test_boot_from_volume_over_rest_with_numbers_as_texts(running: Any, demo: Cl
     running.remove(demo, server["id"])
     running.engine.settle()
     assert refused(demo.volumes.get, row["volumeId"])[0] == 404
+
+
+def test_an_image_of_a_volume_backed_server_has_no_data_to_read(running: Any, demo: Client) -> None:
+    image = image_of(running, demo)
+    device = {"uuid": image["id"], "source_type": "image", "destination_type": "volume", "boot_index": 0}
+    device |= {"volume_size": 1, "delete_on_termination": True}
+    server = running.boot(demo, name="to be an image", imageRef="", block_device_mapping_v2=[device])
+    told = demo.servers.ask(server["id"], "createImage", {"name": "mapping"})
+    running.engine.settle()
+    made = next(row for row in demo.images.list(name="mapping"))
+    assert (made["status"], made["size"], made["bdm_v2"]) == ("active", 0, "True")
+    assert told is not None
+    assert demo.request("GET", f"/image/v2/images/{made['id']}/file").status == 204
+    running.remove(demo, server["id"])
+    running.engine.settle()

@@ -188,6 +188,7 @@ def _open(state: ApiState, ctx: RequestContext, ident: str) -> tuple[Image, Iter
     image = visible_image(state, ctx, ident)
     if image.status == "deactivated" and not ctx.is_admin:
         raise Forbidden("The requested image has been deactivated. Image data download is forbidden.")
-    if image.status not in ("active", "deactivated"):
+    # An image of a volume-backed server names snapshots and has no data.
+    if image.status not in ("active", "deactivated") or image.size == 0:
         return image, None
     return image, state.image_store.read(ident)
