@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import libvirt
 
+from tuinova.core.errors import HypervisorUnavailable, NovaError
 from tuinova.virt.driver import DriverError, GuestSpec, HostNetwork, Nic
 from tuinova.virt.libvirt.connection import Connection
-from tuinova.virt.libvirt.errors import words
+from tuinova.virt.libvirt.errors import translated, words
 from tuinova.virt.libvirt.guest_xml import source_network
 from tuinova.virt.libvirt.net import forwards
 from tuinova.virt.libvirt.net.checks import NetworkChecks
@@ -108,7 +110,8 @@ class Networks:
             return ()
         if not self.commands.allowed:
             return self.state.unseen_packets()
-        return self.state.host_firewall.problems() if self._made.specs else ()
+        found = ["the networks' firewall had been removed by another program; it is back"] if self.state.mend() else []
+        return [*found, *(self.state.host_firewall.problems() if self._made.specs else ())]
 
     # networks of ours ------------------------------------------------------------------------------------------------
     def ensure(self, network: NetworkSpec) -> None:
@@ -164,22 +167,28 @@ class Networks:
 
     def plug(self, uuid: str, nics: Sequence[Nic]) -> None:
         """A guest's ports: addresses in DHCP, firewall; plugged already is fine."""
-        for nic in nics:
-            if not self.user_mode or nic.forwards or self.records.get(nic.mac) is not None:
-                self.records.add(uuid, nic)
+        self._note(uuid, nics)
         if self.user_mode or not nics:
             return
         self._filter(uuid, nics)
-        self._reserve(nics)
+        for step in self._reservations(nics):
+            step()
         self.state.apply()
 
-    def _reserve(self, nics: Iterable[Nic]) -> None:
+    def _note(self, uuid: str, nics: Iterable[Nic]) -> None:
+        """Write down ports; a session has something to remember of those with forwards only."""
+        for nic in nics:
+            if not self.user_mode or nic.forwards or self.records.get(nic.mac) is not None:
+                self.records.add(uuid, nic)
+
+    def _reservations(self, nics: Iterable[Nic]) -> Iterator[Callable[[], None]]:
+        """What tells DHCP of these ports, each step by itself."""
         made = {spec.id for spec in self._made.specs}
         for network in sorted({network_key(nic) for nic in nics if network_key(nic) in made}):
-            self._made.reserve(network)
+            yield partial(self._made.reserve, network)
         for nic in nics:
             if network_key(nic) not in made and not is_user(nic):
-                self._host_networks.reserve(nic)
+                yield partial(self._host_networks.reserve, nic)
 
     def is_joined(self, uuid: str, nic: Nic) -> bool:
         """Whether a guest that starts has got its port of the network (or the network has none to give)."""
@@ -222,14 +231,25 @@ class Networks:
         for uuid, nics in guests.items():
             macs = {nic.mac.lower() for nic in nics}
             stale += [record for record in self.records.of(uuid) if record.mac not in macs]
-            for nic in nics:
-                self.records.add(uuid, nic)
+            self._note(uuid, nics)
         self.unplug(stale)
-        if not self.user_mode:
-            for uuid, nics in guests.items():
-                self._filter(uuid, nics)
-            self._reserve([nic for nics in guests.values() for nic in nics])
-            self.state.apply()
+        if self.user_mode:
+            return
+        # What guards comes first; one port that DHCP can't be told of does not stop the rest.
+        self.state.apply()
+        steps: list[Callable[[], None]] = [partial(self._filter, uuid, nics) for uuid, nics in guests.items()]
+        steps += self._reservations([nic for nics in guests.values() for nic in nics])
+        failed = []
+        for step in steps:
+            try:
+                with translated(self._connection.host):
+                    step()
+            except HypervisorUnavailable:
+                raise
+            except NovaError as error:
+                failed.append(error.message)
+        if failed:
+            raise DriverError(reason="; ".join(failed))
 
     def forward(self, domain: libvirt.virDomain) -> None:
         """Port forwards of a guest that has just started; it runs without one that can't be."""

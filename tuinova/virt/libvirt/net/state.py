@@ -53,6 +53,7 @@ class HostState:
         self._lock, self._counter = Lock(), Lock()
         self._asked = self._done = 0
         self._has_tables: bool | None = None
+        self._families: set[str] = set()
 
     # routing ---------------------------------------------------------------------------------------------------------
     @property
@@ -122,6 +123,14 @@ class HostState:
             self._has_tables = done is not None and self.table in done.stdout
         return self._has_tables
 
+    def mend(self) -> bool:
+        """Make the tables anew when another program has thrown them away (`nft flush ruleset`); whether it had."""
+        wanted = {f"table {family} {self.table}" for family in self._families}
+        if not wanted or wanted <= set(self._commands.run("nft", "list", "tables", check=False).stdout.splitlines()):
+            return False
+        self.apply()
+        return True
+
     def _replace_tables(self, texts: dict[str, str]) -> None:
         script = "".join(
             f"table {family} {self.table}\ndelete table {family} {self.table}\n{text}" for family, text in texts.items()
@@ -135,7 +144,8 @@ class HostState:
         if done.returncode:
             LOG.error("nft refused:\n%s", script)
             raise DriverError(reason=f"the firewall can't be set: {done.stderr.strip()[:1000]}")
-        self._has_tables = any(texts.values())
+        self._families = {family for family, text in texts.items() if text}
+        self._has_tables = bool(self._families)
 
     def _see_bridged_packets(self) -> None:
         """Without this what guests of one bridge send each other passes the firewall by."""
