@@ -269,6 +269,15 @@ def test_a_port_in_the_default_group_of_its_project(ask: Ask, network: str, subn
     assert ask("PUT", f"/ports/{port['id']}", pair)[:2] == (409, "AddressPairAndPortSecurityRequired")
 
 
+def test_nobody_names_the_owner_of_a_port(ask: Ask, network: str, subnet: Any) -> None:
+    victim = {"device_id": str(uuid.uuid4())}
+    assert ask("POST", "/ports", {"port": {"network_id": network, **victim}})[:2] == (400, "InvalidInput")
+    port = ask("POST", "/ports", {"port": {"network_id": network}})[1]["port"]
+    for body in (victim, {"device_owner": "compute:nova"}):
+        assert ask("PUT", f"/ports/{port['id']}", {"port": body})[:2] == (400, "InvalidInput")
+    assert ask("GET", f"/ports/{port['id']}")[1]["port"]["device_id"] == ""
+
+
 def test_forwards_are_for_user_mode_networking(ask: Ask, network: str, subnet: Any) -> None:
     port = ask("POST", "/ports", {"port": {"network_id": network}})[1]["port"]
     body = {"port": {"tuinova:forwards": [{"protocol": "tcp", "host_port": 2222, "guest_port": 22}]}}

@@ -111,6 +111,18 @@ def test_two_servers_can_not_have_one_port(house: House) -> None:
     assert house.nothing_left(server.uuid)
 
 
+def test_a_port_made_before_on_the_hosts_own_network_has_an_address_while_a_server_has_it(house: House) -> None:
+    (fake,) = [one for one in house.conductor.networks() if one.name == "fake"]
+    port = given(house, fake)
+    assert house.conductor.port(port).fixed_ips == ()
+    server = house.create(networks=[{"port": port}])
+    (held,) = house.conductor.ports(server.uuid)
+    assert (held.id, held.address, held.host) == (port, server.addresses[0]["address"], "node1")
+    house.act(server.uuid, "delete")
+    left = house.conductor.port(port)
+    assert (left.device_id, left.fixed_ips, left.host) == ("", (), "")
+
+
 # crashes and outages -------------------------------------------------------------------------------------------------
 def test_what_was_accepted_before_a_crash_is_there_after_it(house: House) -> None:
     house.hang("ensure_network")

@@ -16,8 +16,7 @@ from tuinova.core.network_api.networks import NetworkCalls
 from tuinova.core.network_api.security_groups import GroupCalls
 from tuinova.core.records import Network, Port
 
-_PLAIN = ("name", "description", "admin_state_up", "device_id", "device_owner", "port_security_enabled", "tags")
-_RESERVED = ("network:", "compute:")
+_PLAIN = ("name", "description", "admin_state_up", "port_security_enabled", "tags")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,7 @@ class PortCalls:
         if not access.may_join(ctx, network):
             raise NetworkNotFound(net_id=network.id) if not network.external else access.refuse("create_port")
         self._check_privileges(ctx, "create", network, body)
+        _refuse_device(body)
         values: dict[str, Any] = {
             "name": body.get("name") or "",
             "description": body.get("description") or "",
@@ -84,10 +84,7 @@ class PortCalls:
         network = self.conductor.network(port.network_id)
         self._check_privileges(ctx, "update", network, body)
         values: dict[str, Any] = {name: body[name] for name in _PLAIN if body.get(name) is not None}
-        if port.instance_uuid and ({"device_id", "device_owner"} & set(values)):
-            raise InvalidInput(error_message="device_id and device_owner of a server's port are changed by the server")
-        if str(values.get("device_owner", "")).startswith(_RESERVED):
-            raise InvalidInput(error_message=f"device_owner {values['device_owner']} is set by tuinova itself")
+        _refuse_device(body)
         if "allowed_address_pairs" in body:
             values["allowed_address_pairs"] = _pairs(body["allowed_address_pairs"] or [])
         if "tuinova:forwards" in body:
@@ -123,6 +120,15 @@ class PortCalls:
         """Remove it."""
         self.mine(ctx, ident, "delete")
         self.conductor.delete_port(ident)
+
+
+def _refuse_device(body: Mapping[str, Any]) -> None:
+    """Whose a port is says the server or router that has it: a name in a body would plug it into anybody's guest."""
+    for name in ("device_id", "device_owner"):
+        if body.get(name):
+            raise InvalidInput(
+                error_message=f"{name} is set by tuinova itself: attach the port to a server or a router"
+            )
 
 
 # what may stand in a port's body -------------------------------------------------------------------------------------
