@@ -25,6 +25,7 @@ write_files:
 runcmd:
 - |
   {
+    facts=/run/cloud-init/instance-data.json
     echo; echo "TN-HOST=$(hostname -f)"
     echo "TN-KEY=$(cat /home/debian/.ssh/authorized_keys)"
     echo "TN-MARK=$(cat /root/marker)"
@@ -32,7 +33,10 @@ runcmd:
     echo "TN-ROUTE=$(ip route show default | cut -d' ' -f3)"
     echo "TN-SOURCE=$(grep -o 'DataSource[A-Za-z]*' /run/cloud-init/status.json | head -n 1)"
     echo "TN-DRIVE=$(blkid -t LABEL=config-2 -o device)"
-    echo "TN-PROPERTY=$(grep -o '"role": "[a-z]*"' /run/cloud-init/instance-data.json | head -n 1)"
+    echo "TN-PROPERTY=$(grep -o '"role": "[a-z]*"' $facts | head -n 1)"
+    echo "TN-TAG=$(grep -o '"uplink"' $facts | head -n 1)"
+    echo "TN-TOLD=$(grep -o '"address": "0000:[0-9a-f:.]*"' $facts | head -n 1 | cut -d'"' -f4)"
+    echo "TN-PCI=$(basename "$(dirname "$(readlink -f /sys/class/net/eth0/device)")")"
     echo "TN-UPTIME=$(cut -d' ' -f1 /proc/uptime)"; echo TN-END
   } >/dev/ttyS0
 """
@@ -66,7 +70,8 @@ def _boot(house: House, tmp_path: Path, *words: str) -> tuple[dict[str, str], di
     (tmp_path / "user-data").write_text(USER_DATA)
     house.ok(
         *("server", "create", "--image", "debian", "--flavor", "cloud", "--key-name", "mine", *words),
-        *("--user-data", str(tmp_path / "user-data"), "--property", "role=db", "--hostname", "given-name", "told"),
+        *("--user-data", str(tmp_path / "user-data"), "--property", "role=db", "--hostname", "given-name"),
+        *("--nic", "net-id=default,tag=uplink", "told"),
     )
     house.settled("told", "ACTIVE")
     log = house.until_log("told", "TN-END", SECONDS)
@@ -87,6 +92,8 @@ def _check(said: dict[str, str], server: dict[str, Any]) -> None:
     assert said["PROPERTY"] == '"role": "db"'
     assert said["ADDRESS"] == f"{_address(server)}/24"
     assert said["ROUTE"] == "192.168.122.1"
+    # A tagged device, and where the guest itself sees it.
+    assert (said["TAG"], said["TOLD"]) == ('"uplink"', said["PCI"])
 
 
 def test_a_guest_is_told_by_the_metadata_service_alone(house: House, tmp_path: Path, record_property: Any) -> None:
