@@ -13,7 +13,7 @@ import pytest
 from tests.lab import PrivateLibvirt
 from tests.lab.wires import Wire, lab_run, within
 from tests.virt_libvirt import frames
-from tuinova.virt.driver import Nic
+from tuinova.virt.driver import DriverError, Nic
 from tuinova.virt.libvirt.driver import LibvirtDriver
 from tuinova.virt.libvirt.guest_xml import tap_name
 from tuinova.virt.libvirt.net.rules_text import link_local
@@ -296,6 +296,26 @@ def test_networks_reach_each_other_and_the_outside_only_as_they_are_made(place: 
     assert not alone.wire.reaches("10.60.7.1", 8099)
     for one in (*servers, server):
         one.close()
+
+
+def test_a_port_that_dhcp_can_not_be_told_of_does_not_stop_the_rest(place: Place) -> None:
+    spec = place.network(NetworkMode.NAT, 14)
+    first, asker = place.guest(spec, 2), place.guest(spec, 3)
+    server = first.wire.listen(80)
+    default = {"network": "default", "spec": None, "mac": "fa:16:3e:00:0e:50", "address": "10.99.0.1", "fixed_ips": ()}
+    strange = replace(first.nic, port_id=str(uuid.uuid4()), **default)
+    opened = replace(first.nic, security=PortSecurity((*OUT, tcp(80))))
+    owner = str(uuid.uuid4())
+    with pytest.raises(DriverError, match=r"address 10\.99\.0\.1 is not of network default"):
+        place.driver._networks.update({owner: [strange], first.uuid: [opened]})
+    assert asker.wire.reaches(first.address, 80)
+    # A firewall that throws everything away is noticed, and the ports are guarded again.
+    lab_run(place.lab, "nft", "delete", "table", "inet", place.driver._networks.state.table)
+    assert any("removed by another program" in warning for warning in place.driver.warnings())
+    assert not asker.wire.reaches(first.address, 81)
+    assert place.driver._networks.state.table in place.ruleset()
+    place.driver._networks.unplug_all(owner)
+    server.close()
 
 
 def test_a_host_that_drops_by_default_lets_our_networks_through(place: Place) -> None:

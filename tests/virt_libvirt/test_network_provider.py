@@ -124,6 +124,9 @@ def test_each_subnet_of_a_network_hands_out_its_own(place: Place, tmp_path: Path
     first = place.guest(spec, 10)
     assert lease(first.wire, tmp_path)["ip"] == "10.60.40.10"
     assert lease(first.wire, tmp_path)["router"] == "10.60.40.1"
+    # The IPv6 prefix is announced, and the guest makes its address of it.
+    own = first.local.replace("fe80::", "fd60:40::")
+    wait_until(lambda: f"{own}/64" in first.wire.run("ip", "-6", "addr", "show", "dev", "eth0"), 20)
     second = place.guest(spec, 11)
     moved = replace(
         second.nic, address="10.60.41.11", fixed_ips=(replace(second.nic.fixed_ips[0], address="10.60.41.11"),)

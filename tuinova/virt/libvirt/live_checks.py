@@ -16,9 +16,11 @@ from tuinova.core.errors import NovaError
 from tuinova.core.states import PowerState
 from tuinova.virt.driver import GuestSpec, MigrationPreCheckError
 from tuinova.virt.libvirt import disks, power, sparse
+from tuinova.virt.libvirt.guest_xml import source_network
 from tuinova.virt.libvirt.guests import Guests
 from tuinova.virt.libvirt.moved_disks import MovedDisks
 from tuinova.virt.libvirt.options import LibvirtOptions
+from tuinova.virt.networks import NetworkMode
 
 LOCAL = "Block migration can not be used with shared storage."
 SHARED = (
@@ -90,11 +92,17 @@ class LiveChecks:
             raise MigrationPreCheckError(reason="a user's own libvirt session can't receive guests")
         known = {network.name: network for network in self._guests.networks.list()}
         for nic in guest.nics:
-            network = known.get(nic.network)
+            if nic.spec is not None and nic.spec.mode is not NetworkMode.HOST:
+                # It is made here before the guest comes.
+                if problem := self._guests.networks.problem(nic.spec):
+                    raise MigrationPreCheckError(reason=f"host {self._host.name}: {problem}")
+                continue
+            name = source_network(nic)
+            network = known.get(name)
             if network is None:
-                raise MigrationPreCheckError(reason=f"host {self._host.name} has no network {nic.network!r}")
+                raise MigrationPreCheckError(reason=f"host {self._host.name} has no network {name!r}")
             if nic.address and ipaddress.ip_address(nic.address) not in ipaddress.ip_network(network.cidr):
-                reason = f"address {nic.address} is not of network {nic.network} on host {self._host.name}"
+                reason = f"address {nic.address} is not of network {name} on host {self._host.name}"
                 raise MigrationPreCheckError(reason=reason)
 
     # at the source ---------------------------------------------------------------------------------------------------

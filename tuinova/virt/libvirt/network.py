@@ -83,6 +83,10 @@ class Networks:
         """See the contract."""
         self._checks.check(network, self._made.specs)
 
+    def problem(self, network: NetworkSpec) -> str:
+        """Why this host can't have a network, in a sentence; empty: it can."""
+        return self._checks.problem(network)
+
     def ids(self) -> Collection[str]:
         """The ids of the networks that were made here."""
         return self._made.ids()

@@ -53,9 +53,12 @@ class NetworkChecks:
 
     def require(self, network: NetworkSpec) -> None:
         """Raise DriverError where this mode can't be, or the bridge is not there."""
-        reason = self.modes()[network.mode] or self._bridge_problem(network)
-        if reason:
+        if reason := self.problem(network):
             raise DriverError(reason=reason)
+
+    def problem(self, network: NetworkSpec) -> str:
+        """The same as a sentence; empty where nothing is wrong."""
+        return self.modes()[network.mode] or self._bridge_problem(network)
 
     def check(self, network: NetworkSpec, made: Iterable[NetworkSpec]) -> None:
         """Raise Invalid with the first thing that speaks against a network."""
