@@ -114,12 +114,24 @@ def refresh(
 
 
 def caught_up(compute: Compute, uuid: str, epoch: int) -> None:
-    """After an action that told the driver of a guest's ports: what changed meanwhile may have passed it over."""
+    """After an action that told the driver of a guest's ports: what changed meanwhile may have passed it by.
+
+    Nobody waits for it: it has its turn behind what goes on with the host's networks.
+    """
+    # In this order: who brings ports up to date counts before he lets go of the lock.
+    if not compute.network_lock.locked() and compute.network_epoch == epoch:
+        return
+    compute.bus.submit(compute.host, LANE, partial(_catch_up, compute, uuid))
+
+
+def _catch_up(compute: Compute, uuid: str) -> None:
     try:
         with compute.network_lock:
-            if compute.network_epoch != epoch and compute.conductor.instance(uuid).host == compute.host:
+            if compute.conductor.instance(uuid).host == compute.host:
                 compute.driver.update_ports({uuid: guests_of(compute.conductor.port_facts(uuid)).get(uuid, [])})
     except InstanceNotFound:
+        return
+    except LEFT_OPEN:
         return
     except NovaError as error:
         LOG.warning("the ports of %s are brought up to date later: %s", uuid, error)
