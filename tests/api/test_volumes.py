@@ -240,6 +240,7 @@ def test_a_volume_becomes_an_image(running: Any, demo: Client) -> None:
     again = make(running, demo, imageRef=image["id"], size=2)
     assert content_of(file_of(running, again["id"])).files == {"/etc/who": "image\n"}
     running.engine.volume_store.driver.faults.order("upload", {"error": "no", "times": 1})
+    body["protected"] = "true"
     told = demo.volumes.action(volume["id"], "os-volume_upload_image", body)["os-volume_upload_image"]
     running.engine.settle()
     assert demo.volumes.get(volume["id"])["status"] == "available"

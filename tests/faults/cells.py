@@ -304,5 +304,6 @@ def may_be_lost(step: str) -> bool:
 
 def accepted_from(steps: list[str]) -> int | None:
     """The place of the first step at which the request is accepted; None for one that writes nothing."""
-    accepting = ("commit accept", "commit create_instances")
+    # With a blank: what is accepted of volumes (accept_volume) shows on no server.
+    accepting = ("commit accept ", "commit create_instances")
     return next((n for n, step in enumerate(steps) if step.startswith(accepting) and step.endswith(AFTER)), None)

@@ -12,6 +12,7 @@ from tests.faults.scenes import BIGGER, SCENES, Facts, Scene
 from tuinova.core.block_devices import volumes_of
 from tuinova.core.records import Instance
 from tuinova.core.states import ACTIONS
+from tuinova.core.volume_api.create import VolumeRequest
 
 CREATE = "create"  # no row of the action table, and one of this
 
@@ -115,6 +116,21 @@ _ROOT_VOLUME = {
     "boot_index": 0,
     "volume_size": 1,
     "delete_on_termination": True,
+}
+# What is asked of the volume service alone; where it ends is the invariants' to say.
+_OF_VOLUMES: Mapping[str, Callable[[House, Facts], object]] = {
+    "volume from an image": lambda house, facts: house.engine.volume_api.create(
+        house.ctx(), VolumeRequest(size=1, image_id=IMAGE)
+    ),
+    "copy of a volume": lambda house, facts: house.engine.volume_api.create(
+        house.ctx(), VolumeRequest(source_volid=facts["volume"])
+    ),
+    "extend": lambda house, facts: house.engine.volume_api.extend(house.ctx(), facts["volume"], 2),
+    "snapshot": lambda house, facts: house.engine.volume_api.create_snapshot(house.ctx(), facts["volume"]),
+    "image of": lambda house, facts: house.engine.volume_api.upload(
+        house.ctx(), facts["volume"], image_name="of a volume"
+    ),
+    "delete": lambda house, facts: house.engine.volume_api.delete(house.ctx(), facts["volume"]),
 }
 _BACKUP = {"name": "backup", "backup_type": "daily", "rotation": 1}
 _LIVE_BODY = {"host": None, "block_migration": "auto"}
@@ -331,6 +347,12 @@ ALL_ROWS: Sequence[Row] = (
             ask=lambda house, facts: house.engine.volume_api.extend(house.ctx(), facts["volume"], 2),
         )
         for state in ("active", "stopped")
+    ),
+    *(
+        _row(
+            "attach_volume", "active, a volume is free", "active", name=f"{name}: a free volume", records=False, ask=ask
+        )
+        for name, ask in _OF_VOLUMES.items()
     ),
     _row(
         "attach_volume",

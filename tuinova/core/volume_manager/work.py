@@ -194,36 +194,16 @@ def upload_volume(worker: VolumeWorker, order: WorkOrder) -> None:
     """Write a volume at rest into the image that the request made."""
     volume = worker.conductor.volume(order.instance_uuid)
     image_id, disk_format = str(order.args["image_id"]), str(order.args["disk_format"])
-    images = worker.store.images
     back = volume.previous_status or VolumeStatus.AVAILABLE
     try:
-        worker.conductor.update_image(image_id, expect_status=("queued", "saving"), status="saving")
-        images.discard(image_id)
-        reporter = VolumeReporter(worker.conductor, volume.id, "uploading", (VolumeStatus.UPLOADING,))
-        with worker.store.alone(volume.id):
-            target = images.snapshot_path(image_id)
-            worker.store.driver.upload(worker.store.spec(volume), target, disk_format, reporter)
-        stored = images.adopt(image_id, disk_format, reporter)
-        worker.conductor.update_image(
-            image_id,
-            expect_status="saving",
-            status="active",
-            size=stored.size,
-            virtual_size=stored.virtual_size,
-            checksum=stored.checksum,
-            os_hash_algo="sha512",
-            os_hash_value=stored.sha512,
-        )
+        # It is whole already where a crash came between the image's end and the volume's.
+        if worker.conductor.image(image_id).status != "active":
+            _fill_image(worker, volume, image_id, disk_format)
     except LEFT_OPEN:
         raise
     except Exception as error:
         LOG.warning("%s of %s failed: %s", order.method, order.instance_uuid, error, exc_info=True)
-        images.discard(image_id)
-        try:
-            if worker.conductor.image(image_id).status != "active":
-                worker.conductor.delete_image(image_id)
-        except (ImageNotFound, ImageDataConflict):
-            LOG.info("image %s of %s is gone already", image_id, volume.id)
+        _drop_image(worker, image_id)
         _fail(worker, order, VolumeStatus.UPLOADING, {"status": back, "previous_status": None}, error)
         return
     worker.conductor.volume_step(
@@ -235,6 +215,39 @@ def upload_volume(worker: VolumeWorker, order: WorkOrder) -> None:
         ),
         order_done=order.id,
     )
+
+
+def _fill_image(worker: VolumeWorker, volume: Volume, image_id: str, disk_format: str) -> None:
+    images = worker.store.images
+    worker.conductor.update_image(image_id, expect_status=("queued", "saving"), status="saving")
+    images.discard(image_id)
+    reporter = VolumeReporter(worker.conductor, volume.id, "uploading", (VolumeStatus.UPLOADING,))
+    with worker.store.alone(volume.id):
+        target = images.snapshot_path(image_id)
+        worker.store.driver.upload(worker.store.spec(volume), target, disk_format, reporter)
+    stored = images.adopt(image_id, disk_format, reporter)
+    worker.conductor.update_image(
+        image_id,
+        expect_status="saving",
+        status="active",
+        size=stored.size,
+        virtual_size=stored.virtual_size,
+        checksum=stored.checksum,
+        os_hash_algo="sha512",
+        os_hash_value=stored.sha512,
+    )
+
+
+def _drop_image(worker: VolumeWorker, image_id: str) -> None:
+    """Row and data of an image that was not finished."""
+    try:
+        if worker.conductor.image(image_id).status == "active":
+            return
+        worker.conductor.update_image(image_id, protected=False)  # it was never whole
+        worker.conductor.delete_image(image_id)
+    except (ImageNotFound, ImageDataConflict):
+        LOG.info("image %s is gone already", image_id)
+    worker.store.images.discard(image_id)
 
 
 METHODS: Mapping[str, Callable[[VolumeWorker, WorkOrder], None]] = {
