@@ -76,7 +76,7 @@ ROWS = (
         "create", "", lambda client, _: create(client, "built"), "active", _BUILD, _ENDS({"error"}), sample=(_SPAWN,)
     ),
     # The hypervisor may be saving still when the service is back.
-    Killed("suspend", "booted", _act("suspend"), "suspended", (M("suspending"), _SUSPEND), sample=(_SUSPEND,)),
+    Killed("suspend", "booted", _act("suspend"), "suspended", (M("suspending"), _SUSPEND)),
     Killed("resume", "suspended", _act("resume"), "active", (M("resuming"), M("resuming", later=0.1))),
     Killed(
         "createImage",
@@ -86,7 +86,6 @@ ROWS = (
         (M("image_snapshot_pending"), M("image_snapshot"), _SNAPSHOT, M("image_pending_upload"), M("image_uploading")),
         may_fail=True,
         image="cut-off",
-        sample=(_SNAPSHOT,),
     ),
     Killed(
         "createBackup",
@@ -106,7 +105,6 @@ ROWS = (
             *(M("shelving"), M("shelving", later=0.5), _SHELVE, M("shelving_image_pending_upload", later=0.1)),
             *(M("shelving_image_uploading"), M("shelving_offloading"), M("shelving_offloading", later=0.05)),
         ),
-        sample=(_SHELVE,),
     ),
     Killed(
         "unshelve",

@@ -73,7 +73,7 @@ def test_guests_reach_each_other_by_the_addresses_that_are_shown_and_a_rule_open
     assert re.search(rf"inet {re.escape(there)}/24", right.run("ip -4 addr show"))
     for shell, other in ((left, there), (right, address(house, "left"))):
         assert "0% packet loss" in shell.run(f"ping -c 2 -w 10 {other}")
-    right.run(f"nc -ll -p {PORT} -e echo TN-PAGE >/dev/null 2>&1 &")
+    right.run(f"(nc -ll -p {PORT} -e echo TN-PAGE >/dev/null 2>&1 &)")
     assert not answers(left, there)
     rule = house.ok(
         *("security", "group", "rule", "create", "--protocol", "tcp", "--dst-port", PORT, "-f", "value", "-c", "id"),

@@ -86,7 +86,7 @@ OUTAGES = (
 
 
 # What every run walks; the rest, and the destination of a live migration, come with `--all`.
-SAMPLE = ("create", "suspend", "resize")
+SAMPLE = ("create", "resize")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

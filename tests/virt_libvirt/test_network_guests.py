@@ -45,6 +45,7 @@ def booted(driver: LibvirtDriver, *nics: Nic) -> GuestSpec:
     return guest
 
 
+@pytest.mark.long
 def test_two_guests_reach_each_other_and_a_rule_opens_and_closes_a_port(
     private_libvirt: PrivateLibvirt, driver: LibvirtDriver
 ) -> None:

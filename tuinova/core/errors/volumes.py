@@ -220,12 +220,6 @@ class VolumeNotCreated(NovaError):
     msg_fmt = "Volume {volume_id} did not finish being created. Its status is {status}: {reason}"
 
 
-class DeviceDetachFailed(NovaError):
-    """The guest does not let go of a device."""
-
-    msg_fmt = "Device detach failed for {device}: {reason}"
-
-
 class VolumeBackedNotRescuable(Invalid):
     """Rescue of a volume-backed server."""
 
