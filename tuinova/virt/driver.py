@@ -89,7 +89,10 @@ class ComputeDriver(ABC):
 
     @abstractmethod
     def warnings(self) -> Sequence[str]:
-        """Sentences that an operator should read (dead /dev/kvm, virtlogd gone ...)."""
+        """Sentences that an operator should read (dead /dev/kvm, virtlogd gone ...).
+
+        Asked for now and then: what can be mended on the way is (a firewall that another program threw away).
+        """
 
     # what is there ---------------------------------------------------------------------------------------------------
     @abstractmethod

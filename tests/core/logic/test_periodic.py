@@ -33,7 +33,25 @@ def test_the_duties_have_novas_spacing() -> None:
         "image cache": 2400.0,
         "stray orders": 60.0,
         "evacuated servers": 60.0,
+        "health": 30.0,
     }
+
+
+def test_a_warning_of_the_hypervisor_is_said_once_as_long_as_it_stays(
+    house: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (manager,) = house.engine.managers.values()
+    compute = manager.compute
+    for warnings in (["thrown away"], ["thrown away"], [], ["thrown away"]):
+        monkeypatch.setattr(compute.driver, "warnings", lambda found=warnings: found)
+        for duty in [duty for duty in LOOKING if duty.name == "health"]:
+            duty.call(compute)
+    assert [record.message for record in caplog.records if "thrown away" in record.message] == [
+        f"{compute.host}: thrown away"
+    ] * 2
+
+
+LOOKING = list(duties(ComputeOptions()))
 
 
 def test_options_turn_duties_on_and_off() -> None:

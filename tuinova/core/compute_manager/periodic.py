@@ -17,6 +17,7 @@ from tuinova.core.compute_manager import (
     unconfirmed,
 )
 from tuinova.core.compute_manager.context import Compute
+from tuinova.core.compute_manager.health import Health
 from tuinova.core.compute_manager.options import ComputeOptions, spacing
 
 LOG = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ def duties(options: ComputeOptions) -> Iterator[Duty]:
     yield Duty("leftovers", spacing(options.running_deleted_instance_poll_interval), orphans.reap)
     yield Duty("pending deletes", spacing(options.instance_delete_interval), orphans.finish_deletes)
     yield Duty("image cache", spacing(options.image_cache_manager_interval), image_cache.age)
+    yield Duty("health", 30.0, Health().look)
     yield Duty("evacuated servers", 60.0, evacuate.remove_when_up)
     yield Duty("stray orders", 60.0, recovery.pick_up_strays)
     for name, wanted, every, call in (
