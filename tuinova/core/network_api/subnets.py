@@ -156,12 +156,13 @@ def _cidr(body: Mapping[str, Any]) -> ipaddress.IPv4Network | ipaddress.IPv6Netw
     text = body.get("cidr")
     if not text:
         raise InvalidInput(error_message="a subnet must have a cidr: there are no subnet pools")
-    if "/" not in text:
-        raise InvalidInput(error_message=f"'{text}' isn't a recognized IP subnet cidr, '{text}/32' is recommended")
     try:
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         raise InvalidInput(error_message=f"'{text}' is not a valid IP subnet") from None
+    if "/" not in text:
+        whole = f"{text}/{network.max_prefixlen}"
+        raise InvalidInput(error_message=f"'{text}' isn't a recognized IP subnet cidr, '{whole}' is recommended")
     if body.get("ip_version") not in (None, network.version):
         raise InvalidInput(error_message=f"cidr {text} does not match the ip_version '{body['ip_version']}'")
     if network.prefixlen > _SMALLEST[network.version] or network.prefixlen < (8 if network.version == 4 else 16):
