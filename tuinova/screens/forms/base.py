@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
 Json = dict[str, Any]
-PASSWORD_WORD = "PASSWORD"  # noqa: S105 - what a shown command has in the place of one
 SHOWN = 3  # servers that are named in the head; the rest is counted
 TALL = 30  # lines of a terminal where a crowd of servers leaves room for more words
 NAMED = 6  # servers that the command names

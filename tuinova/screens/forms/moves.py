@@ -10,8 +10,8 @@ from textual.widgets import Input
 from tuinova.i18n import _
 from tuinova.screens.dialogs import TextLine
 from tuinova.screens.fields import ChoiceField, PickField
-from tuinova.screens.forms.base import PASSWORD_WORD
 from tuinova.screens.forms.hosts import HostForm
+from tuinova.screens.launch.request import PASSWORD_WORD
 from tuinova.screens.rows import Row
 from tuinova.screens.widgets.pick_list import Offer
 

@@ -10,7 +10,8 @@ from textual.widgets import Button, Input
 
 from tuinova.i18n import _
 from tuinova.screens.dialogs import Dialog, FlatButton, TextLine
-from tuinova.screens.forms.base import PASSWORD_WORD, ActionForm
+from tuinova.screens.forms.base import ActionForm
+from tuinova.screens.launch.request import PASSWORD_WORD
 from tuinova.screens.outcome import Outcome
 from tuinova.screens.rows import Row
 from tuinova.screens.widgets.text_panel import Line, TextPanel

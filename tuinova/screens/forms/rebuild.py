@@ -10,8 +10,9 @@ from textual.widgets import Input, TextArea
 from tuinova.i18n import N_, _
 from tuinova.screens.edit import LONGEST, parse_properties
 from tuinova.screens.fields import ChoiceField, PickField
-from tuinova.screens.forms.base import PASSWORD_WORD, Json
+from tuinova.screens.forms.base import Json
 from tuinova.screens.forms.rescue import ImagePickForm
+from tuinova.screens.launch.request import PASSWORD_WORD
 from tuinova.screens.rows import Row
 from tuinova.screens.widgets.pick_list import Offer
 from tuinova.text import clean

@@ -9,8 +9,8 @@ from textual.widgets import Input
 
 from tuinova.i18n import _
 from tuinova.screens.fields import PickField
-from tuinova.screens.forms.base import PASSWORD_WORD, ActionForm, Json
-from tuinova.screens.launch.request import word_for
+from tuinova.screens.forms.base import ActionForm, Json
+from tuinova.screens.launch.request import PASSWORD_WORD, word_for
 from tuinova.screens.rows import Row, name_of
 from tuinova.screens.widgets.pick_list import Offer
 from tuinova.text import clean

@@ -9,6 +9,7 @@ from shlex import quote
 from typing import Any
 
 Json = dict[str, Any]
+PASSWORD_WORD = "PASSWORD"  # noqa: S105 - what a shown command has in the place of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,10 @@ class LaunchRequest:
         return base64.b64encode(self.user_data.encode("utf-8", "surrogateescape")).decode()
 
     def words(self) -> list[str]:
-        """The words of the command after `tuinova`; user data, which is no word, stands in `command`."""
+        """The words of the command after `tuinova`; user data, which is no word, stands in `command`.
+
+        A password never stands in a command that is shown.
+        """
         words = ["server", "create", "--flavor", self.flavor.word, *self.source.words()]
         if self.count > 1:
             words += ["--min", str(self.count), "--max", str(self.count)]
@@ -130,7 +134,7 @@ class LaunchRequest:
             ("--availability-zone", self.zone),
             ("--description", self.description),
             ("--hostname", self.hostname),
-            ("--password", self.password),
+            ("--password", PASSWORD_WORD if self.password else ""),
             ("--server-group", self.server_group.word if self.server_group else ""),
         ):
             words += [option, value] if value else []
