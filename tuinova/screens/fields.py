@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
+from textual.widgets import Button, Checkbox, Input
 
 from tuinova.screens.dialogs import FlatButton
 from tuinova.screens.widgets.tones import Toned
@@ -20,6 +21,23 @@ from tuinova.text import clean
 
 if TYPE_CHECKING:
     from textual.binding import BindingType
+    from textual.screen import Screen
+
+
+class WalksFields:
+    """Part of a dialog with fields: Enter and the arrows go from one to the next, as Tab does."""
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter in a field goes on to the next."""
+        event.stop()
+        cast("Screen[Any]", self).focus_next()
+
+    def on_key(self, event: events.Key) -> None:
+        """Up and down walk the one-line fields."""
+        screen = cast("Screen[Any]", self)
+        if event.key in ("up", "down") and isinstance(screen.focused, (Input, Button, Checkbox, ChoiceField)):
+            event.stop()
+            screen.focus_next() if event.key == "down" else screen.focus_previous()
 
 
 class PickField(FlatButton):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
@@ -16,7 +15,7 @@ from textual.widgets import Button, Checkbox, Input, TextArea
 
 from tuinova.i18n import _
 from tuinova.screens.dialogs import Dialog, FlatButton, TextLine, cancel_button
-from tuinova.screens.fields import ChoiceField, PickField
+from tuinova.screens.fields import ChoiceField, PickField, WalksFields
 from tuinova.screens.filter_picker import FilterPicker
 from tuinova.screens.widgets.pick_list import Offer
 from tuinova.screens.widgets.tick import Tick
@@ -52,7 +51,7 @@ def command_of(words: Sequence[str]) -> str:
     return " ".join(["tuinova", *(quote(word) for word in words)])
 
 
-class FieldsScreen(Dialog[dict[str, Any]]):
+class FieldsScreen(WalksFields, Dialog[dict[str, Any]]):
     """Asks for the fields, has `send` ask the service, and dismisses with what that gave under "result"."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -189,16 +188,6 @@ class FieldsScreen(Dialog[dict[str, Any]]):
     def on_choice_field_changed(self, event: ChoiceField.Changed) -> None:
         event.stop()
         self._changed()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.focus_next()
-
-    def on_key(self, event: events.Key) -> None:
-        """Up and down walk the one-line fields as Tab does."""
-        if event.key in ("up", "down") and isinstance(self.focused, (Input, Button, Checkbox, ChoiceField)):
-            event.stop()
-            self.focus_next() if event.key == "down" else self.focus_previous()
 
     def action_pass(self) -> None:
         """Left and right belong to the fields' text."""

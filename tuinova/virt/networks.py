@@ -9,6 +9,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+# neutron_lib/constants.py IP_PROTOCOL_MAP: the names of protocols in rules.
+PROTOCOLS: Mapping[str, int] = {
+    "ah": 51,
+    "dccp": 33,
+    "egp": 8,
+    "esp": 50,
+    "gre": 47,
+    "icmp": 1,
+    "igmp": 2,
+    "ipip": 4,
+    "ipv6-encap": 41,
+    "ipv6-frag": 44,
+    "ipv6-icmp": 58,
+    "ipv6-nonxt": 59,
+    "ipv6-opts": 60,
+    "ipv6-route": 43,
+    "ospf": 89,
+    "pgm": 113,
+    "rsvp": 46,
+    "sctp": 132,
+    "tcp": 6,
+    "udp": 17,
+    "udplite": 136,
+    "vrrp": 112,
+}
+
 
 class NetworkMode(StrEnum):
     """How a network reaches what is outside of it."""

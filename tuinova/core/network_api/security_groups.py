@@ -28,32 +28,8 @@ from tuinova.core.errors.network import (
 )
 from tuinova.core.network_api import access
 from tuinova.core.records import SecurityGroup, SecurityGroupRule
+from tuinova.virt.networks import PROTOCOLS
 
-# neutron_lib/constants.py IP_PROTOCOL_MAP
-PROTOCOLS: Mapping[str, int] = {
-    "ah": 51,
-    "dccp": 33,
-    "egp": 8,
-    "esp": 50,
-    "gre": 47,
-    "icmp": 1,
-    "igmp": 2,
-    "ipip": 4,
-    "ipv6-encap": 41,
-    "ipv6-frag": 44,
-    "ipv6-icmp": 58,
-    "ipv6-nonxt": 59,
-    "ipv6-opts": 60,
-    "ipv6-route": 43,
-    "ospf": 89,
-    "pgm": 113,
-    "rsvp": 46,
-    "sctp": 132,
-    "tcp": 6,
-    "udp": 17,
-    "udplite": 136,
-    "vrrp": 112,
-}
 _ALIASES: Mapping[str, str] = {"icmpv6": "ipv6-icmp", "any": ""}
 _NAMES = {number: name for name, number in PROTOCOLS.items()}
 _WITH_PORTS = frozenset({"tcp", "udp", "sctp", "dccp", "udplite"})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
@@ -18,7 +17,7 @@ from tuinova.screens.actions import command_line, refusal
 from tuinova.screens.commands import unique_name
 from tuinova.screens.confirm import server_line
 from tuinova.screens.dialogs import Dialog, FlatButton, TextLine, cancel_button
-from tuinova.screens.fields import ChoiceField
+from tuinova.screens.fields import ChoiceField, WalksFields
 from tuinova.screens.filter_picker import FilterPicker
 from tuinova.screens.outcome import Outcome, execute, perform
 from tuinova.screens.rows import Row
@@ -44,7 +43,7 @@ def if_allowed(ask: Callable[[], Any], otherwise: Any) -> Any:
         return otherwise
 
 
-class ActionForm(Dialog[list[Outcome]]):
+class ActionForm(WalksFields, Dialog[list[Outcome]]):
     """Asks what an action needs, sends it, and closes with a result per server.
 
     A refusal for one server stays here, beside what was filled in. Subclasses give `fields`, `options`, `payload`, and
@@ -217,17 +216,6 @@ class ActionForm(Dialog[list[Outcome]]):
         """Choosing."""
         event.stop()
         self.changed()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter goes on to the next field, after the last to Cancel."""
-        event.stop()
-        self.focus_next()
-
-    def on_key(self, event: events.Key) -> None:
-        """Up and down walk the one-line fields as Tab does."""
-        if event.key in ("up", "down") and isinstance(self.focused, (Input, Button, Checkbox, ChoiceField)):
-            event.stop()
-            self.focus_next() if event.key == "down" else self.focus_previous()
 
     # sending ---------------------------------------------------------------------------------------------------------
     def say(self, text: str, tone: str = "error") -> None:

@@ -5,36 +5,10 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Sequence
 
-from tuinova.virt.networks import FirewallRule
+from tuinova.virt.networks import PROTOCOLS, FirewallRule
 
-# Neutron's names (neutron_lib.constants IP_PROTOCOL_MAP) and their numbers.
-PROTOCOLS = {
-    "ah": 51,
-    "dccp": 33,
-    "egp": 8,
-    "esp": 50,
-    "gre": 47,
-    "hopopt": 0,
-    "icmp": 1,
-    "icmpv6": 58,
-    "igmp": 2,
-    "ip": 0,
-    "ipip": 4,
-    "ipv6-encap": 41,
-    "ipv6-frag": 44,
-    "ipv6-icmp": 58,
-    "ipv6-nonxt": 59,
-    "ipv6-opts": 60,
-    "ipv6-route": 43,
-    "ospf": 89,
-    "pgm": 113,
-    "rsvp": 46,
-    "sctp": 132,
-    "tcp": 6,
-    "udp": 17,
-    "udplite": 136,
-    "vrrp": 112,
-}
+# What a rule may say beside the names of the table: other names of the same, and "any".
+_ALSO = {"hopopt": 0, "icmpv6": 58, "ip": 0}
 _WITH_PORTS = {6: "tcp", 17: "udp", 33: "dccp", 132: "sctp", 136: "udplite"}
 _ICMP = {1: "icmp", 58: "icmpv6"}
 _ANY = frozenset({"", "any", "ip", "-1"})
@@ -52,7 +26,8 @@ def protocol_number(rule: FirewallRule) -> int | None:
     name = (rule.protocol or "").lower()
     if name in _ANY:
         return None
-    number = PROTOCOLS[name] if name in PROTOCOLS else int(name)
+    number = PROTOCOLS.get(name, _ALSO.get(name))
+    number = int(name) if number is None else number
     return 58 if number == 1 and rule.ethertype == "IPv6" else number
 
 
