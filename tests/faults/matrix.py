@@ -15,7 +15,7 @@ from tests.faults.invariants import STUCK
 from tests.faults.rows import Row
 
 # Kills of a row beside the one just after its acceptance: so many, and one more for so many steps.
-_SAMPLE, _STEPS_OF_ONE = 2, 8
+_SAMPLE, _STEPS_OF_ONE = 1, 12
 
 
 def run_row(field: Field, row: Row, *, whole: bool, seed: int) -> dict[str, Any]:

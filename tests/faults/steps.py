@@ -23,13 +23,13 @@ BEFORE, MIDDLE, AFTER = MOMENTS = "before", "middle", "after"
 # What only looks: nothing differs between the end of such a call and the next step.
 LOOKS = frozenset(
     {
-        *("warnings", "list_guests", "guest_info", "node_resources", "list_networks", "leftovers", "migration_address"),
+        *("list_guests", "guest_info", "node_resources", "list_networks", "leftovers", "migration_address"),
         *("check_can_live_migrate_destination", "check_can_live_migrate_source", "diagnostics", "console_output"),
-        *("graphics_address", "network_modes", "check_network", "networks_made", "metadata_links"),
+        *("graphics_address", "network_modes", "check_network", "networks_made"),
     }
 )
-# Calls that begin or end the driver itself, and consoles, which are no steps of an action.
-_NO_STEPS = frozenset({"close", "open_console", "send_keys"})
+# Calls that begin or end the driver itself, consoles, and what is looked at by the clock: no steps of an action.
+_NO_STEPS = frozenset({"close", "open_console", "send_keys", "warnings", "metadata_links", "no_metadata"})
 CALLS = tuple(
     name
     for name, member in vars(ComputeDriver).items()

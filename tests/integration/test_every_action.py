@@ -276,3 +276,30 @@ def test_an_interface_its_addresses_and_its_groups_change_under_a_running_guest(
     finally:
         house.run("network", "delete", "walked")
         house.run("security", "group", "delete", "walked")
+
+
+@walks("attach_volume", "detach_volume")
+def test_a_volume_comes_and_goes_under_a_running_guest(report: Report) -> None:
+    """virsh has the volume as a disk of the guest, then no more; its file is removed with it."""
+    house, act = report.house, report.act
+    house.ok("volume", "create", "--size", "1", "walked")
+    uuid = house.client.volumes.find("walked")["id"]
+
+    def is_so(status: str) -> None:
+        deadline = time.monotonic() + 180
+        while house.client.volumes.get(uuid)["status"] != status:
+            assert time.monotonic() < deadline, house.log()[-3000:]
+            time.sleep(0.2)
+
+    is_so("available")
+    act("attach_volume", ("server", "add", "volume", report.uuid, "walked"), "ACTIVE", RUNNING, [])
+    is_so("in-use")
+    assert uuid in house.lab.virsh("domblklist", report.domain).stdout
+    act("detach_volume", ("server", "remove", "volume", report.uuid, "walked"), "ACTIVE", RUNNING, [])
+    is_so("available")
+    assert uuid not in house.lab.virsh("domblklist", report.domain).stdout
+    house.ok("volume", "delete", "walked")
+    deadline = time.monotonic() + 30
+    while [path for path in (house.state / "volumes").iterdir() if uuid in path.name]:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)

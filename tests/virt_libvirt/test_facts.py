@@ -10,10 +10,12 @@ import libvirt
 import pytest
 
 from tuinova.core.errors import HypervisorUnavailable
-from tuinova.virt.driver import DriverError, GuestNotFound, LifecycleEvent
-from tuinova.virt.libvirt import errors, kvm, network
+from tuinova.virt.driver import DriverError, GuestNotFound, LifecycleEvent, Nic
+from tuinova.virt.libvirt import errors, kvm
 from tuinova.virt.libvirt.events import translate_event
 from tuinova.virt.libvirt.keys import key_codes
+from tuinova.virt.libvirt.net import host_networks as network
+from tuinova.virt.libvirt.net.records import PortRecords
 from tuinova.virt.libvirt.resources import Capabilities
 
 NETWORK = """
@@ -73,15 +75,15 @@ def test_routes_of_the_host_are_read(tmp_path: Path) -> None:
 
 
 def test_records_of_ports_survive_and_go(tmp_path: Path) -> None:
-    records = network.ReservationFiles(tmp_path)
+    records = PortRecords(tmp_path)
     records.prepare()
-    item = network.Reservation("u", "fa:16:3e:00:00:01", "192.168.122.5", "default")
-    records.add(item)
+    item = records.add("u", Nic("p", "FA:16:3E:00:00:01", "default", "192.168.122.5"))
     (records.directory / "broken.json").write_text("{")
-    assert network.ReservationFiles(tmp_path).of("u") == [item]
-    records.remove(item.mac)
-    records.remove(item.mac)
-    assert records.all() == []
+    again = PortRecords(tmp_path)
+    assert again.of("u") == [item]
+    again.remove(item.mac)
+    again.remove(item.mac)
+    assert PortRecords(tmp_path).all() == []
 
 
 def test_capabilities_tell_user_cpu_and_kinds() -> None:
