@@ -42,6 +42,7 @@ from tuinova.virt.volumes import VolumeDriver
 REPOSITORY = Path(__file__).resolve().parents[2]
 LAB = "tests.lab.fixtures"
 PASSWORD = b"gocubsgo"
+_ECHO_IS_OFF = 0.5  # seconds after its question
 # What a machine may not have for the libvirt half: a test that is marked `needs(...)` with one of these then runs for
 # the fake alone. "other" is a second host to which guests can go: hosts with networks of their own need root.
 LACKING = frozenset() if os.geteuid() == 0 else frozenset({"other"})
@@ -133,6 +134,8 @@ class Console(ConsoleSink):
             return
         self.write(user + b"\r")
         self.expect(b"assword: ")
+        # login(1) asks first and then throws away what was typed before its echo is off: a quick password is lost.
+        time.sleep(_ECHO_IS_OFF)
         self.write(password + b"\r")
         self.expect(prompt)
 

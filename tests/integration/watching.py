@@ -112,6 +112,8 @@ class Shell:
         if self.expect(b"login: ", prompt) == b"login: ":
             self.send(user)
             self.expect(b"assword: ")
+            # login(1) asks first and then throws away what was typed before its echo is off.
+            time.sleep(0.5)
             self.send(password)
             self.expect(prompt)
 

@@ -238,21 +238,23 @@ class World:
     def _addresses(self) -> Iterator[str]:
         """Ports, the DHCP server's entries and the hosts' notes of them, all of the same servers."""
         by_server = {server["uuid"]: server for server in self.living}
-        for port in self.tables["port"]:
-            server = by_server.get(port["instance_uuid"])
+        ports = [port for port in self.tables["port"] if port["device_owner"].startswith("compute:")]
+        addresses = {one["port_id"]: one["address"] for one in self.tables["fixed_ip"]}
+        for port in ports:
+            server = by_server.get(port["device_id"])
             if server is None:
-                yield f"the port {port['address']} is of {port['instance_uuid']}, which is gone"
+                yield f"the port {addresses.get(port['id'])} is of {port['device_id']}, which is gone"
             elif server["host"] is not None and port["host"] != server["host"]:
-                yield f"the port {port['address']} of {_name(server)} is bound to {port['host']}"
+                yield f"the port {addresses.get(port['id'])} of {_name(server)} is bound to {port['host']}"
         for server in self.living:
-            mine = [port["address"] for port in self.tables["port"] if port["instance_uuid"] == server["uuid"]]
+            mine = [addresses.get(port["id"]) for port in ports if port["device_id"] == server["uuid"]]
             shown = [one["address"] for one in json_of(server, "addresses") or ()]
             if mine != shown or (server["host"] is not None and len(mine) != 1):
                 yield f"{_name(server)} shows {shown}, its ports are {mine}"
         for host, place in self.places.items():
             must, may = self._here(host)
             kept = {uuid for at, uuid in self.kept if at == host}
-            macs = {port["mac"]: port["instance_uuid"] for port in self.tables["port"]}
+            macs = {port["mac"]: port["device_id"] for port in ports}
             for mac in sorted(mac for mac, uuid in macs.items() if uuid in must and mac not in place.reserved):
                 yield f"{host} has no DHCP entry for {mac}"
             for mac in sorted(place.reserved):
