@@ -45,7 +45,7 @@ _MAC = re.compile(r"mac='(fa:16:3e:[0-9a-f:]+)'")
 _GUESTS_DIRECTORY = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}.*")
 _TABLES = (
     *("instance", "instance_action", "action_event", "migration", "work_order", "allocation", "compute_node", "port"),
-    *("image", "service"),
+    *("fixed_ip", "image", "service"),
 )
 
 
