@@ -44,7 +44,8 @@ LAB = "tests.lab.fixtures"
 PASSWORD = b"gocubsgo"
 _ECHO_IS_OFF = 0.5  # seconds after its question
 # What a machine may not have for the libvirt half: a test that is marked `needs(...)` with one of these then runs for
-# the fake alone. "other" is a second host to which guests can go: hosts with networks of their own need root.
+# the fake alone. "other" is a second host to which guests can go: hosts with networks of their own need root. "time"
+# is what a run with `--all` has.
 LACKING = frozenset() if os.geteuid() == 0 else frozenset({"other"})
 
 
@@ -63,8 +64,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what can't be had here, or is walked elsewhere."""
-    # Moves between real hosts are long, and whole servers walk them in every run (`integration/test_two_hosts.py`).
-    spared = LACKING if config.getoption("--all", default=False) else LACKING | {"other"}
+    # Long on a real host, and whole servers walk the same in every run (`integration/test_every_action.py`, two hosts).
+    spared = LACKING if config.getoption("--all", default=False) else LACKING | {"other", "time"}
     left_out = [item for item in items if _is_libvirts(item) and spared & _needs(item)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)

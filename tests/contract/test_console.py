@@ -98,6 +98,7 @@ def test_a_new_stream_after_a_hard_reboot_shows_the_new_boot(env: Any) -> None:
     console.close()
 
 
+@pytest.mark.needs("time")
 def test_ctrl_alt_delete_reboots_the_guest_under_the_same_stream(env: Any, booted: GuestSpec) -> None:
     console = env.console(booted)
     domain = env.domain_id(booted)

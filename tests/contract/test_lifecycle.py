@@ -47,6 +47,7 @@ def test_a_guest_that_obeys_goes_off_by_itself(env: Any, booted: GuestSpec) -> N
     assert b"Power down" in env.driver.console_output(booted.uuid)
 
 
+@pytest.mark.needs("time")
 def test_a_guest_that_ignores_the_button_is_forced_when_its_time_is_over(env: Any) -> None:
     guest = env.boot(metadata={"ignore_acpi": "true"})
     before = env.domain_id(guest)

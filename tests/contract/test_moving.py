@@ -54,6 +54,7 @@ def test_a_destination_that_is_none_leaves_the_guest_untouched(env: Any, mover: 
     assert (env.state(mover.guest), env.domain_id(mover.guest)) == (RUNNING, domain)
 
 
+@pytest.mark.needs("time")
 def test_a_resize_that_is_reverted_brings_back_all_that_was(env: Any, mover: Any) -> None:
     env.write_note(mover.guest, b"before")
     before, new = env.disks(mover.guest), mover.bigger()
@@ -78,6 +79,7 @@ def test_a_resize_that_is_reverted_brings_back_all_that_was(env: Any, mover: Any
     assert env.state(mover.guest) is RUNNING
 
 
+@pytest.mark.needs("time")
 def test_a_resize_that_is_confirmed_has_a_bigger_disk_and_the_data(env: Any, mover: Any) -> None:
     env.write_note(mover.guest, b"kept")
     new = mover.bigger()
