@@ -79,7 +79,9 @@ def test_what_a_killed_service_began_is_finished_or_goes(
         driver.init_host(lambda *_: None, lambda *_: None)
         return driver
 
+    service().close()
     first = service()
+    calls = 0  # those of a life alone, on a host where a service has been before
     life(first)
     first.close()
     nothing = traces(private_libvirt, first)
