@@ -15,13 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-sys.dont_write_bytecode = True
-
-from tuinova_guest import disk, rootfs  # noqa: E402
-from tuinova_guest.errors import BuildError  # noqa: E402
-from tuinova_guest.kernel import load_kernel  # noqa: E402
-from tuinova_guest.packages import AptSource, DirectorySource, Package, Source, closure  # noqa: E402
+from tuinova_guest import disk, rootfs
+from tuinova_guest.errors import BuildError
+from tuinova_guest.kernel import load_kernel
+from tuinova_guest.packages import AptSource, DirectorySource, Package, Source, closure
 
 HERE = Path(__file__).resolve().parent
 VERSION = "1.1"

@@ -15,18 +15,16 @@ import sys
 import tarfile
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-sys.dont_write_bytecode = True
-
-import build as demo  # noqa: E402
-from tuinova_guest import disk, rootfs  # noqa: E402
-from tuinova_guest.errors import BuildError  # noqa: E402
-from tuinova_guest.kernel import BOOT_MODULES, ROOT_MODULES, load_kernel  # noqa: E402
-from tuinova_guest.packages import AptSource, Package, closure, run  # noqa: E402
-from tuinova_guest.tree import EPOCH, Entry, Tree  # noqa: E402
+import build as demo
+from tuinova_guest import disk, rootfs
+from tuinova_guest.errors import BuildError
+from tuinova_guest.kernel import BOOT_MODULES, ROOT_MODULES, load_kernel
+from tuinova_guest.packages import AptSource, Package, closure, run
+from tuinova_guest.tree import EPOCH, Entry, Tree
 
 HERE = Path(__file__).resolve().parent
 PARTS = HERE / "debian"
@@ -173,9 +171,9 @@ def resolve(source: AptSource) -> tuple[dict[str, Package], list[str]]:
     return packages, sorted(name for name in packages if name.startswith(("linux-image", "linux-modules")))
 
 
-def inputs(source: AptSource, packages: dict[str, Package]) -> str:
-    """Return a text that differs when another image would be built."""
-    versions = {name: package.version for name, package in {**packages, **source.lookup(INCLUDED)}.items()}
+def inputs(packages: Mapping[str, Package]) -> str:
+    """Return a text that differs when another image would be built; `packages` are all that go into it."""
+    versions = {name: package.version for name, package in packages.items()}
     return hashlib.sha256(json.dumps([source_hash(), sorted(versions.items())]).encode()).hexdigest()
 
 
@@ -186,7 +184,7 @@ def make(out: Path, force: bool) -> str:
     image, note = out / f"{NAME}.qcow2", out / f"{NAME}.inputs"
     with demo.alone(out / NAME):
         packages, kernel_packages = resolve(source)
-        wanted = inputs(source, packages)
+        wanted = inputs({**packages, **source.lookup(INCLUDED)})
         if not force and image.exists() and note.exists() and note.read_text() == wanted:
             return "nothing to do"
         started = time.monotonic()

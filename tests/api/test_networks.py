@@ -260,9 +260,9 @@ def test_a_port_in_the_default_group_of_its_project(ask: Ask, network: str, subn
         ("ingress", "IPv6", group["id"]),
     }
     assert ask("DELETE", f"/security-groups/{group['id']}")[:2] == (409, "SecurityGroupInUse")
-    off = {"port": {"port_security_enabled": False}}
+    off: dict[str, dict[str, Any]] = {"port": {"port_security_enabled": False}}
     assert ask("PUT", f"/ports/{port['id']}", off)[:2] == (409, "PortSecurityPortHasSecurityGroup")
-    off["port"]["security_groups"] = []  # type: ignore[assignment]
+    off["port"]["security_groups"] = []
     changed = ask("PUT", f"/ports/{port['id']}", off)[1]["port"]
     assert (changed["security_groups"], changed["port_security_enabled"]) == ([], False)
     pair = {"port": {"allowed_address_pairs": [{"ip_address": "10.1.1.1"}]}}

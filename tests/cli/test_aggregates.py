@@ -98,6 +98,7 @@ def test_a_zone_tells_who_is_heard_of_and_leaves_out_who_is_disabled(
 
     typed("compute", "service", "set", "--down", hosts[1], "nova-compute")
     try:
+        # XXX is openstack's own mark of a service that is not heard of.
         assert rows()["east"] == ("available", hosts[1], "enabled XXX")
         typed("compute", "service", "set", "--disable", hosts[1], "nova-compute")
         assert rows()["east"] == ("not available", "", "")

@@ -115,10 +115,17 @@ def test_lists_have_openstacks_columns(asked: Type, cloud: Cloud) -> None:
     ]
 
 
-def test_filters_become_neutrons(asked: Type, cloud: Cloud, cloud_service: Any) -> None:
+def test_filters_become_neutrons(
+    asked: Type, cloud: Cloud, cloud_service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[str] = []
     answer = cloud.answer
-    cloud.answer = lambda method, url, body: (seen.append(url), answer(method, url, body))[1]  # type: ignore[method-assign]
+
+    def noted(method: str, url: str, body: Any) -> tuple[int, Any]:
+        seen.append(url)
+        return answer(method, url, body)
+
+    monkeypatch.setattr(cloud, "answer", noted)
     asked("network", "list", "--external", "--no-share", "--enable", "--tags", "a,b", "--not-tags", "c")
     assert seen == [
         f"{N}/networks?router%3Aexternal=True&admin_state_up=True&shared=False&tags=a%2Cb&not-tags=c",

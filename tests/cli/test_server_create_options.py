@@ -60,7 +60,7 @@ class Stage:
 
 
 @pytest.fixture
-def stage(cloud: Cloud, asked: Type) -> Stage:
+def stage(cloud: Cloud, asked: Type, monkeypatch: pytest.MonkeyPatch) -> Stage:
     answer = cloud.answer
 
     def create(method: str, url: str, body: Any) -> tuple[int, Any]:
@@ -70,7 +70,7 @@ def stage(cloud: Cloud, asked: Type) -> Stage:
         row = cloud.add("servers", **SHOWN)
         return 202, {"server": {"id": row["id"], "adminPass": "secret"}}
 
-    cloud.answer = create  # type: ignore[method-assign]
+    monkeypatch.setattr(cloud, "answer", create)
     return Stage(cloud, asked)
 
 
@@ -348,7 +348,9 @@ def test_a_fixed_address_leaves_the_port_its_others(stage: Stage, vm1: str) -> N
     assert (done.code, done.err) == (1, "Server vm1 has no fixed address 10.0.0.7\n")
 
 
-def test_a_floating_ip_tries_the_ports_one_after_another(stage: Stage, vm1: str) -> None:
+def test_a_floating_ip_tries_the_ports_one_after_another(
+    stage: Stage, vm1: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cloud = stage.cloud
     floating = cloud.add("floatingips", floating_ip_address="192.0.2.9")
     done = stage.asked("server", "add", "floating", "ip", "vm1", "192.0.2.9")
@@ -361,7 +363,7 @@ def test_a_floating_ip_tries_the_ports_one_after_another(stage: Stage, vm1: str)
             return 404, {"NeutronError": {"type": "X", "message": "not reachable", "detail": ""}}
         return one(method, path, ident, body)
 
-    cloud._one = refuse_first  # type: ignore[method-assign]
+    monkeypatch.setattr(cloud, "_one", refuse_first)
     assert stage.asked("server", "add", "floating", "ip", "vm1", "192.0.2.9") == Typed(0, "", "")
     assert floating["port_id"] == second["id"]
     assert stage.asked("server", "remove", "floating", "ip", "vm1", "192.0.2.9") == Typed(0, "", "")

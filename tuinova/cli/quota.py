@@ -174,7 +174,7 @@ def set_quota(**given: Any) -> None:
             session.client.quotas.set_class(given["project"] or "default", limits, service)
 
 
-set_quota.__signature__ = inspect.Signature(list(_parameters()))  # type: ignore[attr-defined]
+set_quota.__signature__ = inspect.Signature(list(_parameters()))  # type: ignore[attr-defined]  # what typer reads; mypy knows no such attribute of functions
 set_quota.__annotations__ = {parameter.name: parameter.annotation for parameter in _parameters()}
 app.command("set", help=_("Set the quotas of a project, or the defaults"))(set_quota)
 

@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +45,15 @@ class Getting:
         self.fetcher = Fetcher(self.rules)
         self.told: list[tuple[int, int | None]] = []
         self.pauses: list[float] = []
+        self.in_a_pause: Callable[[], object] = bool
+
+    def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.in_a_pause()
 
     def run(self, uri: str, *, verified: bool = False) -> bytes:
-        told, pauses = self.told, self.pauses
-        Download(
-            self.fetcher, self.part, uri, lambda *how: told.append(how), verified=verified, pause=pauses.append
-        ).run()
+        told = self.told
+        Download(self.fetcher, self.part, uri, lambda *how: told.append(how), verified=verified, pause=self.pause).run()
         return self.part.data.read_bytes()
 
 
@@ -86,13 +89,7 @@ def test_without_proof_it_begins_again(web: Web, part: Part, how: dict[str, Any]
 def test_a_file_that_has_changed_is_not_spliced(web: Web, part: Part) -> None:
     url = web.serve("/a", DATA, breaks=[1_500_000])
     getting = Getting(part)
-    real = getting.pauses.append
-
-    def change(seconds: float) -> None:
-        real(seconds)
-        web.serve("/a", OTHER, etag='"two"')
-
-    getting.pauses = type("Pauses", (), {"append": staticmethod(change)})()  # type: ignore[assignment]
+    getting.in_a_pause = lambda: web.serve("/a", OTHER, etag='"two"')
     assert getting.run(url) == OTHER
     assert ranges(web) == [None, "bytes=1500000-"]
 

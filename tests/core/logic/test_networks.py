@@ -275,9 +275,11 @@ def test_who_has_an_address_on_a_network_of_a_host(house: House) -> None:
 USER = HostNetwork("user", "user", "10.0.2.0/24", "10.0.2.2", "10.0.2.15", "10.0.2.15")
 
 
-def test_a_port_of_the_host_leads_to_a_guest_in_user_mode_networking(make_house: Callable[..., House]) -> None:
+def test_a_port_of_the_host_leads_to_a_guest_in_user_mode_networking(
+    make_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch
+) -> None:
     house = make_house(start=False)
-    house.driver.list_networks = lambda: [USER]  # type: ignore[method-assign]
+    monkeypatch.setattr(house.driver, "list_networks", lambda: [USER])
     house.engine.start()
     server, other = house.create(), house.create(name="vm2")
     assert server.addresses[0]["address"] == other.addresses[0]["address"] == "10.0.2.15"

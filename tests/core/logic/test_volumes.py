@@ -218,7 +218,9 @@ def test_extending_a_volume_that_a_guest_has(house: House) -> None:
     assert house.driver.store.load(server.uuid).volumes[0]["size"] == 3 << 30
     assert house.newest_action(server.uuid).action == "extend_volume"
     assert house.events(server.uuid) == [("compute_extend_volume", "Success")]
-    assert find_volume(house.server(server.uuid), volume.id).volume_size == 3  # type: ignore[union-attr]
+    held = find_volume(house.server(server.uuid), volume.id)
+    assert held is not None
+    assert held.volume_size == 3
     house.act(server.uuid, "stop")
     house.engine.volume_api.extend(house.ctx(), volume.id, 4)
     house.settle()
@@ -244,7 +246,7 @@ def test_a_snapshot_of_a_volume_in_use_has_its_data(house: House) -> None:
     house.settle()
     assert house.conductor.snapshot(snapshot.id).status == "available"
     write_on(house, server.uuid, volume.id, "later")
-    copy = house.volume(None, snapshot_id=snapshot.id)  # type: ignore[arg-type]
+    copy = house.volume(None, snapshot_id=snapshot.id)
     assert content_of(house.volume_driver.directory / f"volume-{copy.id}").files == {"/note": "now"}
     assert house.volumes_are_sound()
 

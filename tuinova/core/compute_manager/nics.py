@@ -64,7 +64,7 @@ def routing_of(facts: RoutingFacts) -> Routing:
                 interfaces=tuple(
                     (port.network_id, fixed.address, fixed.prefix) for port in interfaces for fixed in port.fixed_ips
                 ),
-                external=spec_of(networks, outside) if outside in networks.networks else None,  # type: ignore[arg-type]
+                external=spec_of(networks, outside) if outside and outside in networks.networks else None,
                 external_address=router.gateway[0].address if router.gateway else None,
                 snat=router.enable_snat,
                 routes=tuple((route["destination"], route["nexthop"]) for route in router.routes),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, delete, insert, select, update
 
@@ -27,7 +27,10 @@ from tuinova.core.models import VolumeType as TypeTable
 from tuinova.core.records import Volume, VolumeAttachment, VolumeSnapshot, VolumeType
 from tuinova.core.states.volumes import ATTACHMENT_RESERVED, VOLUME_ACTIONS, VolumeStatus
 
-R = TypeVar("R")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+R = TypeVar("R", bound="DataclassInstance")
 
 # The host of the volume service's work orders: one for all compute hosts; no machine is called so.
 VOLUME_HOST: Final = "@volume"
@@ -41,7 +44,7 @@ class Rows(Generic[R]):
         self.c = table.c
         self._record = record
         self._missing = missing
-        self._names = tuple(item.name for item in fields(record))  # type: ignore[arg-type]
+        self._names = tuple(item.name for item in fields(record))
         self.all = select(*(table.c[name] for name in self._names))
         self._one = self.all.where(table.c.id == bindparam("id"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 from textual import events
 from textual.app import ComposeResult
@@ -118,7 +118,7 @@ class PageList(OptionList):
         """Right and Enter go into the page."""
         if event.key in ("right", "enter"):
             event.stop()
-            self.screen.focus_page()  # type: ignore[attr-defined]
+            cast("LaunchScreen", self.screen).focus_page()
 
 
 class LaunchScreen(Dialog[str]):

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from tuinova.core.errors import DeviceDetachFailed
@@ -66,7 +67,7 @@ class Networks(GuestKeeper):
         self.faults.strike("update_ports", "before")
         for uuid, nics in guests.items():
             with contextlib.suppress(GuestNotFound):
-                self.apply(uuid, lambda record, now, nics=nics: _set_ports(record, nics))  # type: ignore[misc]
+                self.apply(uuid, partial(_refresh_ports, nics))
         self.faults.strike("update_ports", "after")
 
     def attach_interface(self, guest: GuestSpec, nic: Nic) -> None:
@@ -138,6 +139,10 @@ def _set_ports(record: GuestRecord, nics: Sequence[Nic], *, whole: bool = False)
     record.ports = ports_of(nics, whole=whole)
     record.address = next((nic.address for nic in nics if nic.address), None)
     return []
+
+
+def _refresh_ports(nics: Sequence[Nic], record: GuestRecord, _now: float) -> machine.Events:
+    return _set_ports(record, nics)
 
 
 def _put_back(record: GuestRecord, before: list[dict[str, Any]]) -> machine.Events:

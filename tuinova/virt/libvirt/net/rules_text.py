@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from tuinova.virt.networks import PROTOCOLS, FirewallRule
 
 # What a rule may say beside the names of the table: other names of the same, and "any".
 _ALSO = {"hopopt": 0, "icmpv6": 58, "ip": 0}
+N = TypeVar("N", ipaddress.IPv4Network, ipaddress.IPv6Network)
 _WITH_PORTS = {6: "tcp", 17: "udp", 33: "dccp", 132: "sctp", 136: "udplite"}
 _ICMP = {1: "icmp", 58: "icmpv6"}
 _ANY = frozenset({"", "any", "ip", "-1"})
@@ -31,14 +33,19 @@ def protocol_number(rule: FirewallRule) -> int | None:
     return 58 if number == 1 and rule.ethertype == "IPv6" else number
 
 
+def _merged(networks: Sequence[N]) -> list[str]:
+    return [str(item) for item in ipaddress.collapse_addresses(networks)]
+
+
 def remotes(rule: FirewallRule) -> list[str] | None:
     """The prefixes of the rule's own version, merged; None for anybody, empty for nobody."""
     if rule.remote is None:
         return None
-    version = 4 if rule.ethertype == "IPv4" else 6
     networks = [ipaddress.ip_network(item, strict=False) for item in rule.remote]
-    merged = ipaddress.collapse_addresses([item for item in networks if item.version == version])  # type: ignore[type-var]
-    found = [str(item) for item in merged]
+    if rule.ethertype == "IPv4":
+        found = _merged([item for item in networks if isinstance(item, ipaddress.IPv4Network)])
+    else:
+        found = _merged([item for item in networks if isinstance(item, ipaddress.IPv6Network)])
     return None if any(item.endswith("/0") for item in found) else found
 
 
