@@ -32,8 +32,8 @@ LOOKS = frozenset(
 _NO_STEPS = frozenset({"close", "open_console", "send_keys", "warnings", "metadata_links", "no_metadata"})
 CALLS = tuple(
     name
-    for name, member in vars(ComputeDriver).items()
-    if callable(member) and not name.startswith("_") and name not in _NO_STEPS
+    for name in dir(ComputeDriver)
+    if callable(getattr(ComputeDriver, name)) and not name.startswith("_") and name not in _NO_STEPS
 )
 # Those of the volumes' driver that change something.
 VOLUME_CALLS = ("create", "delete", "extend", "create_snapshot", "delete_snapshot", "upload", "cleanup")

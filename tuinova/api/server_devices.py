@@ -10,7 +10,7 @@ from tuinova.api.schemas import devices as schemas
 from tuinova.api.schemas.types import is_true
 from tuinova.core.block_devices import BlockDevice, find_volume, volumes_of
 from tuinova.core.errors import NotFound
-from tuinova.core.errors.network import InterfaceAttachFailed
+from tuinova.core.errors.server_networks import InterfaceAttachFailed
 from tuinova.core.errors.volumes import VolumeNotAttached
 from tuinova.core.guest_password import password_of
 from tuinova.core.records import Instance, SecurityGroup

@@ -38,8 +38,8 @@ from tuinova.virt.model import (
     Progress,
     RebootType,
 )
-from tuinova.virt.networks import NetworkMode, NetworkModes, NetworkSpec, Routing
-from tuinova.virt.volumes import VolumeDisk
+from tuinova.virt.network_calls import NetworkCalls
+from tuinova.virt.volume_calls import VolumeCalls
 
 __all__ = [
     "BootImages",
@@ -67,7 +67,7 @@ __all__ = [
 ]
 
 
-class ComputeDriver(ABC):
+class ComputeDriver(NetworkCalls, VolumeCalls, ABC):
     """A hypervisor. One object serves one compute host (one URI), usually with one node.
 
     What not every hypervisor can do raises NotSupported unless the driver says how.
@@ -275,95 +275,6 @@ class ComputeDriver(ABC):
         """At the destination: remove what `pre_live_migration` made, and a guest that only half came.
 
         Raises DriverError, with nothing removed, when the guest has come after all.
-        """
-        raise NotSupported()
-
-    # networks --------------------------------------------------------------------------------------------------------
-    def network_modes(self) -> NetworkModes:
-        """Which networks can be made here, and why not the others."""
-        reason = "This hypervisor makes no networks."
-        return {mode: "" if mode is NetworkMode.HOST else reason for mode in NetworkMode}
-
-    def check_network(self, network: NetworkSpec) -> None:
-        """Refuse, with nothing touched, what can't be made: a bridge that isn't there, a range that the host uses.
-
-        Raises Invalid with a sentence that says what, why and what to do.
-        """
-        raise NotSupported()
-
-    def ensure_network(self, network: NetworkSpec) -> None:
-        """Make a network be there and be on as it is said; what differs is changed, its guests stay joined."""
-        raise NotSupported()
-
-    def remove_network(self, network_id: str) -> None:
-        """Remove a network that was made here, with all that belongs to it; raises DriverError while guests use it."""
-        raise NotSupported()
-
-    def networks_made(self) -> Collection[str]:
-        """The ids of the networks that were made here, for finding orphans."""
-        return ()
-
-    def update_ports(self, guests: Mapping[str, Sequence[Nic]]) -> None:
-        """Guest uuid -> its ports: bring their DHCP entries, firewalls and forwards to what is said, live.
-
-        It may come while another call for one of them runs. Guests that are off get it too; a guest that is not here is
-        passed over, and one whose ports are none loses what there is of any. One that fails does not stop the rest:
-        then DriverError names those that failed.
-        """
-        raise NotSupported()
-
-    def attach_interface(self, guest: GuestSpec, nic: Nic) -> None:
-        """Plug a port into a guest, now and for later starts; `guest` has it already among its ports.
-
-        Raises DriverError, with nothing left of it.
-        """
-        raise NotSupported()
-
-    def detach_interface(self, guest: GuestSpec, nic: Nic) -> None:
-        """Unplug it; the guest must let go of it. What is unplugged already is fine; raises DeviceDetachFailed."""
-        raise NotSupported()
-
-    def apply_routing(self, routing: Routing) -> None:
-        """Floating addresses and routers of this host shall be these and no others, from one moment to the next."""
-        raise NotSupported()
-
-    def metadata_links(self) -> Mapping[str, str]:
-        """Network id (or the hypervisor's name of its own network) -> interface on which its guests ask for metadata.
-
-        Empty where guests can't be served from here. The service itself makes the address answer there.
-        """
-        return {}
-
-    def no_metadata(self) -> str:
-        """Why no guest here can be served by a metadata service in this process, a sentence; empty: they can."""
-        return ""
-
-    def device_addresses(self, uuid: str) -> Mapping[str, tuple[str, str]]:
-        """MAC address, or serial in lower case, of a guest's devices to bus and address there (pci, 0000:01:00.0).
-
-        What can't be told is "none"; a guest that is not defined (yet) has nothing.
-        """
-        return {}
-
-    # volumes ---------------------------------------------------------------------------------------------------------
-    def attach_volume(self, guest: GuestSpec, disk: VolumeDisk) -> None:
-        """Plug a volume into a guest, now (running or paused) and for later starts; plugged already is fine."""
-        raise NotSupported()
-
-    def detach_volume(self, guest: GuestSpec, disk: VolumeDisk) -> None:
-        """Unplug it; the guest must let go of it. What is unplugged already is fine; raises DeviceDetachFailed."""
-        raise NotSupported()
-
-    def extend_volume(self, guest: GuestSpec, disk: VolumeDisk, size_gb: int) -> None:
-        """Make the disk of a running or paused guest bigger, so that the guest sees it."""
-        raise NotSupported()
-
-    def snapshot_volume(
-        self, guest: GuestSpec, disk: VolumeDisk, target: Mapping[str, Any], progress: Progress
-    ) -> None:
-        """Write the present data of a running or paused guest's disk to `target` (`snapshot_connection`), whole.
-
-        It is the disk of one moment; the guest runs on. A failure leaves no `target`.
         """
         raise NotSupported()
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tuinova.core.errors.network import NovaPortInUse, PortForwardInUse
+from tuinova.core.errors.network import PortForwardInUse
+from tuinova.core.errors.server_networks import NovaPortInUse
 from tuinova.core.records import Network, SecurityGroupRule, Subnet
 from tuinova.virt.driver import HostNetwork
 

@@ -12,7 +12,7 @@ from tuinova.core.conductor.server_ports import has_port
 from tuinova.core.context import RequestContext
 from tuinova.core.drafts import OrderDraft, PortWish, new_uuid
 from tuinova.core.errors import InstanceNotReady, Invalid, NotFound, OverQuota
-from tuinova.core.errors.network import (
+from tuinova.core.errors.server_networks import (
     InterfaceAttachFailedNoNetwork,
     NetworkAmbiguous,
     NetworkNotFoundAsked,

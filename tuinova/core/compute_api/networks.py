@@ -15,8 +15,8 @@ from tuinova.core.conductor import Conductor
 from tuinova.core.conductor.addresses import holds
 from tuinova.core.context import RequestContext
 from tuinova.core.errors import Invalid
-from tuinova.core.errors.network import (
-    DuplicateTag,
+from tuinova.core.errors.network import DuplicateTag, PortNotFound
+from tuinova.core.errors.server_networks import (
     ExternalNetworkAttachForbidden,
     FixedIpAlreadyInUse,
     FixedIpNotInSubnet,
@@ -26,7 +26,6 @@ from tuinova.core.errors.network import (
     NoUniqueMatch,
     NovaPortInUse,
     PortLimitExceeded,
-    PortNotFound,
     PortNotFoundAsked,
     PortRequiresFixedIP,
     SecurityGroupCannotBeApplied,

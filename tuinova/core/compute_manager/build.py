@@ -21,7 +21,7 @@ from tuinova.core.errors import (
     NoMoreFixedIps,
     NovaError,
 )
-from tuinova.core.errors.network import NovaPortInUse
+from tuinova.core.errors.server_networks import NovaPortInUse
 from tuinova.core.faults import fault_of, message_of, traceback_of
 from tuinova.core.records import WorkOrder
 from tuinova.core.states import BUILD_TASKS, DELETE_TASKS, PowerState, TaskState, VmState

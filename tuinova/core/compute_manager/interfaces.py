@@ -11,7 +11,7 @@ from tuinova.core.compute_manager.work import Failure, Outcome, Work
 from tuinova.core.conductor.server_ports import drop_port, renew
 from tuinova.core.conductor.transaction import Part
 from tuinova.core.drafts import ANY
-from tuinova.core.errors.network import NovaPortNotFound
+from tuinova.core.errors.server_networks import NovaPortNotFound
 from tuinova.core.records import Instance, WorkOrder
 from tuinova.virt.driver import Nic
 

@@ -16,7 +16,7 @@ from tuinova.core.conductor.port_rows import ports_of
 from tuinova.core.conductor.transaction import Part, Tx
 from tuinova.core.drafts import ANY, ExpectedTask, HostNetworkLike, PortWish, new_uuid
 from tuinova.core.errors import FixedIpInUse, NoMoreFixedIps, NovaError
-from tuinova.core.errors.network import FixedIpAlreadyInUse, NetworkNotFoundAsked, NovaPortInUse
+from tuinova.core.errors.server_networks import FixedIpAlreadyInUse, NetworkNotFoundAsked, NovaPortInUse
 from tuinova.core.records import FixedAddress, Instance, Network, Port, Subnet
 from tuinova.core.records.network import COMPUTE_OWNER, HOST_MODES
 

@@ -12,7 +12,7 @@ from tuinova.core.conductor.ports import Addresses, entries_of, ports_of, remove
 from tuinova.core.conductor.transaction import Part, Tx
 from tuinova.core.drafts import PortWish
 from tuinova.core.errors import Invalid, NoMoreFixedIps
-from tuinova.core.errors.network import (
+from tuinova.core.errors.server_networks import (
     FixedIpNotFoundForInstance,
     NetworkNotFoundForInstance,
     NovaPortNotFound,
