@@ -238,6 +238,13 @@ _ANYTHING = sorted(set(ROWS) - {"reset state", "evacuate"})
 _OFTEN = sorted(set(CALLS) - unserved() - {"evacuate", "delete", "force delete"})
 
 
+def wait_for_its_turn(world: World, uuid: str) -> None:
+    """As a client does that was told of a task: one that only asked again would find it under way every time."""
+    end = time.monotonic() + 5
+    while server(world, uuid).task_state is not None and time.monotonic() < end:
+        time.sleep(0.001)
+
+
 @pytest.mark.parametrize("number", range(3))
 def test_a_storm_of_requests_leaves_nothing_half_done(world: World, number: int) -> None:
     uuids = make(world, count=4)
@@ -245,7 +252,9 @@ def test_a_storm_of_requests_leaves_nothing_half_done(world: World, number: int)
     def client(seed: int) -> Counter[int]:
         chance = random.Random(f"{number} {seed}")
         codes: Counter[int] = Counter()
-        for _ in range(25):
+        for request in itertools.count(1):
+            if (request > 25 and codes[202] >= 3) or request > 250:
+                break
             action = chance.choice(_OFTEN if chance.random() < 0.8 else _ANYTHING)
             uuid = chance.choice(uuids)
             if action in ("delete", "force delete") and chance.random() < 0.95:
@@ -256,11 +265,13 @@ def test_a_storm_of_requests_leaves_nothing_half_done(world: World, number: int)
                 )
             reply = ask(world, chance.choice(("member", "admin", "demo admin")), uuid, action, **args_of(world, action))
             codes[reply.code] += 1
+            if reply.code == 409 and chance.random() < 0.5:
+                wait_for_its_turn(world, uuid)
         return codes
 
     codes = sum(at_once([partial(client, seed) for seed in range(6)]), Counter())
     assert set(codes) <= {200, 202, 204, 400, 403, 404, 409, 501}, codes
-    assert codes[202] > 10, codes
+    assert codes[202] >= 18, codes
     world.director.failures.clear()
     world.settle()
     world.pass_time(2000)
