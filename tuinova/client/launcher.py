@@ -1,7 +1,8 @@
 """Starting a service on demand: exactly one, however many clients ask at once.
 
 The client takes a file lock, connects again, and only then spawns; it waits on a pipe for the line "ready". Others wait
-in the lock and find the socket. The service holds a lock of its own for life (`tuinova.core.serve`).
+in the lock and find the socket. The service holds a lock of its own for life (`tuinova.core.serve`); where somebody
+else is starting one, theirs is waited for.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tuinova.client.errors import ServiceUnreachable
+from tuinova.client.target import NOBODY_LISTENS
 from tuinova.core.paths import Paths
 from tuinova.core.sockets import connect_unix
 
@@ -42,11 +44,23 @@ def start_and_connect(places: Paths, timeout: float | None = None) -> socket.soc
         with start_lock(places.runtime_dir):
             try:
                 return connect_unix(places.socket, timeout)
-            except (FileNotFoundError, ConnectionRefusedError):
-                _spawn(places)
-            return connect_unix(places.socket, timeout)
+            except NOBODY_LISTENS:
+                return _spawn_and_connect(places, timeout)
     except OSError as error:
         raise ServiceUnreachable(f"Cannot start the tuinova service in {places.state_dir}: {error}") from error
+
+
+def _spawn_and_connect(places: Paths, timeout: float | None) -> socket.socket:
+    """The new service waits for the state directory's lock, and gives up when its holder answers: then that is ours."""
+    try:
+        _spawn(places)
+    except ServiceUnreachable:
+        try:
+            return connect_unix(places.socket, timeout)
+        except NOBODY_LISTENS:
+            pass
+        raise
+    return connect_unix(places.socket, timeout)
 
 
 def _spawn(places: Paths) -> None:

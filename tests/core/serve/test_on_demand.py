@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tuinova.client import Client, ServiceUnreachable, connect
 from tuinova.core.idle import Activity
+from tuinova.core.paths import paths
+from tuinova.core.serve import StateLock
+from tuinova.core.sockets import listen_unix
 
 ASK = "from tuinova.client import connect\nwith connect() as client:\n    print(client.info()['pid'])\n"
 
@@ -80,6 +86,39 @@ def test_an_idle_service_leaves_and_the_next_client_starts_another(here: Any, mo
         # The client's kept connection is gone; it does not notice.
         assert client.info()["pid"] != first
     assert "idle for 1 s: leaving" in (here.directory / "serve.log").read_text()
+
+
+def test_a_client_waits_for_a_service_that_somebody_else_is_starting(here: Any) -> None:
+    here.directory.mkdir()
+    (here.directory / "run").mkdir()
+    with StateLock(paths()):  # as one that has the directory but does not listen yet
+        answers: list[bool] = []
+        client = threading.Thread(target=lambda: answers.append(_answered()))
+        client.start()
+        here.wait_until(lambda: _waiting_for_the_lock(here))
+        with listen_unix(here.socket):
+            client.join(60)
+    assert answers == [True]
+
+
+def _answered() -> bool:
+    try:
+        connect().close()
+    except ServiceUnreachable:
+        return False
+    return True
+
+
+def _waiting_for_the_lock(place: Any) -> bool:
+    """Whether a second process has the lock's file open."""
+    lock = str(place.directory / "serve.lock")
+    for process in Path("/proc").glob("[0-9]*"):
+        if int(process.name) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):
+            if any(os.readlink(one) == lock for one in (process / "fd").iterdir()):
+                return True
+    return False
 
 
 def _boot(client: Client) -> str:
