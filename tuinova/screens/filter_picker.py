@@ -18,6 +18,14 @@ from tuinova.screens.widgets.text_panel import padded, width_of
 from tuinova.text import clean
 
 
+def _line(offer: Offer, width: int) -> Content:
+    return Content.assemble(
+        padded(clean(offer.label), width),
+        (f"   {clean(offer.note)}" if offer.note else "", "$tone-dim"),
+        (f"   {clean(offer.reason)}" if offer.reason else "", "$tone-warn"),
+    )
+
+
 class FilterPicker(Dialog[str]):
     """Dismisses with the id of what was taken."""
 
@@ -55,17 +63,10 @@ class FilterPicker(Dialog[str]):
 
     def _fill(self, words: str) -> None:
         listed = self.query_one(OptionList)
-        listed.clear_options()
         shown = matching(self._offers, words)
         width = min(max((width_of(clean(offer.label)) for offer in shown), default=0), 30)
-        for offer in shown:
-            note = f"   {offer.note}" if offer.note else ""
-            text = Content.assemble(
-                padded(clean(offer.label), width),
-                (clean(note), "$tone-dim"),
-                (f"   {clean(offer.reason)}" if offer.reason else "", "$tone-warn"),
-            )
-            listed.add_option(Option(text, id=offer.id, disabled=bool(offer.reason)))
+        # All at once: the list lays itself out anew for each call.
+        listed.set_options(Option(_line(offer, width), id=offer.id, disabled=bool(offer.reason)) for offer in shown)
         takable = [place for place, offer in enumerate(shown) if not offer.reason]
         current = [place for place in takable if shown[place].id == self._current]
         listed.highlighted = next(iter([*current, *takable]), None)

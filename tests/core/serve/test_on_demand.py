@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import threading
@@ -13,8 +14,7 @@ import pytest
 
 from tuinova.client import Client, ServiceUnreachable, connect
 from tuinova.core.idle import Activity
-from tuinova.core.paths import paths
-from tuinova.core.serve import StateLock
+from tuinova.core.serve import SERVE_LOCK
 from tuinova.core.sockets import listen_unix
 
 ASK = "from tuinova.client import connect\nwith connect() as client:\n    print(client.info()['pid'])\n"
@@ -91,8 +91,9 @@ def test_an_idle_service_leaves_and_the_next_client_starts_another(here: Any, mo
 def test_a_client_waits_for_a_service_that_somebody_else_is_starting(here: Any) -> None:
     here.directory.mkdir()
     (here.directory / "run").mkdir()
-    with StateLock(paths()):  # as one that has the directory but does not listen yet
-        answers: list[bool] = []
+    answers: list[bool] = []
+    with (here.directory / SERVE_LOCK).open("w") as lock:  # as one that has the directory but does not listen yet
+        fcntl.flock(lock, fcntl.LOCK_EX)
         client = threading.Thread(target=lambda: answers.append(_answered()))
         client.start()
         here.wait_until(lambda: _waiting_for_the_lock(here))
@@ -111,7 +112,7 @@ def _answered() -> bool:
 
 def _waiting_for_the_lock(place: Any) -> bool:
     """Whether a second process has the lock's file open."""
-    lock = str(place.directory / "serve.lock")
+    lock = str(place.directory / SERVE_LOCK)
     for process in Path("/proc").glob("[0-9]*"):
         if int(process.name) == os.getpid():
             continue

@@ -83,6 +83,9 @@ class PickList(Vertical):
         self._empty = empty
         self._offers: list[Offer] = []
         self._shown: list[Offer] = []
+        self._width = 0
+        # By offer and mark: a line works its height out once, and the list asks for all of them at every key.
+        self._lines: dict[tuple[str, str], Content] = {}
         self.chosen: list[str] = []
         # Asked before a click or key takes something: whether it may be.
         self.may_take: Callable[[str], bool] = lambda _ident: True
@@ -95,6 +98,8 @@ class PickList(Vertical):
     def show(self, offers: Sequence[Offer], chosen: Sequence[str], empty: str | None = None) -> None:
         """Other lines, other choice; `empty` says why there are none."""
         self._offers = list(offers)
+        self._width = min(max((width_of(clean(offer.label)) for offer in offers), default=0), _WIDEST_LABEL)
+        self._lines = {}
         self.chosen = [ident for ident in chosen if any(offer.id == ident for offer in offers)]
         if empty is not None:
             self._empty = empty
@@ -103,26 +108,27 @@ class PickList(Vertical):
     def _fill(self, keep: str | None = None) -> None:
         listed = self.query_one(OptionList)
         self._shown = matching(self._offers, self.query_one(PickFilter).value)
-        width = min(max((width_of(clean(offer.label)) for offer in self._shown), default=0), _WIDEST_LABEL)
-        listed.clear_options()
-        for offer in self._shown:
-            listed.add_option(Option(self._line(offer, width), disabled=bool(offer.reason)))
         if not self._shown:
             words = _("Nothing matches the filter.") if self._offers else self._empty
-            listed.add_option(Option(Content.assemble((clean(words), "$tone-dim")), disabled=True))
+            listed.set_options([Option(Content.assemble((clean(words), "$tone-dim")), disabled=True)])
             return
+        # All at once: the list lays itself out anew for each call.
+        listed.set_options(Option(self._line(offer), disabled=bool(offer.reason)) for offer in self._shown)
         takable = [place for place, offer in enumerate(self._shown) if not offer.reason]
         wanted = [place for place in takable if self._shown[place].id == keep] if keep else []
         chosen = [place for place in takable if self._shown[place].id in self.chosen]
         listed.highlighted = next(iter([*wanted, *chosen, *takable]), None)
 
-    def _line(self, offer: Offer, width: int) -> Content:
-        return Content.assemble(
-            (self._mark(offer.id) + " ", "bold $key-fg"),
-            padded(clean(offer.label), width),
-            (f"  {clean(offer.note)}" if offer.note else "", "$tone-dim"),
-            (f"  {clean(offer.reason)}" if offer.reason else "", "$tone-warn"),
-        )
+    def _line(self, offer: Offer) -> Content:
+        key = (offer.id, self._mark(offer.id))
+        if key not in self._lines:
+            self._lines[key] = Content.assemble(
+                (key[1] + " ", "bold $key-fg"),
+                padded(clean(offer.label), self._width),
+                (f"  {clean(offer.note)}" if offer.note else "", "$tone-dim"),
+                (f"  {clean(offer.reason)}" if offer.reason else "", "$tone-warn"),
+            )
+        return self._lines[key]
 
     def _mark(self, ident: str) -> str:
         if ident not in self.chosen:
