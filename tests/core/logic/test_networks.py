@@ -261,6 +261,74 @@ def test_what_a_host_fails_to_do_is_tried_again(house: House) -> None:
     assert (list(house.driver.networks_made()), house.conductor.open_orders()) == ([], [])
 
 
+def test_a_change_that_passed_a_guest_by_is_tried_again_when_catching_up_fails(house: House) -> None:
+    net, _ = network(house)
+    first = house.create(networks=[{"uuid": net.id}])
+    group = group_of(house, first.uuid)
+    house.driver.faults.order("spawn", {"kind": "slow", "delay": 0.5})
+    second = house.create(name="vm2", networks=[{"uuid": net.id}], settle=False)
+    while house.server(second.uuid).task_state != "spawning":
+        pass
+    open_port(house, group, 443)
+    while house.conductor.open_orders(uuid=""):
+        pass
+    house.driver.faults.order("update_ports", {"error": "nft: busy", "times": 2})
+    house.settle()
+    assert (opened(house, first.uuid), opened(house, second.uuid)) == ([443], [])
+    house.pass_time(61)
+    house.pass_time(61)
+    assert (opened(house, second.uuid), house.conductor.open_orders()) == ([443], [])
+
+
+@pytest.mark.parametrize("call", ["update_ports", "apply_routing"])
+def test_what_could_not_be_brought_up_to_date_when_the_hypervisor_came_back_is_tried_again(
+    house: House, call: str
+) -> None:
+    net, _ = network(house)
+    server = house.create(networks=[{"uuid": net.id}])
+    open_port(house, group_of(house, server.uuid), 22)
+    house.settle()
+    house.driver.update_ports({server.uuid: []})
+    (house.driver.directory / "routing.json").unlink(missing_ok=True)
+    house.driver.faults.order(call, {"error": "nft: busy", "times": 2})
+    blink(house)
+    house.settle()
+    assert (opened(house, server.uuid) == [22]) is (call != "update_ports")
+    house.pass_time(61)
+    house.pass_time(61)
+    assert opened(house, server.uuid) == [22]
+    assert (house.driver.directory / "routing.json").exists()
+    assert house.conductor.open_orders() == []
+
+
+def test_an_order_that_ends_in_a_defect_is_not_lost(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, _ = network(house)
+    server = house.create(networks=[{"uuid": net.id}])
+
+    def broken(guests: Any) -> None:
+        raise OSError("nft: not found")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(house.driver, "update_ports", broken)
+        open_port(house, group_of(house, server.uuid), 22)
+        house.settle()
+    house.pass_time(61)
+    house.pass_time(61)
+    assert (opened(house, server.uuid), house.conductor.open_orders()) == ([22], [])
+
+
+def test_a_network_that_a_host_could_not_make_is_made_when_it_can(house: House) -> None:
+    house.driver.faults.order("ensure_network", {"error": "the bridge is not there"})
+    net, _ = network(house)
+    assert house.conductor.network(net.id).faults
+    assert house.driver.made_network(net.id) is None
+    house.driver.faults.order("ensure_network", None)
+    house.pass_time(31)
+    house.pass_time(31)
+    assert house.driver.made_network(net.id) is not None
+    assert house.conductor.network(net.id).faults == {}
+
+
 def test_who_has_an_address_on_a_network_of_a_host(house: House) -> None:
     net, _ = network(house)
     server = house.create(networks=[{"uuid": net.id}])

@@ -41,13 +41,9 @@ def apply(compute: Compute, order: WorkOrder) -> None:
         LOG.warning("networks of %s wait for the hypervisor: %s", compute.host, error)
     except LEFT_OPEN as error:
         LOG.warning("networks of %s are left for later: %s", compute.host, error)
-    except NovaError as error:
+    except Exception as error:
         # A rule that is accepted comes into force: the order stays open, and whoever looks for strays rings it again.
-        LOG.warning("networks of %s are tried again: %s", compute.host, error)
-    except Exception:
-        # How it shall be stays written; the next order, or the next start, tries again.
-        LOG.exception("networks of %s could not be brought up to date", compute.host)
-        compute.conductor.order_done(order.id)
+        LOG.warning("networks of %s are tried again: %s", compute.host, error, exc_info=True)
 
 
 def _apply(compute: Compute, args: Mapping[str, Any]) -> bool:
@@ -61,8 +57,9 @@ def _apply(compute: Compute, args: Mapping[str, Any]) -> bool:
             else:
                 done = remove(compute, ident) and done
         compute.networks_made()
-    if args.get("groups") or args.get("ports"):
-        refresh(compute, groups=args.get("groups", ()), ports=args.get("ports", ()))
+    asked = {name: args[name] for name in ("groups", "ports", "everything") if args.get(name)}
+    if asked:
+        refresh(compute, **asked)
     if args.get("routing"):
         compute.driver.apply_routing(routing_of(compute.conductor.routing_facts(compute.host)))
     return done
@@ -133,8 +130,10 @@ def _catch_up(compute: Compute, uuid: str) -> None:
         return
     except LEFT_OPEN:
         return
-    except NovaError as error:
-        LOG.warning("the ports of %s are brought up to date later: %s", uuid, error)
+    except Exception as error:
+        LOG.warning("the ports of %s are brought up to date later: %s", uuid, error, exc_info=True)
+        ports = [port.id for port in compute.conductor.ports(uuid)]
+        compute.conductor.tell_host(compute.host, ports=ports)
 
 
 def prepare(compute: Compute, guest: GuestSpec) -> GuestSpec:
@@ -164,13 +163,26 @@ def reconcile(compute: Compute) -> None:
 
 
 def _the_rest(compute: Compute) -> None:
-    for what, step in (
-        ("firewalls", partial(refresh, compute, everything=True)),
-        ("routing", lambda: compute.driver.apply_routing(routing_of(compute.conductor.routing_facts(compute.host)))),
-    ):
+    for what in ("everything", "routing"):
         try:
-            step()
+            _apply(compute, {what: True})
         except LEFT_OPEN:
             return
-        except NovaError as error:
-            LOG.warning("%s of %s are not up to date: %s", what, compute.host, error)
+        except Exception as error:
+            LOG.warning("%s of %s is brought up to date later: %s", what, compute.host, error, exc_info=True)
+            compute.conductor.tell_host(compute.host, everything=what == "everything", routing=what == "routing")
+
+
+def try_again(compute: Compute) -> None:
+    """Make the networks that this host could not make before: a bridge may have come, or a range be free."""
+    faulty = [network.id for network in compute.conductor.own_networks() if compute.host in network.faults]
+    if faulty:
+        # In turn with the orders: one of them may remove the network.
+        compute.bus.submit(compute.host, LANE, partial(_make_again, compute, faulty))
+
+
+def _make_again(compute: Compute, faulty: Sequence[str]) -> None:
+    facts = compute.conductor.network_facts(faulty)
+    for ident in facts.networks:
+        ensure(compute, spec_of(facts, ident))
+    compute.networks_made()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tuinova.core.compute_manager import (
     evacuate,
     image_cache,
+    networks,
     orphans,
     powersync,
     recovery,
@@ -41,6 +42,7 @@ def duties(options: ComputeOptions) -> Iterator[Duty]:
     yield Duty("pending deletes", spacing(options.instance_delete_interval), orphans.finish_deletes)
     yield Duty("image cache", spacing(options.image_cache_manager_interval), image_cache.age)
     yield Duty("health", 30.0, Health().look)
+    yield Duty("networks", 30.0, networks.try_again)
     yield Duty("evacuated servers", 60.0, evacuate.remove_when_up)
     yield Duty("stray orders", 60.0, recovery.pick_up_strays)
     for name, wanted, every, call in (

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from tuinova.core.conductor import network_rows, port_rows
+from tuinova.core.conductor import network_orders, network_rows, port_rows
 from tuinova.core.conductor.network_base import NetworkBase
 from tuinova.core.conductor.networks import DHCP_OWNER
 from tuinova.core.records import FloatingIp, Network, Port, Router, SecurityGroup, Subnet
@@ -113,9 +113,8 @@ class ReadsFacts(NetworkBase):
                 routers.append((network_rows.router_with_gateway(connection, router), interfaces))
             return RoutingFacts(_networks(connection, None), floating, routers)
 
-    def has_networks(self) -> bool:
-        """Whether anything of networks is ours, or secured: else a host has nothing to bring up to date."""
-        with self._reading() as connection:
-            return any(
-                network.is_ours or network.port_security_enabled for network in network_rows.networks.all(connection)
-            )
+    def tell_host(
+        self, host: str, *, ports: Collection[str] = (), everything: bool = False, routing: bool = False
+    ) -> None:
+        """An order for what a host could not do: it is tried again until it is done."""
+        self._write(lambda tx: network_orders.tell(tx, [host], ports=ports, everything=everything, routing=routing))

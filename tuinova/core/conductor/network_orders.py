@@ -47,15 +47,18 @@ def tell(
     networks: Collection[str] = (),
     groups: Collection[str] = (),
     ports: Collection[str] = (),
+    everything: bool = False,
     routing: bool = False,
 ) -> None:
-    """Let hosts look anew at these networks, at the ports of these groups, at these ports, at floating and routers."""
+    """Let hosts look anew at these networks, at the ports of these groups, at these ports or `everything` of ports.
+
+    `routing`: at floating addresses and routers.
+    """
     args: dict[str, Any] = {}
     for name, value in (("networks", networks), ("groups", groups), ("ports", ports)):
         if value:
             args[name] = sorted(set(value))
-    if routing:
-        args["routing"] = True
+    args |= {name: True for name, asked in (("everything", everything), ("routing", routing)) if asked}
     if not args:
         return
     for host in sorted({host for host in to if host}):
