@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import platform
 import socket
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from tuinova.virt.libvirt.connection import Connection
 from tuinova.virt.libvirt.errors import words
 from tuinova.virt.libvirt.guest_xml import MARK_NS, HostFacts, machine_type
 from tuinova.virt.libvirt.kvm import KvmProbe, cpu_has_virtualisation, probe_kvm
+from tuinova.virt.libvirt.net.commands import may_change_network
 from tuinova.virt.libvirt.options import LibvirtOptions
 
 LOG = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class Host:
             cache_mode=self._cache_mode,
             cache_mode_of=_cache_mode_of,
             video_models=self._video(arch, machine),
-            has_filters=not self.user_mode and os.geteuid() != 0,
+            has_filters=not self.user_mode and not may_change_network(self.connection.uri),
         )
 
     def _video(self, arch: str, machine: str) -> frozenset[str]:

@@ -109,8 +109,8 @@ class Networks:
         yield "only a service that runs as root can give networks its address", not self.commands.allowed
 
     def warnings(self) -> Iterable[str]:
-        """What an operator should know."""
-        if self.user_mode:
+        """What an operator should know; of another machine's network nothing can be told from here."""
+        if self.user_mode or self.commands.is_remote:
             return ()
         if not self.commands.allowed:
             return self.state.unseen_packets()

@@ -41,6 +41,8 @@ class NetworkChecks:
         return {mode: reason if mode in _MADE else "" for mode in NetworkMode}
 
     def _why_none(self) -> str:
+        if self._commands.is_remote:
+            return "Networks are made by a service on the hypervisor's own machine; this one is on another."
         if not self._commands.allowed:
             return "Networks are made by a service that runs as root; this one does not."
         missing = self._commands.missing("nft", "ip", "dnsmasq")

@@ -27,6 +27,16 @@ TIMEOUT = 60.0
 PACKAGES = {"nft": "nftables", "ip": "iproute2", "nsenter": "util-linux", "dnsmasq": "dnsmasq-base"}
 
 
+def is_remote(uri: str) -> bool:
+    """Whether a connection leads to another machine."""
+    return bool(urlsplit(uri).hostname)
+
+
+def may_change_network(uri: str) -> bool:
+    """Whether the network that guests are on is ours to change: as root, and on this machine only."""
+    return os.geteuid() == 0 and not is_remote(uri)
+
+
 class HostCommands:
     """Runs programs in libvirtd's network namespace."""
 
@@ -63,7 +73,9 @@ class HostCommands:
         return found
 
     def _peer(self) -> int | None:
-        """The process that listens for libvirt's clients; None when it can't be told."""
+        """The process that listens for libvirt's clients; None when it can't be told, or is on another machine."""
+        if self.is_remote:
+            return None
         asked = parse_qs(urlsplit(self._uri).query).get("socket")
         for path in asked or SOCKETS:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -85,8 +97,8 @@ class HostCommands:
 
     @property
     def allowed(self) -> bool:
-        """Whether we may change the network at all."""
-        return os.geteuid() == 0
+        """Whether we may change the network that guests are on."""
+        return may_change_network(self._uri)
 
     @staticmethod
     def missing(*programs: str) -> list[str]:
@@ -96,7 +108,7 @@ class HostCommands:
     @property
     def is_remote(self) -> bool:
         """Whether the connection leads to another machine."""
-        return bool(urlsplit(self._uri).hostname)
+        return is_remote(self._uri)
 
     @property
     def is_here(self) -> bool:

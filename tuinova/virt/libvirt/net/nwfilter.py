@@ -1,4 +1,4 @@
-"""The ports' firewall as libvirt's network filters: for a service that may not write nftables itself.
+"""The ports' firewall as libvirt's network filters: for a service that can't write nftables where the guests are.
 
 libvirt runs a program for each rule and writes the whole filter of a port anew for each change (a second a port), so a
 service that is root uses one table of its own instead (firewall.py). The rules are the same, but that libvirt knows

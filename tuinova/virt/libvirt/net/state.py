@@ -107,7 +107,9 @@ class HostState:
         if not self._commands.allowed:
             # The ports' firewall is then libvirt's (nwfilter.py).
             if plan.networks or plan.routing != Routing():
-                raise DriverError(reason="networks, firewalls and routers need a service that runs as root")
+                raise DriverError(
+                    reason="networks, firewalls and routers need a service that runs as root, on this host"
+                )
             return
         if ports:
             self._see_bridged_packets()
