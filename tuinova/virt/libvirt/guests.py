@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import Event
 
 import libvirt
@@ -73,13 +73,22 @@ class Guests:
             LOG.warning("after a failed build, guest %s can't be removed: %s", uuid, error)
 
     def remove(self, uuid: str, *, keep_set_aside: bool = False) -> None:
-        """Domain, ports, files; what is gone already is fine. Files last: QEMU must not lose them under its feet."""
+        """Domain, ports, files; what is gone already is fine. Files last: QEMU must not lose them under its feet.
+
+        Addresses are given back meanwhile; what guards the ports stays until the guest can't send any more.
+        """
         domain = self.host.find_or_none(uuid)
-        unplugged = self._beside.submit(self.networks.unplug_all, uuid)
+        off: Future[None] = Future()
+        unplugged = self._beside.submit(self.networks.unplug_all, uuid, off.result)
         try:
             if domain is not None:
                 power.force_off(domain, uuid)
                 power.undefine(domain)
+        except BaseException as error:
+            off.set_exception(error)
+            raise
+        else:
+            off.set_result(None)
         finally:
             wait([unplugged])
         unplugged.result()

@@ -114,7 +114,12 @@ class Networks:
             return ()
         if not self.commands.allowed:
             return self.state.unseen_packets()
-        found = ["the networks' firewall had been removed by another program; it is back"] if self.state.mend() else []
+        try:
+            with translated(self._connection.host):
+                is_mended = self.state.mend()
+        except NovaError as error:
+            return [f"the networks' firewall had been removed by another program, and is not back: {error.message}"]
+        found = ["the networks' firewall had been removed by another program; it is back"] if is_mended else []
         return [*found, *(self.state.host_firewall.problems() if self._made.specs else ())]
 
     # networks of ours ------------------------------------------------------------------------------------------------
@@ -206,28 +211,33 @@ class Networks:
             LOG.debug("ports of %s: %s", network_key(nic), words(error))
             return True
 
-    def unplug_all(self, uuid: str) -> None:
-        """Take all that a guest's ports have back; what is gone already is fine."""
-        self.unplug(self.records.of(uuid))
+    def unplug_all(self, uuid: str, until_off: Callable[[], None] = lambda: None) -> None:
+        """Take all that a guest's ports have back; what is gone already is fine.
 
-    def unplug(self, records: Sequence[PortRecord]) -> None:
+        `until_off` returns when nobody can send by them any more, and raises when somebody still can: so long, and
+        then, the firewall stays.
+        """
+        self.unplug(self.records.of(uuid), until_off)
+
+    def unplug(self, records: Sequence[PortRecord], until_off: Callable[[], None] = lambda: None) -> None:
         """Reservations and firewall first, the records last: a crash must not leave what nobody knows of."""
-        if not records:
-            return
-        gone = {record.mac for record in records}
-        if not self.user_mode:
-            made = {spec.id for spec in self._made.specs}
-            for network in sorted({record.network for record in records} & made):
-                self._made.reserve(network, without=gone)
+        if self.user_mode:
             for record in records:
-                if record.network not in made and not is_user(record.nic):
-                    self._host_networks.release(record)
-            self.state.apply(without=gone)
+                self.records.remove(record.mac)
+        if self.user_mode or not records:
+            return
+        made = {spec.id for spec in self._made.specs}
+        for record in records:
+            if record.network not in made and not is_user(record.nic):
+                self._host_networks.release(record)
+        until_off()
+        with self.records.leaving({record.mac for record in records}):
+            for network in sorted({record.network for record in records} & made):
+                self._made.reserve(network)
+            self.state.apply()
             if not self.commands.allowed:
                 for record in records:
                     self._filters.remove(record.nic.port_id)
-        for record in records:
-            self.records.remove(record.mac)
 
     def update(self, guests: Mapping[str, Sequence[Nic]]) -> None:
         """Ports of many guests at once: one pass over the firewall, however many there are."""

@@ -18,7 +18,7 @@ import libvirt
 
 from tuinova.virt.driver import DriverError, HostNetwork, Nic
 from tuinova.virt.libvirt.connection import Connection
-from tuinova.virt.libvirt.errors import translated, words
+from tuinova.virt.libvirt.errors import connection_broken, translated, words
 from tuinova.virt.libvirt.net.network_xml import parse_mark
 from tuinova.virt.libvirt.net.records import PortRecord, PortRecords, network_key
 from tuinova.virt.libvirt.options import LibvirtOptions
@@ -129,13 +129,16 @@ class HostNetworks:
                     self._update(network, libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE, mac, address)
 
     def device(self, name: str) -> str | None:
-        """The bridge of one that is on, None when it has none."""
+        """The bridge of one that is on, None when it has none; raises libvirtError while libvirt can't be asked."""
         if self.user_mode:
             return None
         try:
             found = self._connection.get().networkLookupByName(name)
             return str(found.bridgeName()) if found.isActive() else None
         except libvirt.libvirtError as error:
+            if connection_broken(error):
+                # No answer is no bridge that went: the ports on it would lose their firewall.
+                raise
             LOG.debug("bridge of %s: %s", name, words(error))
             return None
 

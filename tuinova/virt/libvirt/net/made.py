@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import signal
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from threading import RLock
 from xml.etree import ElementTree as ET
@@ -104,7 +104,7 @@ class MadeNetworks:
                 network.create()
             self._known[spec.id] = spec
             if not (is_on and is_defined):
-                self._reserve(network, spec, ())
+                self._reserve(network, spec)
                 plug_again(self._commands, self.device(spec), self._ports(spec.id))
             if spec.mode is NetworkMode.PROVIDER:
                 self._dhcp.ensure(spec, files, is_told=is_told)
@@ -154,28 +154,27 @@ class MadeNetworks:
             shutil.rmtree(files, ignore_errors=True)
 
     # ports -----------------------------------------------------------------------------------------------------------
-    def _ports(self, network_id: str, without: Collection[str] = ()) -> list[Nic]:
-        records = self._records.all()
-        return [item.nic for item in records if item.network == network_id and item.mac not in without]
+    def _ports(self, network_id: str) -> list[Nic]:
+        return [item.nic for item in self._records.staying() if item.network == network_id]
 
-    def reserve(self, network_id: str, without: Collection[str] = ()) -> None:
-        """Bring the reservations of a network to the records of its ports, those of `without` (MACs) left out."""
+    def reserve(self, network_id: str) -> None:
+        """Bring the reservations of a network to the records of its ports."""
         with self._lock:
             spec = self._known.get(network_id)
             network = self._lookup(network_id) if spec is not None else None
             if spec is None or network is None:
                 return
-            changed = self._write_files(spec, without)
-            self._reserve(network, spec, without)
+            changed = self._write_files(spec)
+            self._reserve(network, spec)
             if changed and spec.mode is NetworkMode.PROVIDER:
                 self._dhcp.tell(self._files(network_id))
             elif changed:
                 self._tell_dnsmasq(spec)
 
-    def _reserve(self, network: libvirt.virNetwork, spec: NetworkSpec, without: Collection[str]) -> None:
+    def _reserve(self, network: libvirt.virNetwork, spec: NetworkSpec) -> None:
         """libvirt's own entries."""
         wanted = {}
-        for nic in self._ports(spec.id, without):
+        for nic in self._ports(spec.id):
             address = network_xml.libvirt_reservation(spec, nic)
             if address is not None:
                 wanted[nic.mac.lower()] = address
@@ -184,11 +183,11 @@ class MadeNetworks:
         if network.isActive():
             _bring(network, wanted, libvirt.VIR_NETWORK_UPDATE_AFFECT_LIVE, 0)
 
-    def _write_files(self, spec: NetworkSpec, without: Collection[str] = ()) -> bool:
+    def _write_files(self, spec: NetworkSpec) -> bool:
         """dnsmasq's two files; whether one of them is another than before."""
         files = self._files(spec.id)
         texts = {
-            "hosts": network_xml.hosts_file(spec, self._ports(spec.id, without)),
+            "hosts": network_xml.hosts_file(spec, self._ports(spec.id)),
             "options": network_xml.options_file(spec),
         }
         changed = [_replace(files / name, text) for name, text in texts.items()]

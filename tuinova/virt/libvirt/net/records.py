@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import RLock
@@ -66,6 +67,7 @@ class PortRecords:
         self.directory = instances / "ports"
         self._lock = RLock()
         self._known: dict[str, PortRecord] | None = None
+        self._leaving: set[str] = set()
 
     def prepare(self) -> None:
         """Make the directory, and drop what a crash left half written."""
@@ -107,6 +109,25 @@ class PortRecords:
         """All that are noted."""
         with self._lock:
             return list(self._all().values())
+
+    @contextmanager
+    def leaving(self, macs: Collection[str]) -> Iterator[None]:
+        """While what was made for these is taken away: nobody makes it anew meanwhile. Forgotten at the end."""
+        gone = {mac.lower() for mac in macs}
+        with self._lock:
+            self._leaving |= gone
+        try:
+            yield
+            for mac in gone:
+                self.remove(mac)
+        finally:
+            with self._lock:
+                self._leaving -= gone
+
+    def staying(self) -> list[PortRecord]:
+        """Those that something is to be made for: all but the leaving ones."""
+        with self._lock:
+            return [record for mac, record in self._all().items() if mac not in self._leaving]
 
     def get(self, mac: str) -> PortRecord | None:
         """One, None when it is not noted."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Lock
 
@@ -77,8 +77,8 @@ class HostState:
         self.apply()
 
     # making it so ----------------------------------------------------------------------------------------------------
-    def apply(self, without: Collection[str] = ()) -> None:
-        """Tables, addresses, routes, switches; ports of the MACs `without` are left out.
+    def apply(self) -> None:
+        """Tables, addresses, routes, switches.
 
         Many callers at a time share one pass: whoever waited while a pass began after its call has nothing to do.
         """
@@ -86,15 +86,15 @@ class HostState:
             self._asked += 1
             mine = self._asked
         with self._lock:
-            if self._done >= mine and not without:
+            if self._done >= mine:
                 return
             upto = self._asked
-            self._apply(without)
+            self._apply()
             self._done = upto
 
-    def _apply(self, without: Collection[str]) -> None:
+    def _apply(self) -> None:
         plan = self._ways()
-        ports = [port for record in self._records.all() if record.mac not in without for port in self._guarded(record)]
+        ports = [port for record in self._records.staying() for port in self._guarded(record, plan)]
         texts = {
             "bridge": firewall.bridge_table(self.table, ports),
             "inet": ways.inet_table(self.table, plan, ports),
@@ -177,7 +177,7 @@ class HostState:
         outside = [item.external for item in routing.floating]
         outside += [item.external for item in routing.routers if item.external is not None]
         hosts = {spec.source or spec.name for spec in outside if spec.mode is NetworkMode.HOST}
-        hosts |= {record.network for record in self._records.all() if record.network not in devices}
+        hosts |= {record.network for record in self._records.staying() if record.network not in devices}
         for name in hosts:
             found = self._host_device(name)
             if found is not None:
@@ -188,14 +188,12 @@ class HostState:
         """The bridge of a network of ours."""
         return spec.bridge or "" if spec.mode is NetworkMode.PROVIDER else self._owner.bridge(spec.id)
 
-    def _guarded(self, record: PortRecord) -> Iterator[GuardedPort]:
-        nic = record.nic
-        if nic.security is None:
+    @staticmethod
+    def _guarded(record: PortRecord, plan: ways.Ways) -> Iterator[GuardedPort]:
+        nic, bridge = record.nic, plan.devices.get(record.network)
+        if nic.security is None or not bridge:
             return
-        made = next((spec for spec in self._made() if spec.id == record.network), None)
-        bridge = self.device(made) if made is not None else self._host_device(record.network)
-        if not bridge:
-            return
+        made = next((spec for spec in plan.networks if spec.id == record.network), None)
         addresses = tuple(address_of(item.address) for item in nic.addresses)
         dhcp = made is None or any(subnet.dhcp for subnet in made.subnets)
         yield GuardedPort(tap_name(nic.port_id), bridge, record.mac, addresses, nic.security, dhcp)
@@ -236,5 +234,5 @@ class HostState:
     def links(self, plan: ways.Ways | None = None) -> dict[str, str]:
         """Network to the interface on which the metadata is asked for."""
         plan = plan or self._ways()
-        used = {record.network for record in self._records.all()} | {spec.id for spec in plan.networks}
+        used = {record.network for record in self._records.staying()} | {spec.id for spec in plan.networks}
         return {name: device for name, device in plan.devices.items() if device and name in used}
