@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,6 +99,31 @@ def test_a_volume_goes_from_a_running_guest_to_one_that_starts_from_another(
     other = env.boot(image=None, volumes=disks)
     assert env.disks(other) == {"vda": GIB, "vdb": 2 * GIB, "vdc": 3 * GIB}
     assert (got(env, other, b"vdb"), got(env, other, b"vdc")) == (b"later", b"carried")
+
+
+def test_a_volume_is_written_anew_at_once_or_not_at_all(env: Any, volumes: Volumes, tmp_path: Path) -> None:
+    def read(volume: VolumeSpec) -> bytes:
+        target = tmp_path / "read"
+        volumes.driver.upload(volume, target, "raw", quiet)
+        return target.read_bytes()
+
+    def enough(*_: int) -> None:
+        raise ValueError("enough")
+
+    of_image = VolumeSource(image=env.images["disk"])
+    volume, like = volumes.make(2), volumes.make(2, of_image)
+    snapshot = str(uuid.uuid4())
+    volumes.driver.create_snapshot(volume, snapshot, quiet)
+    of_snapshot = VolumeSource(snapshot_id=snapshot, volume=volume)
+    empty, full = read(volume), read(like)
+    for source, before, after in ((of_image, empty, full), (of_snapshot, full, empty)):
+        with pytest.raises(ValueError, match="enough"):
+            volumes.driver.replace(volume, source, enough)
+        assert read(volume) == before
+        for _ in range(2):
+            volumes.driver.replace(volume, source, quiet)
+        assert read(volume) == after
+    volumes.driver.delete_snapshot(volume, snapshot)
 
 
 def test_volumes_outlive_their_guests(env: Any, volumes: Volumes) -> None:

@@ -36,7 +36,7 @@ CALLS = tuple(
     if callable(getattr(ComputeDriver, name)) and not name.startswith("_") and name not in _NO_STEPS
 )
 # Those of the volumes' driver that change something.
-VOLUME_CALLS = ("create", "delete", "extend", "create_snapshot", "delete_snapshot", "upload", "cleanup")
+VOLUME_CALLS = ("create", "replace", "delete", "extend", "create_snapshot", "delete_snapshot", "upload", "cleanup")
 # Jobs of the writer that no action waits for, progress among them; alone in a commit they are no step.
 _IDLE = "idle"
 _BACKGROUND = frozenset({_IDLE, "trim", "_load_rows", "barrier", "note_migration"})

@@ -214,7 +214,9 @@ def test_an_id_that_is_no_uuid_is_no_path(driver: LibvirtVolumeDriver, tmp_path:
         driver.connection(spec())
 
 
-def test_a_volume_that_a_guest_writes_is_not_copied(driver: LibvirtVolumeDriver) -> None:
+def test_a_volume_that_a_guest_writes_is_neither_copied_nor_replaced(
+    driver: LibvirtVolumeDriver, image: ImageFile
+) -> None:
     volume = spec()
     driver.create(volume, None, quiet)
     command = ["qemu-io", "-f", "qcow2", str(path_of(driver, volume))]
@@ -228,8 +230,69 @@ def test_a_volume_that_a_guest_writes_is_not_copied(driver: LibvirtVolumeDriver)
             driver.create_snapshot(volume, str(uuid.uuid4()), quiet)
         with pytest.raises(DriverError, match="is in use"):
             driver.extend(volume, 2)
+        with pytest.raises(DriverError, match="is in use"):
+            driver.replace(volume, VolumeSource(image=image), quiet)
         guest.stdin.close()
     driver.extend(volume, 2)
+
+
+# written anew --------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("fmt", ["qcow2", "raw"])
+def test_what_is_written_anew_is_what_its_source_says_and_keeps_size_and_format(
+    tmp_path: Path, image: ImageFile, fmt: str
+) -> None:
+    volume, key = spec(2), str(uuid.uuid4())
+    old = place(tmp_path / "volumes", fmt)
+    old.create(volume, VolumeSource(image=image), quiet)
+    old.create_snapshot(volume, key, quiet)
+    path = path_of(old, volume)
+    driver = place(tmp_path / "volumes", "raw" if fmt == "qcow2" else "qcow2")
+    for source in (VolumeSource(snapshot_id=key, volume=volume), VolumeSource(image=image)):
+        write(path, fmt, b"written later ")
+        for _ in range(2):
+            driver.replace(volume, source, quiet)
+        assert path_of(driver, volume) == path
+        assert text(path, fmt) == b"from the image"
+        assert disks.virtual_size(path) == 2 * GIB
+    # Whatever a guest made of its disk: that is what one goes back for.
+    path.write_bytes(b"QFI\xfb no disk at all")
+    driver.replace(volume, VolumeSource(snapshot_id=key, volume=volume), quiet)
+    assert text(path, fmt) == b"from the image"
+    driver.delete(volume)
+    driver.replace(volume, VolumeSource(snapshot_id=key, volume=volume), quiet)
+    assert disks.virtual_size(path_of(driver, volume)) == 2 * GIB
+
+
+def test_a_volume_is_whole_until_what_replaces_it_is(
+    driver: LibvirtVolumeDriver, image: ImageFile, tmp_path: Path
+) -> None:
+    volume, key = spec(), str(uuid.uuid4())
+    driver.create(volume, VolumeSource(image=image), quiet)
+    driver.create_snapshot(volume, key, quiet)
+    path = path_of(driver, volume)
+    write(path, "qcow2", b"written later ")
+
+    def enough(*_: int) -> None:
+        assert text(path, "qcow2") == b"written later "
+        raise ValueError("enough")
+
+    for source in (VolumeSource(image=image), VolumeSource(snapshot_id=key, volume=volume)):
+        with pytest.raises(ValueError, match="enough"):
+            driver.replace(volume, source, enough)
+    with pytest.raises(DriverError, match="are missing"):
+        driver.replace(volume, VolumeSource(snapshot_id=str(uuid.uuid4()), volume=volume), quiet)
+    big = blank_image(tmp_path / "big.qcow2", 2 * GIB)
+    with pytest.raises(ImageUnacceptable):
+        driver.replace(volume, VolumeSource(image=big), quiet)
+    subprocess.run(
+        [sys.executable, "-c", KILLED.replace("create(", "replace("), str(path.parent), str(image.path), volume.id],
+        cwd=ROOT,
+        capture_output=True,
+    )
+    assert f"{path.name}.part" in files(path.parent)
+    place(path.parent)
+    assert text(path, "qcow2") == b"written later "
+    assert files(path.parent) == sorted([path.name, f"snapshot-{key}.qcow2"])
 
 
 # interrupted ---------------------------------------------------------------------------------------------------------
@@ -313,6 +376,9 @@ def test_a_full_disk_is_said_to_be_one_and_nothing_is_left(
         file.write(os.urandom(4 * MIB))
     with pytest.raises(ComputeResourcesUnavailable, match="is full"):
         tight.create_snapshot(fits, str(uuid.uuid4()), quiet)
+    with pytest.raises(ComputeResourcesUnavailable, match="is full"):
+        tight.replace(fits, VolumeSource(image=image), quiet)
+    assert text(path_of(tight, fits), "qcow2", 4) == b"data"
     assert files(small / "volumes") == [path_of(tight, fits).name]
 
 

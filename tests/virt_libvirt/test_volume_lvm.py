@@ -48,6 +48,8 @@ elif tool == "lvcreate":
     with open(group / name, "xb") as file:
         file.truncate(size_of(size))
 elif tool == "lvrename":
+    if (group / arguments[2]).exists():
+        end('New LV with name "%s" already exists in volume group' % arguments[2])
     (group / arguments[1]).rename(group / arguments[2])
 elif tool == "lvextend":
     name = arguments[-1].split("/")[1]
@@ -182,6 +184,51 @@ def test_a_half_made_one_is_no_volume_and_goes_at_the_start(group: Path, image: 
 
     driver.create(VolumeSpec(key, "lvm", 1), VolumeSource(image=image), another_starts)
     assert sorted(group.iterdir()) == [other, group / f"volume-{key}"]
+
+
+def test_one_is_written_anew_beside_the_old_one(group: Path, image: ImageFile, tmp_path: Path) -> None:
+    def enough(*_: int) -> None:
+        raise ValueError("enough")
+
+    driver, volume = place(), spec()
+    driver.create(volume, VolumeSource(image=image), quiet)
+    path = Path(driver.connection(volume)["path"])
+    path.write_bytes(b"written later ".ljust(GIB, b"\0"))
+    with pytest.raises(ValueError, match="enough"):
+        driver.replace(volume, VolumeSource(image=image), enough)
+    with pytest.raises(ComputeResourcesUnavailable, match="is full"):
+        driver.replace(VolumeSpec(volume.id, "lvm", 4), VolumeSource(image=image), quiet)
+    path.chmod(0o601)
+    with pytest.raises(DriverError, match="is in use"):
+        driver.replace(volume, VolumeSource(image=image), quiet)
+    path.chmod(0o600)
+    assert (list(group.iterdir()), head(str(path))) == ([path], b"written later ")
+    for _ in range(2):
+        driver.replace(volume, VolumeSource(image=image), quiet)
+    assert (list(group.iterdir()), head(str(path))) == ([path], b"from the image")
+    calls = (tmp_path / "log").read_text().splitlines()
+    assert all(calls[n - 1].startswith("blkdiscard") for n, call in enumerate(calls) if call.startswith("lvremove"))
+
+
+# The logical volumes as each step of `put_in_place` leaves them.
+INTERRUPTED = [("", "whole-"), ("part-", "whole-"), ("part-", "")]
+
+
+@pytest.mark.parametrize("repeated", [False, True], ids=["start", "again"])
+@pytest.mark.parametrize(("old", "new"), INTERRUPTED)
+def test_a_replacement_that_was_killed_goes_on_and_loses_nothing(
+    group: Path, image: ImageFile, old: str, new: str, repeated: bool
+) -> None:
+    driver, volume = place(), spec()
+    for prefix, data in ((old, b"of the old one"), (new, b"of the new one")):
+        (group / f"{prefix}volume-{volume.id}").write_bytes(data.ljust(4 * MIB, b"\0"))
+    if repeated:
+        driver.replace(volume, VolumeSource(image=image), quiet)
+    else:
+        driver = place()
+    path = group / f"volume-{volume.id}"
+    assert list(group.iterdir()) == [path]
+    assert head(str(path)) == (b"from the image" if repeated else b"of the new one")
 
 
 def test_one_in_use_is_neither_zeroed_nor_removed(group: Path, image: ImageFile) -> None:

@@ -97,6 +97,13 @@ class VolumeDriver(ABC):
         """
 
     @abstractmethod
+    def replace(self, volume: VolumeSpec, source: VolumeSource, progress: Progress) -> None:
+        """Write a volume at rest anew, of its size, with the source's data; one that is missing is made.
+
+        What it holds goes when the new data are whole, in one step: a failure or a kill leaves the old or the new.
+        """
+
+    @abstractmethod
     def delete(self, volume: VolumeSpec) -> None:
         """Remove a volume."""
 
@@ -150,6 +157,10 @@ class NoVolumes(VolumeDriver):
         return ()
 
     def create(self, volume: VolumeSpec, source: VolumeSource | None, progress: Progress) -> None:
+        """Refused."""
+        self._refuse()
+
+    def replace(self, volume: VolumeSpec, source: VolumeSource, progress: Progress) -> None:
         """Refused."""
         self._refuse()
 

@@ -251,7 +251,7 @@ def test_a_snapshot_of_a_volume_in_use_has_its_data(house: House) -> None:
     assert house.volumes_are_sound()
 
 
-@pytest.mark.parametrize("when", ["before", "after", None])
+@pytest.mark.parametrize("when", ["before", "middle", "after", None])
 def test_a_volume_goes_back_to_its_newest_snapshot(house: House, when: str | None) -> None:
     server, volume = house.create(), house.volume()
     api = house.engine.volume_api
@@ -270,7 +270,7 @@ def test_a_volume_goes_back_to_its_newest_snapshot(house: House, when: str | Non
     with pytest.raises(NovaError, match="isn't the latest one"):
         api.revert(house.ctx(), volume.id, old.id)
     if when is not None:
-        house.volume_driver.faults.order("create", {"kind": "hang", "when": when})
+        house.volume_driver.faults.order("replace", {"kind": "hang", "when": when})
     api.revert(house.ctx(), volume.id, new.id)
     if when is not None:
         house.crash()

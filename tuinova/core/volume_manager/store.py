@@ -131,16 +131,14 @@ class VolumeStore:
         """Write a volume at rest anew from a snapshot of its own, which stands alone. May be repeated."""
         source = VolumeSource(snapshot_id=snapshot_id, volume=self.spec(volume))
         with self.alone(volume.id):
-            self.driver.delete(self.spec(volume))
-            self.driver.create(self.spec(volume), source, told)
+            self.driver.replace(self.spec(volume), source, told)
 
     def reimage(self, volume: Volume, image_id: str, told: Progress) -> None:
         """Write a volume anew from an image; no guest has it meanwhile. May be repeated."""
         image = self._catalogue.image(image_id)
         source = VolumeSource(image=self.image_file(image), properties=dict(image.properties))
         with self.alone(volume.id):
-            self.driver.delete(self.spec(volume))
-            self.driver.create(self.spec(volume), source, told)
+            self.driver.replace(self.spec(volume), source, told)
         self._conductor.volume_step(volume.id, {**_made_of(image), "image_id": image_id})
 
     def _place(self, volume: Volume, image: Image | None) -> Volume:

@@ -66,20 +66,28 @@ class FakeVolumeDriver(VolumeDriver):
     def create(self, volume: VolumeSpec, source: VolumeSource | None, progress: Progress) -> None:
         """See the contract."""
         self._strike("create", "before", volume.id)
-        target = self._volume(volume.id)
-        if target.exists():
+        if self._volume(volume.id).exists():
             return
+        self._write("create", volume, source, progress)
+
+    def replace(self, volume: VolumeSpec, source: VolumeSource, progress: Progress) -> None:
+        """See the contract."""
+        self._strike("replace", "before", volume.id)
+        self._write("replace", volume, source, progress)
+
+    def _write(self, method: str, volume: VolumeSpec, source: VolumeSource | None, progress: Progress) -> None:
+        """The volume's file, put in its place when it is whole."""
         content = self._source(volume, source)
         size = volume.size_gb * GIB
         if content.size > size:
             asked = source.image.id if source is not None and source.image is not None else volume.id
             raise ImageUnacceptable(image_id=asked, reason="Image virtual size is larger than the volume")
         if source is not None:
-            self._copy(size, progress, "create", volume.id)
+            self._copy(size, progress, method, volume.id)
         else:
-            self._strike("create", "middle", volume.id)
-        write_disk(target, DiskContent(size, content.files))
-        self._strike("create", "after", volume.id)
+            self._strike(method, "middle", volume.id)
+        write_disk(self._volume(volume.id), DiskContent(size, content.files))
+        self._strike(method, "after", volume.id)
 
     def _source(self, volume: VolumeSpec, source: VolumeSource | None) -> DiskContent:
         if source is None:

@@ -23,7 +23,8 @@ INFO_ADDRESS_SPACE = 1 << 30
 INFO_CPU_SECONDS = 30
 CONVERT_ADDRESS_SPACE = 4 << 30
 NO_SPACE = "No space left on device"
-_IN_USE = "Is another process using the image"
+IN_USE = "the disk is in use"
+_QEMUS_IN_USE = "Is another process using the image"
 PROGRESS_PERIOD = 0.5
 _PERCENT = re.compile(rb"\((\d+\.\d+)/100%\)")
 
@@ -66,8 +67,8 @@ def _complaint(code: int, output: str) -> str:
     lines = [line for line in output.splitlines() if line.strip()]
     if code < 0:
         return f"killed by signal {-code} (its limit of CPU time or memory)"
-    if lines and lines[-1].startswith(_IN_USE):
-        return f"the disk is in use: {lines[-1].removeprefix(_IN_USE).strip(' []?')}"
+    if lines and lines[-1].startswith(_QEMUS_IN_USE):
+        return f"{IN_USE}: {lines[-1].removeprefix(_QEMUS_IN_USE).strip(' []?')}"
     return lines[-1].removeprefix("qemu-img: ") if lines else f"exit code {code}"
 
 

@@ -55,6 +55,10 @@ class Backend(ABC):
         """Make a disk of `size` bytes, empty or with `data`; a failure leaves nothing."""
 
     @abstractmethod
+    def replace(self, key: str, size: int, data: Data | None, progress: Progress) -> None:
+        """Write a volume anew that nobody uses; the old one goes when the new one is whole."""
+
+    @abstractmethod
     def extend(self, key: str, size: int) -> None:
         """Make a volume larger that nobody uses."""
 

@@ -21,7 +21,7 @@ from tuinova.virt.driver import DriverError, Progress
 from tuinova.virt.libvirt import disks, qemu_img, sparse
 from tuinova.virt.libvirt.layout import DIRECTORY_MODE, FILE_MODE, UUID
 from tuinova.virt.libvirt.options import LibvirtOptions
-from tuinova.virt.libvirt.volume_backend import GIB, Backend, Data, check_key, refuse_bigger
+from tuinova.virt.libvirt.volume_backend import GIB, Backend, Data, check_key, refuse_bigger, trusted
 from tuinova.virt.libvirt.volume_options import FORMATS, BackendOptions
 from tuinova.virt.volumes import VolumeBackend
 
@@ -90,7 +90,28 @@ class FileBackend(Backend):
             return
         # A copy of a volume is one in the same format: blocks are shared where the file system can.
         fmt = data.format if data is not None and kind == "snapshot" and data.format in FORMATS else self.format
-        target = self.directory / f"{kind}-{check_key(key)}.{fmt}"
+        self._make(self.directory / f"{kind}-{check_key(key)}.{fmt}", fmt, size, data, progress)
+
+    def replace(self, key: str, size: int, data: Data | None, progress: Progress) -> None:
+        """See above; it keeps its format, so that one rename puts the new file in the old one's place."""
+        refuse_bigger(data, size)
+        found = self.find("volume", key)
+        if found is not None:
+            self._refuse_used(key, found)
+        place = found or self.place("volume", key)
+        self._make(Path(place["path"]), place["format"], size, data, progress)
+
+    def _refuse_used(self, key: str, found: Mapping[str, Any]) -> None:
+        """Whatever a guest made of its disk is replaced, but not under it."""
+        try:
+            trusted(found, key)
+            qemu_img.refuse_used(Path(found["path"]), found["format"], self._options.qemu_img_info_timeout)
+        except DriverError as error:
+            if qemu_img.IN_USE in error.message:
+                raise
+            LOG.info("%s is replaced as it is: %s", found["path"], error.message)
+
+    def _make(self, target: Path, fmt: str, size: int, data: Data | None, progress: Progress) -> None:
         with self._making(target) as (part, file):
             if data is None:
                 qemu_img.create(part, fmt, size, self._options.qemu_img_timeout)

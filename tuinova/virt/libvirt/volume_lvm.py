@@ -1,7 +1,8 @@
 """Volumes that are logical volumes of a volume group: `volume-<id>`, `snapshot-<id>`, each as large as it says.
 
-One is made under the name `part-...` and renamed when it is whole; whoever makes it holds a lock on its device. What it
-held is zeroed before its place is given back, so that the next owner finds nothing.
+One is made under the name `part-...` and renamed when it is whole; whoever makes it holds a lock on its device. What
+replaces another is called `whole-...` until the other has become a `part-...` itself, so that at each moment one of the
+two is whole and known to be. What it held is zeroed before its place is given back: the next owner finds nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ LOG = logging.getLogger(__name__)
 TOOL_SECONDS = 120
 _SBIN = "/usr/sbin:/sbin:/usr/bin:/bin"
 _NO_ROOM = "nsufficient free space"
-_NAME = re.compile(rf"(part-)?(volume|snapshot)-({UUID.pattern})")
+_PART, _WHOLE = "part-", "whole-"
+_NAME = re.compile(rf"({_PART}|{_WHOLE})?(volume|snapshot)-({UUID.pattern})")
 
 
 class VolumeGroup:
@@ -111,18 +113,25 @@ class LvmBackend(Backend):
 
     def start(self) -> None:
         """See above; raises DriverError where the host has no such volume group."""
-        for volume in self.group.volumes():
-            if volume.startswith("part-") and _NAME.fullmatch(volume):
-                self._forget(volume)
+        for volume in self._left(_WHOLE):
+            self._settle(volume, lambda group, name: put_in_place(group, name.removeprefix(_WHOLE)))
+        for volume in self._left(_PART):
+            self._settle(volume, VolumeGroup.remove)
 
-    def _forget(self, volume: str) -> None:
+    def _left(self, prefix: str) -> list[str]:
+        return [name for name in self.group.volumes() if (match := _NAME.fullmatch(name)) and match[1] == prefix]
+
+    def _settle(self, volume: str, end: Callable[[VolumeGroup, str], None]) -> None:
+        """End what an interrupted call left, unless somebody is at it; one that can't be does not keep the others."""
         try:
             with _locked(self.group.device(volume)):
                 pass
-            self.group.remove(volume)
-            LOG.info("removed %s, which an interrupted call left", self.group.device(volume))
+            end(self.group, volume)
+            LOG.info("an interrupted call had left %s", self.group.device(volume))
         except BlockingIOError:
             LOG.debug("%s is being made", volume)
+        except DriverError as error:
+            LOG.warning("%s, which an interrupted call left: %s", self.group.device(volume), error.message)
 
     def describe(self) -> VolumeBackend | None:
         """See above."""
@@ -149,10 +158,29 @@ class LvmBackend(Backend):
         if name in self.group.volumes():
             return
         with new_volume(self.group, name, size) as device:
-            if data is not None:
-                timeout = self._options.qemu_img_timeout
-                source = (data.path, data.format)
-                qemu_img.convert_whole(*source, device, "raw", data.size, timeout, progress, is_device=True)
+            self._fill(device, data, progress)
+
+    def _fill(self, device: Path, data: Data | None, progress: Progress) -> None:
+        if data is not None:
+            timeout = self._options.qemu_img_timeout
+            source = (data.path, data.format)
+            qemu_img.convert_whole(*source, device, "raw", data.size, timeout, progress, is_device=True)
+
+    def replace(self, key: str, size: int, data: Data | None, progress: Progress) -> None:
+        """See above; the group must have room for both."""
+        refuse_bigger(data, size)
+        name = f"volume-{check_key(key)}"
+        present = self.group.volumes()
+        if f"{_WHOLE}{name}" in present:
+            put_in_place(self.group, name)
+        if present.get(name, (0, False))[1]:
+            raise DriverError(reason=f"{self.group.device(name)} is in use")
+        with new_volume(self.group, name, size, replaces=True) as device:
+            self._fill(device, data, progress)
+        try:
+            self.group.remove(f"{_PART}{name}")
+        except DriverError as error:
+            LOG.warning("what %s held stays until the next start: %s", self.group.device(name), error.message)
 
     def extend(self, key: str, size: int) -> None:
         """See above."""
@@ -161,8 +189,8 @@ class LvmBackend(Backend):
     def delete(self, kind: str, key: str) -> None:
         """See above."""
         name = f"{kind}-{check_key(key)}"
-        self.group.remove(name)
-        self.group.remove(f"part-{name}")
+        for what in ("", _WHOLE, _PART):
+            self.group.remove(f"{what}{name}")
 
     def made(self) -> Mapping[str, list[str]]:
         """See above."""
@@ -184,24 +212,45 @@ def connection(group: VolumeGroup, volume: str) -> dict[str, Any]:
 
 
 @contextmanager
-def new_volume(group: VolumeGroup, name: str, size: int) -> Iterator[Path]:
-    """The device of a logical volume that gets its name when all went well; otherwise nothing is left of it."""
-    part = f"part-{name}"
+def new_volume(group: VolumeGroup, name: str, size: int, *, replaces: bool = False) -> Iterator[Path]:
+    """The device of a logical volume that gets its name when all went well; otherwise nothing is left of it.
+
+    `replaces`: one of that name, which becomes the part then.
+    """
+    part, whole = f"{_PART}{name}", f"{_WHOLE}{name}"
     group.remove(part)
     group.make(part, size)
     try:
         with _locked(group.device(part)):
             yield group.device(part)
-        group.rename(part, name)
+        group.rename(part, whole if replaces else name)
     except BaseException:
         group.remove(part)
         raise
+    if replaces:
+        put_in_place(group, name)
+
+
+def put_in_place(group: VolumeGroup, name: str) -> None:
+    """Give a replacement that is whole its name; what had that name is a part, and of no use to anybody.
+
+    It goes on from wherever it was interrupted.
+    """
+    present = group.volumes()
+    if name in present:
+        group.remove(f"{_PART}{name}")
+        group.rename(name, f"{_PART}{name}")
+    group.rename(f"{_WHOLE}{name}", name)
 
 
 @contextmanager
 def _locked(device: Path) -> Iterator[None]:
-    """While one is made; raises BlockingIOError when somebody else makes it."""
-    with device.open("rb") as file:
+    """While one is made; raises BlockingIOError when somebody else makes it, DriverError for one that is not active."""
+    try:
+        file = device.open("rb")
+    except FileNotFoundError as error:
+        raise DriverError(reason=f"there is no device {device}") from error
+    with file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 

@@ -79,13 +79,18 @@ class LibvirtVolumeDriver(VolumeDriver):
     # volumes ---------------------------------------------------------------------------------------------------------
     def create(self, volume: VolumeSpec, source: VolumeSource | None, progress: Progress) -> None:
         """See the contract."""
-        backend, size = self._backend(volume.backend), volume.size_gb * GIB
-        if size <= 0:
-            raise DriverError(reason=f"a volume can't have {volume.size_gb} GiB")
+        backend, size = self._backend(volume.backend), _size(volume)
         if backend.find("volume", volume.id) is None:
             data = None if source is None else self._data(source, size)
             backend.create("volume", volume.id, size, data, self._heard(progress))
             self._changed()
+
+    def replace(self, volume: VolumeSpec, source: VolumeSource, progress: Progress) -> None:
+        """See the contract; raises DriverError while a guest uses it. It takes the room of both for a while."""
+        backend, size = self._backend(volume.backend), _size(volume)
+        data = self._data(source, size)
+        backend.replace(volume.id, size, data, self._heard(progress))
+        self._changed()
 
     def _data(self, source: VolumeSource, size: int) -> Data | None:
         if source.image is not None:
@@ -172,3 +177,9 @@ class LibvirtVolumeDriver(VolumeDriver):
             for kind in ("volume", "snapshot"):
                 backend.delete(kind, key)
         self._changed()
+
+
+def _size(volume: VolumeSpec) -> int:
+    if volume.size_gb <= 0:
+        raise DriverError(reason=f"a volume can't have {volume.size_gb} GiB")
+    return volume.size_gb * GIB
