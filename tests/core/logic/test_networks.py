@@ -124,6 +124,22 @@ def test_a_port_made_before_on_the_hosts_own_network_has_an_address_while_a_serv
     assert (left.device_id, left.fixed_ips, left.host) == ("", (), "")
 
 
+def test_a_server_says_the_groups_that_its_ports_are_in(house: House) -> None:
+    net, _ = network(house)
+    groups = house.engine.network_api.groups
+    web, db = (groups.create(house.ctx(), {"name": name}).id for name in ("web", "db"))
+    port = given(house, net)
+    house.conductor.update_port(port, {}, security_groups=[web])
+    server = house.create(networks=[{"port": port}], security_groups=["db"])
+    assert house.server(server.uuid).security_groups == ["web"]
+    house.conductor.update_port(port, {}, security_groups=[web, db])
+    assert sorted(house.server(server.uuid).security_groups) == ["db", "web"]
+    house.conductor.update_security_group(db, {"name": "data"})
+    assert sorted(house.server(server.uuid).security_groups) == ["data", "web"]
+    house.conductor.update_port(port, {}, security_groups=[])
+    assert house.server(server.uuid).security_groups == []
+
+
 # crashes and outages -------------------------------------------------------------------------------------------------
 def test_what_was_accepted_before_a_crash_is_there_after_it(house: House) -> None:
     house.hang("ensure_network")

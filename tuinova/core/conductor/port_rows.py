@@ -27,6 +27,7 @@ B = PortGroupTable.__table__  # type: ignore[attr-defined]
 _JOINED = ("network", "mode", "fixed_ips", "security_groups")
 FIELDS = tuple(item.name for item in fields(Port) if item.name not in _JOINED)
 _WIDTH = len(FIELDS)
+_FEW = 8  # ports whose groups are asked for one by one
 _SELECT = (
     select(*(P.c[name] for name in FIELDS), N.c.name, N.c.mode, F.c.address, F.c.prefix, F.c.subnet_id)
     .select_from(P.join(N, N.c.id == P.c.network_id).outerjoin(F, F.c.port_id == P.c.id))
@@ -112,10 +113,10 @@ def one(connection: Connection, port_id: str) -> Port | None:
 
 def with_groups(connection: Connection, ports: Sequence[Port]) -> list[Port]:
     """The ports with their security groups."""
-    if len(ports) == 1:
-        rows = _GROUPS_OF.all(connection, {"port": ports[0].id})
+    if len(ports) <= _FEW:
+        rows = [row for port in ports for row in _GROUPS_OF.all(connection, {"port": port.id})]
     else:
-        rows = _GROUPS.all(connection, {}) if ports else []
+        rows = _GROUPS.all(connection, {})
     groups: dict[str, list[str]] = {}
     for port_id, group_id in rows:
         groups.setdefault(port_id, []).append(group_id)

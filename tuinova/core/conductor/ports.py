@@ -20,7 +20,7 @@ from tuinova.core.errors.server_networks import FixedIpAlreadyInUse, NetworkNotF
 from tuinova.core.records import FixedAddress, Instance, Network, Port, Subnet
 from tuinova.core.records.network import COMPUTE_OWNER, HOST_MODES
 
-__all__ = ["AddressPool", "Addresses", "entries_of", "ports_of", "release", "reserve", "unbind"]
+__all__ = ["AddressPool", "Addresses", "entries_of", "ports_of", "release", "reserve", "told_of", "unbind"]
 
 
 # what a server's row says of its ports -------------------------------------------------------------------------------
@@ -35,12 +35,23 @@ def entries_of(tx: Tx, ports: Sequence[Port]) -> list[dict[str, Any]]:
     return found
 
 
+def told_of(tx: Tx, ports: Sequence[Port]) -> dict[str, Any]:
+    """What a server's row says of its ports: addresses, and their groups where one of them has a firewall."""
+    told: dict[str, Any] = {"addresses": entries_of(tx, ports)}
+    secured = [port for port in ports if port.port_security_enabled and port.fixed_ips]
+    if secured:
+        held = {group for port in port_rows.with_groups(tx.connection, secured) for group in port.security_groups}
+        names = [group.name for group in network_rows.groups.all(tx.connection) if group.id in held]
+        told["security_groups"] = list(dict.fromkeys(names))
+    return told
+
+
 def refresh(tx: Tx, uuid: str) -> None:
     """Bring what a server's row says of its ports up to date."""
     instance = instance_rows.read(tx.connection, uuid)
-    entries = entries_of(tx, ports_of(tx.connection, uuid))
-    if entries != instance.addresses:
-        instance_rows.save(tx, instance, {"addresses": entries})
+    told = told_of(tx, ports_of(tx.connection, uuid))
+    if any(getattr(instance, name) != value for name, value in told.items()):
+        instance_rows.save(tx, instance, told)
 
 
 # freeing -------------------------------------------------------------------------------------------------------------
@@ -161,7 +172,8 @@ class Addresses(NetworkBase):
             if any(not port.given for port in present):
                 port_rows.remove_made(tx, uuid)
             ports = [self.make_port(tx, instance, host, wish, place) for place, wish in enumerate(wishes)]
-            instance_rows.save(tx, instance, {**(updates or {}), "addresses": entries_of(tx, ports)})
+            told = told_of(tx, ports) if any(wish.port_id for wish in wishes) else {"addresses": entries_of(tx, ports)}
+            instance_rows.save(tx, instance, {**(updates or {}), **told})
             return ports
 
         return self._write(job)

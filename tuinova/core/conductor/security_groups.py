@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tuinova.core.conductor import network_orders, network_rows, port_rows
+from tuinova.core.conductor import network_orders, network_rows, port_rows, ports
 from tuinova.core.conductor.group_defaults import DEFAULT, default_group, egress_rules, found_default
 from tuinova.core.conductor.network_base import NetworkBase
 from tuinova.core.conductor.transaction import Tx
@@ -79,6 +79,9 @@ class SecurityGroups(NetworkBase):
             if "name" in values and values["name"] != old.name and DEFAULT in (old.name, values["name"]):
                 raise SecurityGroupCannotUpdateDefault()
             network_rows.groups.change(tx, ident, **values)
+            if values.get("name", old.name) != old.name:
+                for uuid in {port.instance_uuid for port in port_rows.members(tx.connection, ident)} - {""}:
+                    ports.refresh(tx, uuid)
             tx.change("security_group", "update", ident, old.project_id)
             return replace(old, **values, updated_at=tx.now)
 

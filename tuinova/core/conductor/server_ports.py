@@ -8,7 +8,7 @@ from typing import Any
 
 from tuinova.core.conductor import addresses, network_rows, port_rows
 from tuinova.core.conductor.own_ports import OwnPorts
-from tuinova.core.conductor.ports import Addresses, entries_of, ports_of, remove_port
+from tuinova.core.conductor.ports import Addresses, ports_of, remove_port, told_of
 from tuinova.core.conductor.transaction import Part, Tx
 from tuinova.core.drafts import PortWish
 from tuinova.core.errors import Invalid, NoMoreFixedIps
@@ -27,7 +27,7 @@ Updates = Mapping[str, Any]
 
 def _row(tx: Tx, instance: Instance) -> Updates:
     """What the server's row says of its ports now."""
-    return {"addresses": entries_of(tx, ports_of(tx.connection, instance.uuid))}
+    return told_of(tx, ports_of(tx.connection, instance.uuid))
 
 
 def drop_port(port_id: str) -> Part:
@@ -147,6 +147,4 @@ class ServerPorts(Addresses, OwnPorts):
     def _regroup(self, tx: Tx, instance: Instance, ports: Sequence[Port], change: Any) -> Updates:
         for port in ports:
             self.write_port(tx, port, replace(port, security_groups=change(port)), refresh=False)
-        held = {ident for port in self._secured(tx, instance) for ident in port.security_groups}
-        names = [group.name for group in network_rows.groups.all(tx.connection) if group.id in held]
-        return {"security_groups": list(dict.fromkeys(names))}
+        return _row(tx, instance)
