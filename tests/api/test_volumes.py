@@ -318,6 +318,25 @@ def test_a_volume_of_a_server_in_nova_and_cinder(running: Any, demo: Client) -> 
     running.remove(demo, ident)
 
 
+def test_an_admin_says_in_which_status_a_volume_is_but_not_who_has_it(
+    running: Any, admin: Client, demo: Client
+) -> None:
+    def reset(**asked: Any) -> None:
+        admin.volumes.action(volume, "os-reset_status", asked)
+
+    volume = make(running, demo)["id"]
+    reset(status="error", attach_status="detached")
+    assert demo.volumes.get(volume)["status"] == "error"
+    reset(attach_status="detached")
+    reset(migration_status=None)
+    code, text = refused(reset, attach_status="attached")
+    assert (code, "no server has it" in text) == (400, True), text
+    assert refused(reset) == (400, "Must specify 'status', 'attach_status', or 'migration_status' for update.")
+    assert refused(demo.volumes.action, volume, "os-reset_status", {"attach_status": "detached"})[0] == 403
+    reset(status="available")
+    assert demo.volumes.get(volume)["status"] == "available"
+
+
 def test_boot_from_volume_over_rest_with_numbers_as_texts(running: Any, demo: Client) -> None:
     image = image_of(running, demo)
     device = {

@@ -38,7 +38,10 @@ def _set_bootable(call: Call, ident: str, asked: Any) -> Reply:
 
 
 def _reset(call: Call, ident: str, asked: Any) -> None:
-    call.state.volumes.reset_status(call.ctx, ident, asked["status"])
+    status, attach_status = asked.get("status"), asked.get("attach_status")
+    if status is None and attach_status is None and "migration_status" not in asked:
+        raise Invalid("Must specify 'status', 'attach_status', or 'migration_status' for update.")
+    call.state.volumes.reset_status(call.ctx, ident, status, attach_status)
 
 
 def _force_delete(call: Call, ident: str, asked: Any) -> None:

@@ -99,7 +99,11 @@ VOLUME_ACTIONS = {
     "os-extend": obj({"new_size": integer(1)}, "new_size"),
     "os-set_bootable": obj({"bootable": types.boolean}, "bootable"),
     "os-reset_status": obj(
-        {"status": _STATUS, "attach_status": _STATUS, "migration_status": or_null(_STATUS)}, "status"
+        {
+            "status": _STATUS,
+            "attach_status": {"enum": ["attached", "detached"]},
+            "migration_status": or_null(_STATUS),
+        }
     ),
     "os-force_delete": {"type": ["object", "null", "string"]},
     "os-update_readonly_flag": obj({"readonly": types.boolean}, "readonly"),

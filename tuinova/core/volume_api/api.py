@@ -215,11 +215,26 @@ class VolumeAPI(SnapshotRequests, VolumeUploads):
             order=OrderDraft("delete_volume", VOLUME_HOST, {}),
         )
 
-    def reset_status(self, ctx: RequestContext, volume_id: str, status: str) -> None:
-        """Say that it is in another status; nothing else is done to it."""
-        if status not in VOLUME_RESETS:
+    def reset_status(
+        self, ctx: RequestContext, volume_id: str, status: str | None, attach_status: str | None = None
+    ) -> None:
+        """Say that it is in another status; nothing else is done to it.
+
+        Whether it is attached is what servers have of it, and no word of its own: an `attach_status` that says
+        otherwise is refused.
+        """
+        if status is not None and status not in VOLUME_RESETS:
             raise Invalid(
                 f"Invalid input for field/attribute status. Value: {status}. '{status}' is not one of "
                 f"{list(VOLUME_RESETS)}"
             )
-        self._change(ctx, volume_id, {"status": status, "reserved_gb": 0})
+
+        def check(facts: VolumeFacts) -> None:
+            self._see(ctx, facts.volume)
+            holder = facts.attachment
+            if attach_status not in (None, "detached" if holder is None else "attached"):
+                has = "no server has it" if holder is None else f"server {holder.instance_uuid} has it"
+                raise InvalidVolume(reason=f"attach_status can't be {attach_status}: {has}; attach or detach it.")
+
+        updates = {} if status is None else {"status": status, "reserved_gb": 0}
+        self._conductor.accept_volume(ctx, volume_id, check=check, updates=updates)
