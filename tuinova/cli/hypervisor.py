@@ -82,7 +82,7 @@ def show_stats() -> Record:
 @orphan.command("list", help=_("List what is on the hosts and belongs to no server"))
 @lister
 def list_orphans() -> Listing:
-    """List guests, directories and addresses that no server of this service accounts for, and their fate."""
+    """List guests, files, addresses and volumes that no record of this service accounts for, and their fate."""
     rows = session.client.hypervisors.orphans()
     columns = {"ID": "uuid", "Host": "host", "What": "what", "Reason": "why", "Fate": "fate"}
     return Listing(list(columns), [[*(_cell(row[key]) for key in columns.values())] for row in rows])

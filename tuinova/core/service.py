@@ -16,6 +16,7 @@ from tuinova.core.compute_api import ComputeAPI
 from tuinova.core.compute_manager import Compute, ComputeManager, Duties, GuestSpecs, networks, orphans
 from tuinova.core.compute_manager.agent import diagnose
 from tuinova.core.compute_manager.context import utc_now
+from tuinova.core.compute_manager.options import spacing
 from tuinova.core.compute_manager.orphans import Orphan
 from tuinova.core.conductor import Conductor, ImageFilter, InstanceFilter
 from tuinova.core.conductor_manager import ConductorManager
@@ -41,6 +42,7 @@ from tuinova.core.states import PowerState, VmState
 from tuinova.core.vendor_data import VendorData
 from tuinova.core.volume_api.api import VolumeAPI
 from tuinova.core.volume_manager.manager import VolumeManager
+from tuinova.core.volume_manager.orphans import VolumeOrphans
 from tuinova.core.volume_manager.store import VolumeStore
 from tuinova.metadata.answers import Answers
 from tuinova.metadata.service import MetadataService
@@ -88,6 +90,7 @@ class Engine:
         self.volume_store = VolumeStore(volume_driver or NoVolumes(), conductor, self._catalogue, image_store)
         self.volume_api = VolumeAPI(conductor, self._catalogue, self.volume_store)
         self.volume_manager = VolumeManager(conductor, self.volume_store, self.bus)
+        self._volume_orphans = VolumeOrphans(conductor, self.volume_store.driver, self._name, self.options.compute)
         self._board = HostBoard(conductor, now, service_down_time=self.options.service_down_time)
         self._uuid_host: dict[str, str] = {}
         self._vendor = VendorData(self.options.vendor_data)
@@ -174,6 +177,8 @@ class Engine:
         self.importer.resume()
         self.duties.every(self.options.report_interval, "heartbeat", self._beat)
         self.duties.every(_STRAY_SECONDS, "stray orders", self._pick_up_strays)
+        leftovers = spacing(self.options.compute.running_deleted_instance_poll_interval)
+        self.duties.every(leftovers, "volumes without a record", self._volume_orphans.reap)
         if self.options.periodic_enable:
             self.duties.start()
         if self._guests_ask:
@@ -285,13 +290,17 @@ class Engine:
                 yield f"guests of {host} have no metadata service, only a config drive can tell them things: {reason}"
 
     def orphans(self) -> list[Orphan]:
-        """Guests, directories and addresses of tuinova's on our hosts that belong to no server of this service."""
+        """What tuinova made on our hosts and is no server's or volume's of this service: guests, files, addresses."""
         found: list[Orphan] = []
         for manager in self.managers.values():
             try:
                 found += orphans.find(manager.compute)
             except HypervisorUnavailable as error:
                 LOG.warning("orphans of %s are not looked for: %s", manager.host, error)
+        try:
+            found += self._volume_orphans.find()
+        except NovaError as error:
+            LOG.warning("volumes without a record are not looked for: %s", error)
         return found
 
     def _metadata_links(self) -> Mapping[str, Mapping[str, str]]:

@@ -12,6 +12,7 @@ from tuinova.core.compute_manager import ComputeOptions
 from tuinova.core.compute_manager.periodic import duties
 from tuinova.core.errors import HypervisorUnavailable
 from tuinova.core.states import PowerState
+from tuinova.virt.volumes import VolumeSpec
 
 from .conftest import House, quick_options
 
@@ -34,6 +35,7 @@ def test_the_duties_have_novas_spacing() -> None:
         "stray orders": 60.0,
         "evacuated servers": 60.0,
         "health": 30.0,
+        "networks": 30.0,
     }
 
 
@@ -190,6 +192,24 @@ def test_a_guest_without_a_row_goes_where_that_is_asked_for(make_house: Any) -> 
     assert UNKNOWN not in {guest.uuid for guest in house.driver.list_guests()}
     assert foreign in {guest.uuid for node in house.driver.node_resources() for guest in node.foreign}
     assert house.driver.store.load(foreign).state == PowerState.RUNNING
+
+
+@pytest.mark.parametrize("reap_orphans", [True, False])
+def test_a_volume_without_a_row_is_told_and_goes_only_where_that_is_asked_for(
+    make_house: Any, reap_orphans: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = house_with(make_house, reap_orphans=reap_orphans)
+    kept = house.volume()
+    snapshot = house.engine.volume_api.create_snapshot(house.ctx(), kept.id, name="kept")
+    house.settle()
+    driver = house.volume_driver
+    driver.create(VolumeSpec(UNKNOWN, kept.backend, 1), None, lambda *_: None)
+    (orphan,) = house.engine.orphans()
+    fate = "reap" if reap_orphans else "log"
+    assert (orphan.uuid, orphan.what, orphan.host, orphan.fate) == (UNKNOWN, ("volume",), "node1", fate)
+    house.pass_time(1801)
+    assert f"{UNKNOWN} (volume) is nobody's: this service has no record of it" in caplog.text
+    assert set(driver.made()) == {kept.id, snapshot.id} | (set() if reap_orphans else {UNKNOWN})
 
 
 @pytest.mark.parametrize("reap_orphans", [True, False])

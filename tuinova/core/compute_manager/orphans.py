@@ -26,7 +26,7 @@ _DEEDS = frozenset({"shutdown", "reap"})
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """A guest, directory or address without a server: `what` is there of it, and `why` it is nobody's.
+    """A guest, directory, address or volume without a record: `what` is there of it, and `why` it is nobody's.
 
     `fate`: what the next look does about it by the options (noop, log, shutdown, reap).
     """

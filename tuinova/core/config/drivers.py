@@ -156,7 +156,7 @@ OPTIONS: Final = (
         "reap_orphans",
         "bool",
         False,
-        "Remove guests that a tuinova made and that this service has no record of; else they are only reported.",
+        "Remove guests and volumes that a tuinova made and this service has no record of; else they are only reported.",
         ours=True,
     ),
     Option(_T, "workers", "int", 8, "Work orders that a host carries out at once.", ours=True, minimum=1, maximum=64),
