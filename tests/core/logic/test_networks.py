@@ -9,6 +9,7 @@ import pytest
 
 from tuinova.core.errors.network import PortForwardInUse
 from tuinova.core.errors.server_networks import NovaPortInUse
+from tuinova.core.quota_table import NETWORK
 from tuinova.core.records import Network, SecurityGroupRule, Subnet
 from tuinova.virt.driver import HostNetwork
 
@@ -122,6 +123,23 @@ def test_a_port_made_before_on_the_hosts_own_network_has_an_address_while_a_serv
     house.act(server.uuid, "delete")
     left = house.conductor.port(port)
     assert (left.device_id, left.fixed_ips, left.host) == ("", (), "")
+
+
+def test_of_two_that_are_accepted_at_once_only_one_gets_the_last_port_of_the_quota(house: House) -> None:
+    net, _ = network(house)
+    project = house.ctx().project_id or ""
+    has = house.conductor.quota_usage(project, NETWORK)["port"]
+    house.conductor.set_quota(project, {"port": has + 1})
+    wish = [{"uuid": net.id}]
+    servers = [house.create(name=name, networks=wish, settle=False).uuid for name in ("vm1", "vm2")]
+    house.settle()
+    assert sorted(house.server(uuid).vm_state for uuid in servers) == ["active", "error"]
+    (lost,) = [uuid for uuid in servers if house.server(uuid).vm_state == "error"]
+    fault = house.conductor.newest_fault(lost)
+    assert fault is not None
+    assert "Maximum number of ports exceeded" in fault.message
+    assert house.conductor.quota_usage(project, NETWORK)["port"] == has + 1
+    assert house.conductor.ports(lost) == []
 
 
 def test_a_server_says_the_groups_that_its_ports_are_in(house: House) -> None:

@@ -21,7 +21,7 @@ from tuinova.core.errors import (
     NoMoreFixedIps,
     NovaError,
 )
-from tuinova.core.errors.server_networks import NovaPortInUse
+from tuinova.core.errors.server_networks import NovaPortInUse, PortLimitExceeded
 from tuinova.core.faults import fault_of, message_of, traceback_of
 from tuinova.core.records import WorkOrder
 from tuinova.core.states import BUILD_TASKS, DELETE_TASKS, PowerState, TaskState, VmState
@@ -33,7 +33,15 @@ EVENT = "compute__do_build_and_run_instance"
 # The task states in which a build may begin, anew after a crash.
 _BEFORE_SPAWN = frozenset({TaskState.NETWORKING, TaskState.BLOCK_DEVICE_MAPPING})
 # A bad request stays bad on every host: image, flavor, addresses (Nova's list; all of `Invalid` is of that kind).
-ABORTING = (BuildAbortException, NoMoreFixedIps, ImageNotFound, Invalid, NovaPortInUse, *volumes.NOT_MADE)
+ABORTING = (
+    BuildAbortException,
+    NoMoreFixedIps,
+    ImageNotFound,
+    Invalid,
+    NovaPortInUse,
+    PortLimitExceeded,
+    *volumes.NOT_MADE,
+)
 
 
 def build(compute: Compute, order: WorkOrder) -> None:

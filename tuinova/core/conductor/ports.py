@@ -15,8 +15,13 @@ from tuinova.core.conductor.network_base import NetworkBase
 from tuinova.core.conductor.port_rows import ports_of
 from tuinova.core.conductor.transaction import Part, Tx
 from tuinova.core.drafts import ANY, ExpectedTask, HostNetworkLike, PortWish, new_uuid
-from tuinova.core.errors import FixedIpInUse, NoMoreFixedIps, NovaError
-from tuinova.core.errors.server_networks import FixedIpAlreadyInUse, NetworkNotFoundAsked, NovaPortInUse
+from tuinova.core.errors import FixedIpInUse, NoMoreFixedIps, NovaError, OverQuota
+from tuinova.core.errors.server_networks import (
+    FixedIpAlreadyInUse,
+    NetworkNotFoundAsked,
+    NovaPortInUse,
+    PortLimitExceeded,
+)
 from tuinova.core.records import FixedAddress, Instance, Network, Port, Subnet
 from tuinova.core.records.network import COMPUTE_OWNER, HOST_MODES
 
@@ -171,12 +176,23 @@ class Addresses(NetworkBase):
                 return present
             if any(not port.given for port in present):
                 port_rows.remove_made(tx, uuid)
+            self._require_room(tx, instance, wishes)
             ports = [self.make_port(tx, instance, host, wish, place) for place, wish in enumerate(wishes)]
             told = told_of(tx, ports) if any(wish.port_id for wish in wishes) else {"addresses": entries_of(tx, ports)}
             instance_rows.save(tx, instance, {**(updates or {}), **told})
             return ports
 
         return self._write(job)
+
+    def _require_room(self, tx: Tx, instance: Instance, wishes: Sequence[PortWish]) -> None:
+        """The request has looked at the quota, so a refusal here is a lost race."""
+        new = sum(wish.network is None and not wish.port_id for wish in wishes)
+        if not new:
+            return
+        try:
+            self.require_quota(tx, instance.project_id, port=new)
+        except OverQuota as error:
+            raise PortLimitExceeded() from error
 
     def make_port(
         self, tx: Tx, instance: Instance, host: str, wish: PortWish, place: int, *, ident: str | None = None
