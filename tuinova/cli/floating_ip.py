@@ -6,30 +6,9 @@ from typing import Annotated
 
 import typer
 
+from tuinova.cli import network_parts as parts
 from tuinova.cli.arguments import choice
 from tuinova.cli.commands import exclusive, lister, new_app, session, shower
-from tuinova.cli.network_parts import (
-    AddTags,
-    AllTag,
-    AnyTags,
-    Description,
-    Json,
-    Long,
-    NoTag,
-    NotTags,
-    OnlyTags,
-    Project,
-    RemoveTags,
-    delete_each,
-    fewer_tags,
-    given,
-    more_tags,
-    network_listing,
-    network_record,
-    new_tags,
-    project_id,
-    tag_filters,
-)
 from tuinova.cli.output import Listing, Record
 from tuinova.cli.verbs import VerbGroup
 from tuinova.i18n import _
@@ -45,8 +24,8 @@ FixedIp = Annotated[
 ]
 
 
-def _record(row: Json) -> Record:
-    return network_record({**row, "name": row["floating_ip_address"]})
+def _record(row: parts.Json) -> Record:
+    return parts.network_record({**row, "name": row["floating_ip_address"]})
 
 
 @app.command("ip create", help=_("Create a floating IP"))
@@ -61,24 +40,24 @@ def create_floating_ip(
         str | None, typer.Option("--floating-ip-address", metavar="<ip>", help=_("This address"))
     ] = None,
     fixed_ip_address: FixedIp = None,
-    description: Description = None,
-    project: Project = None,
-    tag: AddTags = None,
-    no_tag: NoTag = False,
+    description: parts.Description = None,
+    project: parts.Project = None,
+    tag: parts.AddTags = None,
+    no_tag: parts.NoTag = False,
 ) -> Record:
     """Take an address of an external network."""
     exclusive(tag=tag, no_tag=no_tag)
     client = session.client
-    fields = given(
+    fields = parts.given(
         floating_network_id=client.networks.find(network)["id"],
         subnet_id=client.subnets.find(subnet)["id"] if subnet else None,
         port_id=client.ports.find(port)["id"] if port else None,
         floating_ip_address=floating_ip_address,
         fixed_ip_address=fixed_ip_address,
         description=description,
-        project_id=project_id(project),
+        project_id=parts.project_id(project),
     )
-    return _record(new_tags(client.floating_ips, client.floating_ips.create(fields), tag, no_tag))
+    return _record(parts.new_tags(client.floating_ips, client.floating_ips.create(fields), tag, no_tag))
 
 
 @app.command("ip delete", help=_("Delete floating IPs"))
@@ -88,7 +67,7 @@ def delete_floating_ips(
     ],
 ) -> None:
     """Give addresses back."""
-    delete_each(session.client.floating_ips, floating_ips, "floating_ip", "floating_ips")
+    parts.delete_each(session.client.floating_ips, floating_ips, "floating_ip", "floating_ips")
 
 
 @app.command("ip list", help=_("List floating IPs"))
@@ -100,26 +79,26 @@ def list_floating_ips(
         str | None, typer.Option(metavar="<ip>", help=_("Only leading to this address"))
     ] = None,
     floating_ip_address: Annotated[str | None, typer.Option(metavar="<ip>", help=_("Only this address"))] = None,
-    long: Long = False,
+    long: parts.Long = False,
     status: Annotated[str | None, typer.Option(metavar="ACTIVE|DOWN", help=_("Only this status"))] = None,
     project: Annotated[str | None, typer.Option(metavar="<project>", help=_("Only this project"))] = None,
     router: Annotated[str | None, typer.Option(metavar="<router>", help=_("Only of this router"))] = None,
-    tags: OnlyTags = None,
-    any_tags: AnyTags = None,
-    not_tags: NotTags = None,
+    tags: parts.OnlyTags = None,
+    any_tags: parts.AnyTags = None,
+    not_tags: parts.NotTags = None,
 ) -> Listing:
     """List floating IPs."""
     status = status and status.upper()
     choice("--status", status, ("ACTIVE", "DOWN"))
     client = session.client
-    filters = given(
+    filters = parts.given(
         floating_network_id=client.networks.find(network)["id"] if network else None,
         port_id=client.ports.find(port)["id"] if port else None,
         fixed_ip_address=fixed_ip_address,
         floating_ip_address=floating_ip_address,
         status=status,
         router_id=client.routers.find(router)["id"] if router else None,
-        project_id=project_id(project),
+        project_id=parts.project_id(project),
     )
     columns = {
         "ID": "id",
@@ -131,7 +110,9 @@ def list_floating_ips(
     }
     if long:
         columns |= {"Router": "router_id", "Status": "status", "Description": "description", "Tags": "tags"}
-    return network_listing(columns, client.floating_ips.list(**filters, **tag_filters(tags, any_tags, not_tags)))
+    return parts.network_listing(
+        columns, client.floating_ips.list(**filters, **parts.tag_filters(tags, any_tags, not_tags))
+    )
 
 
 @app.command("ip set", help=_("Set properties of a floating IP"))
@@ -139,21 +120,21 @@ def set_floating_ip(
     floating_ip: FloatingIp,
     port: Port = None,
     fixed_ip_address: FixedIp = None,
-    description: Description = None,
-    tag: AddTags = None,
-    no_tag: NoTag = False,
+    description: parts.Description = None,
+    tag: parts.AddTags = None,
+    no_tag: parts.NoTag = False,
 ) -> None:
     """Let a floating IP lead to a port."""
     client = session.client
     found = client.floating_ips.find(floating_ip)
-    fields = given(
+    fields = parts.given(
         port_id=client.ports.find(port)["id"] if port else None,
         fixed_ip_address=fixed_ip_address,
         description=description,
     )
     if fields:
         client.floating_ips.update(found["id"], **fields)
-    more_tags(client.floating_ips, found, tag, no_tag)
+    parts.more_tags(client.floating_ips, found, tag, no_tag)
 
 
 @app.command("ip show", help=_("Show one floating IP"))
@@ -167,12 +148,12 @@ def show_floating_ip(floating_ip: FloatingIp) -> Record:
 def unset_floating_ip(
     floating_ip: FloatingIp,
     port: Annotated[bool, typer.Option("--port", help=_("Lead nowhere"))] = False,
-    tag: RemoveTags = None,
-    all_tag: AllTag = False,
+    tag: parts.RemoveTags = None,
+    all_tag: parts.AllTag = False,
 ) -> None:
     """Let a floating IP lead nowhere; it stays the project's."""
     floating_ips = session.client.floating_ips
     found = floating_ips.find(floating_ip)
     if port:
         floating_ips.update(found["id"], port_id=None)
-    fewer_tags(floating_ips, found, tag, all_tag)
+    parts.fewer_tags(floating_ips, found, tag, all_tag)

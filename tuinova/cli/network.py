@@ -6,35 +6,9 @@ from typing import Annotated
 
 import typer
 
+from tuinova.cli import network_parts as parts
 from tuinova.cli.arguments import choice
 from tuinova.cli.commands import exclusive, lister, new_app, session, shower
-from tuinova.cli.network_parts import (
-    AddTags,
-    AllTag,
-    AnyTags,
-    Description,
-    Disable,
-    Enable,
-    Json,
-    Long,
-    NewName,
-    NoTag,
-    NotTags,
-    OnlyName,
-    OnlyTags,
-    Project,
-    RemoveTags,
-    delete_each,
-    either,
-    fewer_tags,
-    given,
-    more_tags,
-    network_listing,
-    network_record,
-    new_tags,
-    project_id,
-    tag_filters,
-)
 from tuinova.cli.output import Listing, Record
 from tuinova.i18n import _
 
@@ -68,12 +42,12 @@ Mtu = Annotated[int | None, typer.Option("--mtu", metavar="<mtu>", help=_("Large
 Domain = Annotated[str | None, typer.Option("--dns-domain", metavar="<domain>", help=_("Domain of the names in it"))]
 
 
-def _provider(mode: str | None, bridge: str | None, network_type: str | None, physical: str | None) -> Json:
+def _provider(mode: str | None, bridge: str | None, network_type: str | None, physical: str | None) -> parts.Json:
     """Neutron's provider fields, of their own options or of the short ones."""
     exclusive(mode=mode, provider_network_type=network_type)
     exclusive(bridge=bridge, provider_physical_network=physical)
     choice("--mode", mode, _MODES)
-    return given(
+    return parts.given(
         tuinova__mode=mode or ("provider" if bridge and not network_type else None),
         provider__network_type=network_type,
         provider__physical_network=bridge or physical,
@@ -86,10 +60,10 @@ def create_network(
     name: Annotated[str, typer.Argument(metavar="<name>", help=_("Name of the new network"))],
     share: Share = False,
     no_share: NoShare = False,
-    enable: Enable = False,
-    disable: Disable = False,
-    project: Project = None,
-    description: Description = None,
+    enable: parts.Enable = False,
+    disable: parts.Disable = False,
+    project: parts.Project = None,
+    description: parts.Description = None,
     mtu: Mtu = None,
     enable_port_security: Secure = False,
     disable_port_security: Insecure = False,
@@ -108,30 +82,30 @@ def create_network(
     bridge: Annotated[
         str | None, typer.Option("--bridge", metavar="<bridge>", help=_("A bridge of the host: a provider network"))
     ] = None,
-    tag: AddTags = None,
-    no_tag: NoTag = False,
+    tag: parts.AddTags = None,
+    no_tag: parts.NoTag = False,
 ) -> Record:
     """Create a network; addresses come with its subnets."""
-    fields = given(
+    fields = parts.given(
         name=name,
-        admin_state_up=either(enable=enable, disable=disable),
-        shared=either(share=share, no_share=no_share),
+        admin_state_up=parts.either(enable=enable, disable=disable),
+        shared=parts.either(share=share, no_share=no_share),
         project_id=None,
         description=description,
         mtu=mtu,
-        port_security_enabled=either(
+        port_security_enabled=parts.either(
             enable_port_security=enable_port_security, disable_port_security=disable_port_security
         ),
-        router__external=either(external=external, internal=internal),
-        is_default=either(default=default, no_default=no_default),
+        router__external=parts.either(external=external, internal=internal),
+        is_default=parts.either(default=default, no_default=no_default),
         provider__segmentation_id=provider_segment,
         dns_domain=dns_domain,
     )
     exclusive(tag=tag, no_tag=no_tag)
     fields |= _provider(mode, bridge, provider_network_type, provider_physical_network)
     networks = session.client.networks
-    fields |= given(project_id=project_id(project))
-    return network_record(new_tags(networks, networks.create(fields), tag, no_tag), _RENAMED)
+    fields |= parts.given(project_id=parts.project_id(project))
+    return parts.network_record(parts.new_tags(networks, networks.create(fields), tag, no_tag), _RENAMED)
 
 
 @app.command("delete", help=_("Delete networks"))
@@ -139,7 +113,7 @@ def delete_networks(
     networks: Annotated[list[str], typer.Argument(metavar="<network>...", help=_("Networks (name or ID)"))],
 ) -> None:
     """Delete networks with their subnets; refused while a port is on them."""
-    delete_each(session.client.networks, networks, "network", "networks")
+    parts.delete_each(session.client.networks, networks, "network", "networks")
 
 
 @app.command("list", help=_("List networks"))
@@ -147,8 +121,8 @@ def delete_networks(
 def list_networks(
     external: Annotated[bool, typer.Option("--external", help=_("Only external ones"))] = False,
     internal: Annotated[bool, typer.Option("--internal", help=_("Only internal ones"))] = False,
-    long: Long = False,
-    name: OnlyName = None,
+    long: parts.Long = False,
+    name: parts.OnlyName = None,
     enable: Annotated[bool, typer.Option("--enable", help=_("Only enabled ones"))] = False,
     disable: Annotated[bool, typer.Option("--disable", help=_("Only disabled ones"))] = False,
     project: Annotated[str | None, typer.Option(metavar="<project>", help=_("Only this project"))] = None,
@@ -161,22 +135,22 @@ def list_networks(
     provider_physical_network: Annotated[
         str | None, typer.Option(metavar="<name>", help=_("Only networks of this bridge"))
     ] = None,
-    tags: OnlyTags = None,
-    any_tags: AnyTags = None,
-    not_tags: NotTags = None,
+    tags: parts.OnlyTags = None,
+    any_tags: parts.AnyTags = None,
+    not_tags: parts.NotTags = None,
 ) -> Listing:
     """List the networks of the project and those that it may use."""
     status = status and status.upper()
     choice("--status", status, ("ACTIVE", "BUILD", "DOWN", "ERROR"))
-    filters = given(
-        router__external=either(external=external, internal=internal),
+    filters = parts.given(
+        router__external=parts.either(external=external, internal=internal),
         name=name,
-        admin_state_up=either(enable=enable, disable=disable),
-        shared=either(share=share, no_share=no_share),
+        admin_state_up=parts.either(enable=enable, disable=disable),
+        shared=parts.either(share=share, no_share=no_share),
         status=status,
         provider__network_type=provider_network_type,
         provider__physical_network=provider_physical_network,
-        project_id=project_id(project),
+        project_id=parts.project_id(project),
     )
     columns = {"ID": "id", "Name": "name", "Subnets": "subnets"}
     if long:
@@ -193,19 +167,19 @@ def list_networks(
             "Availability Zones": "availability_zones",
             "Tags": "tags",
         }
-    rows = session.client.networks.list(**filters, **tag_filters(tags, any_tags, not_tags))
-    return network_listing(columns, rows, {"Mode": "tuinova:mode"})
+    rows = session.client.networks.list(**filters, **parts.tag_filters(tags, any_tags, not_tags))
+    return parts.network_listing(columns, rows, {"Mode": "tuinova:mode"})
 
 
 @app.command("set", help=_("Set properties of a network"))
 def set_network(
     network: Network,
-    name: NewName = None,
-    enable: Enable = False,
-    disable: Disable = False,
+    name: parts.NewName = None,
+    enable: parts.Enable = False,
+    disable: parts.Disable = False,
     share: Share = False,
     no_share: NoShare = False,
-    description: Description = None,
+    description: parts.Description = None,
     mtu: Mtu = None,
     enable_port_security: Secure = False,
     disable_port_security: Insecure = False,
@@ -217,21 +191,21 @@ def set_network(
     provider_physical_network: PhysicalNetwork = None,
     provider_segment: Segment = None,
     dns_domain: Domain = None,
-    tag: AddTags = None,
-    no_tag: NoTag = False,
+    tag: parts.AddTags = None,
+    no_tag: parts.NoTag = False,
 ) -> None:
     """Change what a network is called and who may use it how."""
-    fields = given(
+    fields = parts.given(
         name=name,
-        admin_state_up=either(enable=enable, disable=disable),
-        shared=either(share=share, no_share=no_share),
+        admin_state_up=parts.either(enable=enable, disable=disable),
+        shared=parts.either(share=share, no_share=no_share),
         description=description,
         mtu=mtu,
-        port_security_enabled=either(
+        port_security_enabled=parts.either(
             enable_port_security=enable_port_security, disable_port_security=disable_port_security
         ),
-        router__external=either(external=external, internal=internal),
-        is_default=either(default=default, no_default=no_default),
+        router__external=parts.either(external=external, internal=internal),
+        is_default=parts.either(default=default, no_default=no_default),
         provider__network_type=provider_network_type,
         provider__physical_network=provider_physical_network,
         provider__segmentation_id=provider_segment,
@@ -241,18 +215,18 @@ def set_network(
     found = networks.find(network)
     if fields:
         networks.update(found["id"], **fields)
-    more_tags(networks, found, tag, no_tag)
+    parts.more_tags(networks, found, tag, no_tag)
 
 
 @app.command("show", help=_("Show one network"))
 @shower
 def show_network(network: Network) -> Record:
     """Show one network's fields."""
-    return network_record(session.client.networks.find(network), _RENAMED)
+    return parts.network_record(session.client.networks.find(network), _RENAMED)
 
 
 @app.command("unset", help=_("Unset properties of a network"))
-def unset_network(network: Network, tag: RemoveTags = None, all_tag: AllTag = False) -> None:
+def unset_network(network: Network, tag: parts.RemoveTags = None, all_tag: parts.AllTag = False) -> None:
     """Remove tags."""
     networks = session.client.networks
-    fewer_tags(networks, networks.find(network), tag, all_tag)
+    parts.fewer_tags(networks, networks.find(network), tag, all_tag)

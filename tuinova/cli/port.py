@@ -6,38 +6,9 @@ from typing import Annotated
 
 import typer
 
+from tuinova.cli import network_parts as parts
 from tuinova.cli.arguments import choice
 from tuinova.cli.commands import exclusive, lister, new_app, session, shower
-from tuinova.cli.network_parts import (
-    AddTags,
-    AllTag,
-    AnyTags,
-    Description,
-    Disable,
-    Enable,
-    Json,
-    Long,
-    NewName,
-    NoTag,
-    NotTags,
-    OnlyName,
-    OnlyTags,
-    Project,
-    RemoveTags,
-    Texts,
-    delete_each,
-    either,
-    fewer_tags,
-    given,
-    keyed,
-    more_tags,
-    network_listing,
-    network_record,
-    new_tags,
-    project_id,
-    tag_filters,
-    without,
-)
 from tuinova.cli.output import Listing, Record
 from tuinova.i18n import _
 
@@ -84,20 +55,20 @@ Secure = Annotated[bool, typer.Option("--enable-port-security", help=_("Filtered
 Insecure = Annotated[bool, typer.Option("--disable-port-security", help=_("Not filtered: no security groups"))]
 
 
-def _read_ips(texts: Texts | None) -> list[dict[str, str]] | None:
+def _read_ips(texts: parts.Texts | None) -> list[dict[str, str]] | None:
     """What was typed, before anything is asked: wrong keys are wrong usage."""
     if texts is None:
         return None
-    return [keyed(text, "--fixed-ip", optional=("subnet", "ip-address")) for text in texts]
+    return [parts.keyed(text, "--fixed-ip", optional=("subnet", "ip-address")) for text in texts]
 
 
-def _fixed_ips(read: list[dict[str, str]] | None) -> list[Json] | None:
+def _fixed_ips(read: list[dict[str, str]] | None) -> list[parts.Json] | None:
     """The same in Neutron's keys, subnets by their ids."""
     if read is None:
         return None
     subnets = session.client.subnets
     return [
-        given(
+        parts.given(
             subnet_id=subnets.find(fields["subnet"])["id"] if fields.get("subnet") else None,
             ip_address=fields.get("ip-address"),
         )
@@ -105,19 +76,19 @@ def _fixed_ips(read: list[dict[str, str]] | None) -> list[Json] | None:
     ]
 
 
-def _pairs(texts: Texts | None) -> list[Json] | None:
+def _pairs(texts: parts.Texts | None) -> list[parts.Json] | None:
     if texts is None:
         return None
-    found = [keyed(text, "--allowed-address", ("ip-address",), ("mac-address",)) for text in texts]
+    found = [parts.keyed(text, "--allowed-address", ("ip-address",), ("mac-address",)) for text in texts]
     return [{key.replace("-", "_"): value for key, value in pair.items()} for pair in found]
 
 
-def _group_ids(names: Texts | None) -> Texts | None:
+def _group_ids(names: parts.Texts | None) -> parts.Texts | None:
     return None if names is None else [session.client.security_groups.find(name)["id"] for name in names]
 
 
 def _security(enable: bool, disable: bool) -> bool | None:
-    return either(enable_port_security=enable, disable_port_security=disable)
+    return parts.either(enable_port_security=enable, disable_port_security=disable)
 
 
 @app.command("create", help=_("Create a port"))
@@ -125,7 +96,7 @@ def _security(enable: bool, disable: bool) -> bool | None:
 def create_port(
     name: Annotated[str, typer.Argument(metavar="<name>", help=_("Name of the new port"))],
     network: Annotated[str, typer.Option("--network", metavar="<network>", help=_("Its network (name or ID)"))],
-    description: Description = None,
+    description: parts.Description = None,
     device: Device = None,
     mac_address: Mac = None,
     device_owner: Owner = None,
@@ -134,16 +105,16 @@ def create_port(
     dns_name: DnsName = None,
     fixed_ip: FixedIps = None,
     no_fixed_ip: Annotated[bool, typer.Option("--no-fixed-ip", help=_("No address"))] = False,
-    enable: Enable = False,
-    disable: Disable = False,
-    project: Project = None,
+    enable: parts.Enable = False,
+    disable: parts.Disable = False,
+    project: parts.Project = None,
     security_group: Groups = None,
     no_security_group: Annotated[bool, typer.Option("--no-security-group", help=_("No security group"))] = False,
     enable_port_security: Secure = False,
     disable_port_security: Insecure = False,
     allowed_address: Pairs = None,
-    tag: AddTags = None,
-    no_tag: NoTag = False,
+    tag: parts.AddTags = None,
+    no_tag: parts.NoTag = False,
 ) -> Record:
     """Create a port: a MAC and addresses that a server may use."""
     exclusive(fixed_ip=fixed_ip, no_fixed_ip=no_fixed_ip)
@@ -151,9 +122,9 @@ def create_port(
     exclusive(tag=tag, no_tag=no_tag)
     choice("--vnic-type", vnic_type, _VNIC_TYPES)
     addresses = _read_ips(fixed_ip)
-    fields = given(
+    fields = parts.given(
         name=name,
-        admin_state_up=either(enable=enable, disable=disable),
+        admin_state_up=parts.either(enable=enable, disable=disable),
         port_security_enabled=_security(enable_port_security, disable_port_security),
         allowed_address_pairs=_pairs(allowed_address),
         description=description,
@@ -166,12 +137,12 @@ def create_port(
     )
     client = session.client
     fields |= {"network_id": client.networks.find(network)["id"]}
-    fields |= given(
+    fields |= parts.given(
         fixed_ips=[] if no_fixed_ip else _fixed_ips(addresses),
         security_groups=[] if no_security_group else _group_ids(security_group),
-        project_id=project_id(project),
+        project_id=parts.project_id(project),
     )
-    return network_record(new_tags(client.ports, client.ports.create(fields), tag, no_tag), _RENAMED)
+    return parts.network_record(parts.new_tags(client.ports, client.ports.create(fields), tag, no_tag), _RENAMED)
 
 
 @app.command("delete", help=_("Delete ports"))
@@ -179,15 +150,15 @@ def delete_ports(
     ports: Annotated[list[str], typer.Argument(metavar="<port>...", help=_("Ports (name or ID)"))],
 ) -> None:
     """Delete ports."""
-    delete_each(session.client.ports, ports, "port", "ports")
+    parts.delete_each(session.client.ports, ports, "port", "ports")
 
 
-def _filter_ips(texts: Texts | None) -> Texts | None:
+def _filter_ips(texts: parts.Texts | None) -> parts.Texts | None:
     """Neutron's filter: `subnet_id=...`, `ip_address=...`."""
     words = {"ip-address": "ip_address", "ip-substring": "ip_address_substr"}
     found = []
     for text in texts or []:
-        for key, value in keyed(text, "--fixed-ip", optional=("subnet", *words)).items():
+        for key, value in parts.keyed(text, "--fixed-ip", optional=("subnet", *words)).items():
             known = session.client.subnets.find(value)["id"] if key == "subnet" else value
             found.append(f"{words.get(key, 'subnet_id')}={known}")
     return found or None
@@ -202,9 +173,9 @@ def list_ports(
     server: Annotated[str | None, typer.Option(metavar="<server>", help=_("Only of this server"))] = None,
     device_id: Annotated[str | None, typer.Option(metavar="<id>", help=_("Only of this device"))] = None,
     mac_address: Annotated[str | None, typer.Option(metavar="<mac>", help=_("Only with this MAC"))] = None,
-    long: Long = False,
+    long: parts.Long = False,
     project: Annotated[str | None, typer.Option(metavar="<project>", help=_("Only this project"))] = None,
-    name: OnlyName = None,
+    name: parts.OnlyName = None,
     security_group: Annotated[
         list[str] | None, typer.Option(metavar="<group>", help=_("Only with this security group (repeatable)"))
     ] = None,
@@ -213,9 +184,9 @@ def list_ports(
         list[str] | None,
         typer.Option(metavar="subnet=<subnet>,ip-address=<ip>,ip-substring=<text>", help=_("Only with this address")),
     ] = None,
-    tags: OnlyTags = None,
-    any_tags: AnyTags = None,
-    not_tags: NotTags = None,
+    tags: parts.OnlyTags = None,
+    any_tags: parts.AnyTags = None,
+    not_tags: parts.NotTags = None,
 ) -> Listing:
     """List ports."""
     exclusive(router=router, server=server, device_id=device_id)
@@ -227,7 +198,7 @@ def list_ports(
         device = client.routers.find(router)["id"]
     elif server:
         device = client.servers.find(server)["id"]
-    filters = given(
+    filters = parts.given(
         device_owner=device_owner,
         device_id=device,
         network_id=client.networks.find(network)["id"] if network else None,
@@ -236,7 +207,7 @@ def list_ports(
         security_groups=_group_ids(security_group),
         status=status,
         fixed_ips=_filter_ips(fixed_ip),
-        project_id=project_id(project),
+        project_id=parts.project_id(project),
     )
     columns = {
         "ID": "id",
@@ -247,22 +218,22 @@ def list_ports(
     }
     if long:
         columns |= {"Security Groups": "security_groups", "Device Owner": "device_owner", "Tags": "tags"}
-    return network_listing(columns, client.ports.list(**filters, **tag_filters(tags, any_tags, not_tags)))
+    return parts.network_listing(columns, client.ports.list(**filters, **parts.tag_filters(tags, any_tags, not_tags)))
 
 
 @app.command("set", help=_("Set properties of a port"))
 def set_port(
     port: Port,
-    description: Description = None,
+    description: parts.Description = None,
     device: Device = None,
     mac_address: Mac = None,
     device_owner: Owner = None,
     vnic_type: Vnic = None,
     host: Host = None,
     dns_name: DnsName = None,
-    enable: Enable = False,
-    disable: Disable = False,
-    name: NewName = None,
+    enable: parts.Enable = False,
+    disable: parts.Disable = False,
+    name: parts.NewName = None,
     fixed_ip: FixedIps = None,
     no_fixed_ip: Annotated[bool, typer.Option("--no-fixed-ip", help=_("Without the addresses it has"))] = False,
     security_group: Groups = None,
@@ -275,15 +246,15 @@ def set_port(
     no_allowed_address: Annotated[
         bool, typer.Option("--no-allowed-address", help=_("Without the allowed addresses it has"))
     ] = False,
-    tag: AddTags = None,
-    no_tag: NoTag = False,
+    tag: parts.AddTags = None,
+    no_tag: parts.NoTag = False,
 ) -> None:
     """Change a port; lists are added to, unless their --no-... clears them first."""
     choice("--vnic-type", vnic_type, _VNIC_TYPES)
     addresses = _read_ips(fixed_ip)
-    fields = given(
+    fields = parts.given(
         name=name,
-        admin_state_up=either(enable=enable, disable=disable),
+        admin_state_up=parts.either(enable=enable, disable=disable),
         port_security_enabled=_security(enable_port_security, disable_port_security),
         description=description,
         device_id=device,
@@ -307,14 +278,14 @@ def set_port(
             fields[key] = have + [item for item in more or [] if item not in have]
     if fields:
         ports.update(found["id"], **fields)
-    more_tags(ports, found, tag, no_tag)
+    parts.more_tags(ports, found, tag, no_tag)
 
 
 @app.command("show", help=_("Show one port"))
 @shower
 def show_port(port: Port) -> Record:
     """Show one port's fields."""
-    return network_record(session.client.ports.find(port), _RENAMED)
+    return parts.network_record(session.client.ports.find(port), _RENAMED)
 
 
 @app.command("unset", help=_("Unset properties of a port"))
@@ -326,8 +297,8 @@ def unset_port(
     device: Annotated[bool, typer.Option("--device", help=_("Nothing uses it any more"))] = False,
     device_owner: Annotated[bool, typer.Option("--device-owner", help=_("Nothing owns it any more"))] = False,
     host: Annotated[bool, typer.Option("--host", help=_("On no host any more"))] = False,
-    tag: RemoveTags = None,
-    all_tag: AllTag = False,
+    tag: parts.RemoveTags = None,
+    all_tag: parts.AllTag = False,
 ) -> None:
     """Take addresses, security groups, allowed addresses or tags away."""
     exclusive(tag=tag, all_tag=all_tag)
@@ -335,26 +306,26 @@ def unset_port(
     read, pairs = _read_ips(fixed_ip), _pairs(allowed_address)
     addresses = _fixed_ips(read)
     found = ports.find(port)
-    fields: Json = {key: "" for key, wanted in (("device_id", device), ("device_owner", device_owner)) if wanted}
+    fields: parts.Json = {key: "" for key, wanted in (("device_id", device), ("device_owner", device_owner)) if wanted}
     if host:
         fields["binding:host_id"] = None
     if addresses:
         fields["fixed_ips"] = without_ips(found["fixed_ips"], addresses)
     if security_group:
         failed = _("Port does not contain security group {given}")
-        fields["security_groups"] = without(found["security_groups"], _group_ids(security_group) or [], failed)
+        fields["security_groups"] = parts.without(found["security_groups"], _group_ids(security_group) or [], failed)
     if pairs:
         failed = _("Port does not contain allowed-address-pair {given}")
-        fields["allowed_address_pairs"] = without(found["allowed_address_pairs"], pairs, failed)
+        fields["allowed_address_pairs"] = parts.without(found["allowed_address_pairs"], pairs, failed)
     if fields:
         ports.update(found["id"], **fields)
-    fewer_tags(ports, found, tag, all_tag)
+    parts.fewer_tags(ports, found, tag, all_tag)
 
 
-def without_ips(have: list[Json], leave: list[Json]) -> list[Json]:
+def without_ips(have: list[parts.Json], leave: list[parts.Json]) -> list[parts.Json]:
     """Addresses without some; an address or a subnet alone is enough to name one."""
     kept = list(have)
     for wanted in leave:
         match = [ip for ip in kept if all(ip.get(key) == value for key, value in wanted.items())]
-        kept = without(kept, match[:1] or [wanted], _("Port does not contain fixed-ip {given}"))
+        kept = parts.without(kept, match[:1] or [wanted], _("Port does not contain fixed-ip {given}"))
     return kept

@@ -7,40 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from tuinova.cli import network_parts as parts
 from tuinova.cli.commands import exclusive, lister, new_app, session, shower
 from tuinova.cli.diagnostics import CommandError
-from tuinova.cli.network_parts import (
-    AddTags,
-    AllTag,
-    AnyTags,
-    Description,
-    Disable,
-    Enable,
-    Json,
-    Long,
-    NewName,
-    NoTag,
-    NotTags,
-    OnlyName,
-    OnlyTags,
-    Project,
-    RemoveTags,
-    Texts,
-    delete_each,
-    either,
-    fewer_tags,
-    given,
-    keyed,
-    more_tags,
-    network_cell,
-    network_listing,
-    network_record,
-    new_tags,
-    project_id,
-    routes_cell,
-    tag_filters,
-    without,
-)
 from tuinova.cli.output import Cell, Listing, Record
 from tuinova.cli.verbs import VerbGroup
 from tuinova.i18n import _
@@ -73,12 +42,12 @@ def _json_cell(value: Any) -> Cell:
     return Cell(value, "null" if value is None else json.dumps(value))
 
 
-def _shown(row: Json) -> Json:
-    made = {"external_gateway_info": _json_cell, "interfaces_info": _json_cell, "routes": routes_cell}
-    return {name: made[name](value) if name in made else network_cell(name, value) for name, value in row.items()}
+def _shown(row: parts.Json) -> parts.Json:
+    made = {"external_gateway_info": _json_cell, "interfaces_info": _json_cell, "routes": parts.routes_cell}
+    return {name: made[name](value) if name in made else parts.network_cell(name, value) for name, value in row.items()}
 
 
-def _record(row: Json) -> Record:
+def _record(row: parts.Json) -> Record:
     """A router with the subnets that it joins, as openstack looks them up among its ports."""
     ports = session.client.ports.list(device_id=row["id"])
     joined = [
@@ -87,34 +56,34 @@ def _record(row: Json) -> Record:
         if port.get("device_owner") != "network:router_gateway"
         for ip in port["fixed_ips"]
     ]
-    shown = {**network_record(row).fields} | {
+    shown = {**parts.network_record(row).fields} | {
         name: cell for name, cell in _shown({**row, "interfaces_info": joined}).items() if isinstance(cell, Cell)
     }
     return Record({name: shown[name] for name in sorted(shown)})
 
 
-def _routes(texts: Texts | None) -> list[Json] | None:
+def _routes(texts: parts.Texts | None) -> list[parts.Json] | None:
     if texts is None:
         return None
-    found = [keyed(text, "--route", ("destination", "gateway")) for text in texts]
+    found = [parts.keyed(text, "--route", ("destination", "gateway")) for text in texts]
     return [{"destination": route["destination"], "nexthop": route["gateway"]} for route in found]
 
 
-def _gateway(network: str | None, fixed_ips: Texts | None, snat: bool | None) -> Json:
+def _gateway(network: str | None, fixed_ips: parts.Texts | None, snat: bool | None) -> parts.Json:
     """Neutron's external_gateway_info, {} when nothing is said of it."""
     if network is None:
         if fixed_ips or snat is not None:
             raise CommandError(_("You must specify '--external-gateway' in order to specify SNAT or fixed-ip values"))
         return {}
     client = session.client
-    read = [keyed(text, "--fixed-ip", optional=("subnet", "ip-address")) for text in fixed_ips or []]
-    info: Json = {"network_id": client.networks.find(network)["id"]}
+    read = [parts.keyed(text, "--fixed-ip", optional=("subnet", "ip-address")) for text in fixed_ips or []]
+    info: parts.Json = {"network_id": client.networks.find(network)["id"]}
     addresses = []
     for fields in read:
         subnet = client.subnets.find(fields["subnet"])["id"] if fields.get("subnet") else None
-        addresses.append(given(subnet_id=subnet, ip_address=fields.get("ip-address")))
+        addresses.append(parts.given(subnet_id=subnet, ip_address=fields.get("ip-address")))
     return {
-        "external_gateway_info": info | given(external_fixed_ips=addresses or None, enable_snat=snat),
+        "external_gateway_info": info | parts.given(external_fixed_ips=addresses or None, enable_snat=snat),
     }
 
 
@@ -122,28 +91,28 @@ def _gateway(network: str | None, fixed_ips: Texts | None, snat: bool | None) ->
 @shower
 def create_router(
     name: Annotated[str, typer.Argument(metavar="<name>", help=_("Name of the new router"))],
-    enable: Enable = False,
-    disable: Disable = False,
-    description: Description = None,
-    project: Project = None,
+    enable: parts.Enable = False,
+    disable: parts.Disable = False,
+    description: parts.Description = None,
+    project: parts.Project = None,
     external_gateway: Gateway = None,
     fixed_ip: FixedIps = None,
     enable_snat: Snat = False,
     disable_snat: NoSnat = False,
-    tag: AddTags = None,
-    no_tag: NoTag = False,
+    tag: parts.AddTags = None,
+    no_tag: parts.NoTag = False,
 ) -> Record:
     """Create a router: it joins subnets, and leads out by its external gateway."""
     exclusive(tag=tag, no_tag=no_tag)
-    snat = either(enable_snat=enable_snat, disable_snat=disable_snat)
-    fields = given(
+    snat = parts.either(enable_snat=enable_snat, disable_snat=disable_snat)
+    fields = parts.given(
         name=name,
-        admin_state_up=either(enable=enable, disable=disable),
+        admin_state_up=parts.either(enable=enable, disable=disable),
         description=description,
     )
-    fields |= _gateway(external_gateway, fixed_ip, snat) | given(project_id=project_id(project))
+    fields |= _gateway(external_gateway, fixed_ip, snat) | parts.given(project_id=parts.project_id(project))
     routers = session.client.routers
-    return _record(new_tags(routers, routers.create(fields), tag, no_tag))
+    return _record(parts.new_tags(routers, routers.create(fields), tag, no_tag))
 
 
 @app.command("delete", help=_("Delete routers"))
@@ -151,24 +120,26 @@ def delete_routers(
     routers: Annotated[list[str], typer.Argument(metavar="<router>...", help=_("Routers (name or ID)"))],
 ) -> None:
     """Delete routers; refused while they join subnets."""
-    delete_each(session.client.routers, routers, "router", "routers")
+    parts.delete_each(session.client.routers, routers, "router", "routers")
 
 
 @app.command("list", help=_("List routers"))
 @lister
 def list_routers(
-    name: OnlyName = None,
+    name: parts.OnlyName = None,
     enable: Annotated[bool, typer.Option("--enable", help=_("Only enabled ones"))] = False,
     disable: Annotated[bool, typer.Option("--disable", help=_("Only disabled ones"))] = False,
-    long: Long = False,
+    long: parts.Long = False,
     project: Annotated[str | None, typer.Option(metavar="<project>", help=_("Only this project"))] = None,
-    tags: OnlyTags = None,
-    any_tags: AnyTags = None,
-    not_tags: NotTags = None,
+    tags: parts.OnlyTags = None,
+    any_tags: parts.AnyTags = None,
+    not_tags: parts.NotTags = None,
 ) -> Listing:
     """List routers."""
-    filters = given(name=name, admin_state_up=either(enable=enable, disable=disable), project_id=project_id(project))
-    rows = session.client.routers.list(**filters, **tag_filters(tags, any_tags, not_tags))
+    filters = parts.given(
+        name=name, admin_state_up=parts.either(enable=enable, disable=disable), project_id=parts.project_id(project)
+    )
+    rows = session.client.routers.list(**filters, **parts.tag_filters(tags, any_tags, not_tags))
     columns = {
         "ID": "id",
         "Name": "name",
@@ -188,28 +159,30 @@ def list_routers(
             "Availability zones": "availability_zones",
             "Tags": "tags",
         }
-    return network_listing(columns, [_shown(row) for row in rows])
+    return parts.network_listing(columns, [_shown(row) for row in rows])
 
 
 @app.command("set", help=_("Set properties of a router"))
 def set_router(
     router: Router,
-    name: NewName = None,
-    description: Description = None,
-    enable: Enable = False,
-    disable: Disable = False,
+    name: parts.NewName = None,
+    description: parts.Description = None,
+    enable: parts.Enable = False,
+    disable: parts.Disable = False,
     route: Routes = None,
     no_route: Annotated[bool, typer.Option("--no-route", help=_("Without the routes that there are"))] = False,
     external_gateway: Gateway = None,
     fixed_ip: FixedIps = None,
     enable_snat: Snat = False,
     disable_snat: NoSnat = False,
-    tag: AddTags = None,
-    no_tag: NoTag = False,
+    tag: parts.AddTags = None,
+    no_tag: parts.NoTag = False,
 ) -> None:
     """Change a router, its routes or its way out."""
-    snat = either(enable_snat=enable_snat, disable_snat=disable_snat)
-    fields = given(name=name, admin_state_up=either(enable=enable, disable=disable), description=description)
+    snat = parts.either(enable_snat=enable_snat, disable_snat=disable_snat)
+    fields = parts.given(
+        name=name, admin_state_up=parts.either(enable=enable, disable=disable), description=description
+    )
     routes = _routes(route)
     routers = session.client.routers
     found = routers.find(router)
@@ -219,7 +192,7 @@ def set_router(
     fields |= _gateway(external_gateway, fixed_ip, snat)
     if fields:
         routers.update(found["id"], **fields)
-    more_tags(routers, found, tag, no_tag)
+    parts.more_tags(routers, found, tag, no_tag)
 
 
 @app.command("unset", help=_("Unset properties of a router"))
@@ -227,19 +200,19 @@ def unset_router(
     router: Router,
     route: Routes = None,
     external_gateway: Annotated[bool, typer.Option("--external-gateway", help=_("No way out any more"))] = False,
-    tag: RemoveTags = None,
-    all_tag: AllTag = False,
+    tag: parts.RemoveTags = None,
+    all_tag: parts.AllTag = False,
 ) -> None:
     """Take routes, the external gateway or tags away."""
     routes = _routes(route)
     routers = session.client.routers
     found = routers.find(router)
-    fields: Json = {"external_gateway_info": {}} if external_gateway else {}
+    fields: parts.Json = {"external_gateway_info": {}} if external_gateway else {}
     if routes:
-        fields["routes"] = without(found.get("routes") or [], routes, _("Router does not contain route {given}"))
+        fields["routes"] = parts.without(found.get("routes") or [], routes, _("Router does not contain route {given}"))
     if fields:
         routers.update(found["id"], **fields)
-    fewer_tags(routers, found, tag, all_tag)
+    parts.fewer_tags(routers, found, tag, all_tag)
 
 
 @app.command("show", help=_("Show one router"))

@@ -6,19 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
+from tuinova.cli import network_parts as parts
 from tuinova.cli.arguments import choice
 from tuinova.cli.commands import exclusive, lister, new_app, session, shower
 from tuinova.cli.diagnostics import CommandError
-from tuinova.cli.network_parts import (
-    Description,
-    Json,
-    Project,
-    delete_each,
-    either,
-    given,
-    network_record,
-    project_id,
-)
 from tuinova.cli.output import Listing, Record
 from tuinova.i18n import _
 
@@ -54,7 +45,9 @@ def _ports(text: str) -> tuple[int, int]:
     return numbers[0], numbers[-1]
 
 
-def _port_fields(protocol: str | None, dst_port: str | None, icmp_type: int | None, icmp_code: int | None) -> Json:
+def _port_fields(
+    protocol: str | None, dst_port: str | None, icmp_type: int | None, icmp_code: int | None
+) -> parts.Json:
     """Neutron's port range: ports, or type and code of ICMP, with openstack's refusals."""
     icmp = icmp_type is not None or icmp_code is not None
     if dst_port and icmp:
@@ -64,7 +57,7 @@ def _port_fields(protocol: str | None, dst_port: str | None, icmp_type: int | No
     if icmp and protocol not in _ICMP:
         raise CommandError(_("ICMP IP protocol required with arguments --icmp-type and --icmp-code"))
     if icmp:
-        return given(port_range_min=icmp_type, port_range_max=icmp_code)
+        return parts.given(port_range_min=icmp_type, port_range_max=icmp_code)
     if not dst_port or protocol in _ICMP:
         return {}
     first, last = _ports(dst_port)
@@ -81,7 +74,7 @@ def create_rule(
     remote_group: Annotated[
         str | None, typer.Option("--remote-group", metavar="<group>", help=_("Only with members of this group"))
     ] = None,
-    description: Description = None,
+    description: parts.Description = None,
     dst_port: Annotated[
         str | None, typer.Option("--dst-port", metavar="<port>[:<port>]", help=_("Port or range of ports"))
     ] = None,
@@ -96,17 +89,17 @@ def create_rule(
     ethertype: Annotated[
         str | None, typer.Option("--ethertype", metavar="IPv4|IPv6", help=_("Default: by the protocol"))
     ] = None,
-    project: Project = None,
+    project: parts.Project = None,
 ) -> Record:
     """Let packets through: rules only ever allow."""
     exclusive(remote_ip=remote_ip, remote_group=remote_group)
-    outgoing = either(egress=egress, ingress=ingress)
+    outgoing = parts.either(egress=egress, ingress=ingress)
     choice("--ethertype", ethertype, tuple(_ANY))
     word = _protocol(protocol)
     if ethertype is None:
         by_address = "IPv6" if remote_ip and ":" in remote_ip else "IPv4"
         ethertype = "IPv6" if word and (word.startswith("ipv6-") or word in _IPV6) else by_address
-    fields = given(
+    fields = parts.given(
         protocol=word,
         description=description,
         direction="egress" if outgoing else "ingress",
@@ -119,8 +112,8 @@ def create_rule(
         fields["remote_group_id"] = client.security_groups.find(remote_group)["id"]
     else:
         fields["remote_ip_prefix"] = remote_ip or _ANY[ethertype]
-    fields |= given(project_id=project_id(project))
-    return network_record(client.security_group_rules.create(fields), _RENAMED)
+    fields |= parts.given(project_id=parts.project_id(project))
+    return parts.network_record(client.security_group_rules.create(fields), _RENAMED)
 
 
 @app.command("group rule delete", help=_("Delete rules of security groups"))
@@ -128,10 +121,10 @@ def delete_rules(
     rules: Annotated[list[str], typer.Argument(metavar="<rule>...", help=_("Rules (ID)"))],
 ) -> None:
     """Delete rules."""
-    delete_each(session.client.security_group_rules, rules, "rule", "rules")
+    parts.delete_each(session.client.security_group_rules, rules, "rule", "rules")
 
 
-def port_range(rule: Json) -> str:
+def port_range(rule: parts.Json) -> str:
     """`22:24`, `type=8:code=0`, empty for all."""
     first, last = rule.get("port_range_min"), rule.get("port_range_max")
     if rule.get("protocol") in _ICMP:
@@ -155,13 +148,13 @@ def list_rules(
     project: Annotated[str | None, typer.Option(metavar="<project>", help=_("Only this project"))] = None,
 ) -> Listing:
     """List rules, of one group or of all."""
-    outgoing = either(egress=egress, ingress=ingress)
+    outgoing = parts.either(egress=egress, ingress=ingress)
     client = session.client
-    filters = given(
+    filters = parts.given(
         security_group_id=client.security_groups.find(group)["id"] if group else None,
         protocol=_protocol(protocol),
         direction=None if outgoing is None else "egress" if outgoing else "ingress",
-        project_id=project_id(project),
+        project_id=parts.project_id(project),
     )
     columns = [
         "ID",
@@ -178,7 +171,7 @@ def list_rules(
     return Listing(columns, rows)
 
 
-def _row(rule: Json) -> list[Any]:
+def _row(rule: parts.Json) -> list[Any]:
     anywhere = None if rule.get("remote_group_id") else _ANY.get(rule["ethertype"])
     return [
         rule["id"],
@@ -197,4 +190,4 @@ def _row(rule: Json) -> list[Any]:
 @shower
 def show_rule(rule: Annotated[str, typer.Argument(metavar="<rule>", help=_("Rule (ID)"))]) -> Record:
     """Show one rule."""
-    return network_record(session.client.security_group_rules.find(rule), _RENAMED)
+    return parts.network_record(session.client.security_group_rules.find(rule), _RENAMED)

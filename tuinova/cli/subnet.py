@@ -6,37 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
+from tuinova.cli import network_parts as parts
 from tuinova.cli.arguments import choice
 from tuinova.cli.commands import exclusive, lister, new_app, session, shower
 from tuinova.cli.diagnostics import CommandError
-from tuinova.cli.network_parts import (
-    AddTags,
-    AllTag,
-    AnyTags,
-    Description,
-    Json,
-    Long,
-    NewName,
-    NoTag,
-    NotTags,
-    OnlyName,
-    OnlyTags,
-    Project,
-    RemoveTags,
-    Texts,
-    delete_each,
-    either,
-    fewer_tags,
-    given,
-    keyed,
-    more_tags,
-    network_listing,
-    network_record,
-    new_tags,
-    project_id,
-    tag_filters,
-    without,
-)
 from tuinova.cli.output import Listing, Record
 from tuinova.i18n import _
 
@@ -68,20 +41,20 @@ ServiceTypes = Annotated[
 ]
 
 
-def _pools(texts: Texts | None) -> list[Json] | None:
+def _pools(texts: parts.Texts | None) -> list[parts.Json] | None:
     if texts is None:
         return None
-    return [dict(keyed(text, "--allocation-pool", ("start", "end"))) for text in texts]
+    return [dict(parts.keyed(text, "--allocation-pool", ("start", "end"))) for text in texts]
 
 
-def _routes(texts: Texts | None) -> list[Json] | None:
+def _routes(texts: parts.Texts | None) -> list[parts.Json] | None:
     if texts is None:
         return None
-    found = [keyed(text, "--host-route", ("destination", "gateway")) for text in texts]
+    found = [parts.keyed(text, "--host-route", ("destination", "gateway")) for text in texts]
     return [{"destination": route["destination"], "nexthop": route["gateway"]} for route in found]
 
 
-def _gateway(text: str) -> Json:
+def _gateway(text: str) -> parts.Json:
     """`auto` says nothing to the service, `none` says null."""
     word = text.lower()
     return {} if word == "auto" else {"gateway_ip": None if word == "none" else text}
@@ -95,7 +68,7 @@ def create_subnet(
     subnet_range: Annotated[
         str | None, typer.Option("--subnet-range", metavar="<cidr>", help=_("Its addresses: 10.1.0.0/24"))
     ] = None,
-    project: Project = None,
+    project: parts.Project = None,
     dhcp: Dhcp = False,
     no_dhcp: NoDhcp = False,
     dns_publish_fixed_ip: Annotated[
@@ -116,25 +89,25 @@ def create_subnet(
         str | None,
         typer.Option("--ipv6-address-mode", metavar="|".join(_IPV6_MODES), help=_("How guests get addresses")),
     ] = None,
-    description: Description = None,
+    description: parts.Description = None,
     allocation_pool: Pools = None,
     dns_nameserver: Nameservers = None,
     host_route: Routes = None,
     service_type: ServiceTypes = None,
-    tag: AddTags = None,
-    no_tag: NoTag = False,
+    tag: parts.AddTags = None,
+    no_tag: parts.NoTag = False,
 ) -> Record:
     """Create a range of addresses of a network."""
     choice("--ip-version", ip_version and str(ip_version), ("4", "6"))
     choice("--ipv6-ra-mode", ipv6_ra_mode, _IPV6_MODES)
     choice("--ipv6-address-mode", ipv6_address_mode, _IPV6_MODES)
     exclusive(tag=tag, no_tag=no_tag)
-    fields = given(
+    fields = parts.given(
         name=name,
         cidr=subnet_range,
         ip_version=ip_version,
-        enable_dhcp=either(dhcp=dhcp, no_dhcp=no_dhcp),
-        dns_publish_fixed_ip=either(
+        enable_dhcp=parts.either(dhcp=dhcp, no_dhcp=no_dhcp),
+        dns_publish_fixed_ip=parts.either(
             dns_publish_fixed_ip=dns_publish_fixed_ip, no_dns_publish_fixed_ip=no_dns_publish_fixed_ip
         ),
         ipv6_ra_mode=ipv6_ra_mode,
@@ -147,8 +120,8 @@ def create_subnet(
     )
     client = session.client
     fields |= _gateway(gateway) | {"network_id": client.networks.find(network)["id"]}
-    fields |= given(project_id=project_id(project))
-    return network_record(new_tags(client.subnets, client.subnets.create(fields), tag, no_tag))
+    fields |= parts.given(project_id=parts.project_id(project))
+    return parts.network_record(parts.new_tags(client.subnets, client.subnets.create(fields), tag, no_tag))
 
 
 @app.command("delete", help=_("Delete subnets"))
@@ -156,13 +129,13 @@ def delete_subnets(
     subnets: Annotated[list[str], typer.Argument(metavar="<subnet>...", help=_("Subnets (name or ID)"))],
 ) -> None:
     """Delete subnets; refused while a port has an address of them."""
-    delete_each(session.client.subnets, subnets, "subnet", "subnets")
+    parts.delete_each(session.client.subnets, subnets, "subnet", "subnets")
 
 
 @app.command("list", help=_("List subnets"))
 @lister
 def list_subnets(
-    long: Long = False,
+    long: parts.Long = False,
     ip_version: Annotated[
         int | None, typer.Option("--ip-version", metavar="4|6", help=_("Only this IP version"))
     ] = None,
@@ -174,23 +147,23 @@ def list_subnets(
     project: Annotated[str | None, typer.Option(metavar="<project>", help=_("Only this project"))] = None,
     network: Annotated[str | None, typer.Option(metavar="<network>", help=_("Only of this network"))] = None,
     gateway: Annotated[str | None, typer.Option(metavar="<ip>", help=_("Only with this gateway"))] = None,
-    name: OnlyName = None,
+    name: parts.OnlyName = None,
     subnet_range: Annotated[str | None, typer.Option(metavar="<cidr>", help=_("Only this range"))] = None,
-    tags: OnlyTags = None,
-    any_tags: AnyTags = None,
-    not_tags: NotTags = None,
+    tags: parts.OnlyTags = None,
+    any_tags: parts.AnyTags = None,
+    not_tags: parts.NotTags = None,
 ) -> Listing:
     """List subnets."""
     choice("--ip-version", ip_version and str(ip_version), ("4", "6"))
-    filters = given(
+    filters = parts.given(
         ip_version=ip_version,
-        enable_dhcp=either(dhcp=dhcp, no_dhcp=no_dhcp),
+        enable_dhcp=parts.either(dhcp=dhcp, no_dhcp=no_dhcp),
         service_types=service_type,
         gateway_ip=gateway,
         name=name,
         cidr=subnet_range,
         network_id=session.client.networks.find(network)["id"] if network else None,
-        project_id=project_id(project),
+        project_id=parts.project_id(project),
     )
     columns = {"ID": "id", "Name": "name", "Network": "network_id", "Subnet": "cidr"}
     if long:
@@ -205,7 +178,9 @@ def list_subnets(
             "Service Types": "service_types",
             "Tags": "tags",
         }
-    return network_listing(columns, session.client.subnets.list(**filters, **tag_filters(tags, any_tags, not_tags)))
+    return parts.network_listing(
+        columns, session.client.subnets.list(**filters, **parts.tag_filters(tags, any_tags, not_tags))
+    )
 
 
 def _extended(new: list[Any] | None, have: list[Any], clear: bool) -> list[Any] | None:
@@ -218,13 +193,13 @@ def _extended(new: list[Any] | None, have: list[Any], clear: bool) -> list[Any] 
 @app.command("set", help=_("Set properties of a subnet"))
 def set_subnet(
     subnet: Subnet,
-    name: NewName = None,
+    name: parts.NewName = None,
     dhcp: Dhcp = False,
     no_dhcp: NoDhcp = False,
     gateway: Annotated[
         str | None, typer.Option("--gateway", metavar="<ip>|none", help=_("Gateway, none for no gateway"))
     ] = None,
-    description: Description = None,
+    description: parts.Description = None,
     allocation_pool: Pools = None,
     no_allocation_pool: Annotated[
         bool, typer.Option("--no-allocation-pool", help=_("Without the pools that there are"))
@@ -238,17 +213,17 @@ def set_subnet(
         bool, typer.Option("--no-host-route", help=_("Without the routes that there are"))
     ] = False,
     service_type: ServiceTypes = None,
-    tag: AddTags = None,
-    no_tag: NoTag = False,
+    tag: parts.AddTags = None,
+    no_tag: parts.NoTag = False,
 ) -> None:
     """Change a subnet; lists are added to, unless their --no-... clears them first."""
     if gateway is not None and gateway.lower() == "auto":
         raise CommandError(_("Auto option is not available for Subnet Set. Valid options are <ip-address> or none"))
-    enable_dhcp = either(dhcp=dhcp, no_dhcp=no_dhcp)
+    enable_dhcp = parts.either(dhcp=dhcp, no_dhcp=no_dhcp)
     pools, routes = _pools(allocation_pool), _routes(host_route)
     subnets = session.client.subnets
     found = subnets.find(subnet)
-    fields = given(
+    fields = parts.given(
         name=name,
         enable_dhcp=enable_dhcp,
         description=description,
@@ -261,14 +236,14 @@ def set_subnet(
         fields |= _gateway(gateway)
     if fields:
         subnets.update(found["id"], **fields)
-    more_tags(subnets, found, tag, no_tag)
+    parts.more_tags(subnets, found, tag, no_tag)
 
 
 @app.command("show", help=_("Show one subnet"))
 @shower
 def show_subnet(subnet: Subnet) -> Record:
     """Show one subnet's fields."""
-    return network_record(session.client.subnets.find(subnet))
+    return parts.network_record(session.client.subnets.find(subnet))
 
 
 @app.command("unset", help=_("Unset properties of a subnet"))
@@ -279,14 +254,14 @@ def unset_subnet(
     gateway: Annotated[bool, typer.Option("--gateway", help=_("No gateway any more"))] = False,
     host_route: Routes = None,
     service_type: ServiceTypes = None,
-    tag: RemoveTags = None,
-    all_tag: AllTag = False,
+    tag: parts.RemoveTags = None,
+    all_tag: parts.AllTag = False,
 ) -> None:
     """Take pools, DNS servers, routes, the gateway or tags away."""
     pools, routes = _pools(allocation_pool), _routes(host_route)
     subnets = session.client.subnets
     found = subnets.find(subnet)
-    fields: Json = {"gateway_ip": None} if gateway else {}
+    fields: parts.Json = {"gateway_ip": None} if gateway else {}
     for key, option, leave in (
         ("allocation_pools", "allocation-pool", pools),
         ("dns_nameservers", "dns-nameserver", dns_nameserver),
@@ -295,7 +270,7 @@ def unset_subnet(
     ):
         if leave:
             failed = _("Subnet does not contain {option} {{given}}").format(option=option)
-            fields[key] = without(found.get(key) or [], leave, failed)
+            fields[key] = parts.without(found.get(key) or [], leave, failed)
     if fields:
         subnets.update(found["id"], **fields)
-    fewer_tags(subnets, found, tag, all_tag)
+    parts.fewer_tags(subnets, found, tag, all_tag)
