@@ -105,7 +105,7 @@ async def dialog(app: TuinovaApp, pilot: Any, until: Callable[..., Any], **value
             assert isinstance(field, Input | ChoiceField | Tick)
             field.value = value
             if isinstance(field, ChoiceField):
-                screen._changed()
+                screen.changed()
     await pilot.pause()
     return screen
 

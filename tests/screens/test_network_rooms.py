@@ -112,7 +112,7 @@ async def filled(app: TuinovaApp, pilot: Any, until: Callable[..., Any], **value
         field = screen.query_one(f"#{name}")
         if isinstance(field, ChoiceField):
             field.value = value
-            screen._changed()
+            screen.changed()
         else:
             assert isinstance(field, Input)
             field.value = value

@@ -13,9 +13,9 @@ from textual.content import Content
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
-from textual.widgets import Button, Checkbox, Input
+from textual.widgets import Button, Checkbox, Input, TextArea
 
-from tuinova.screens.dialogs import FlatButton
+from tuinova.screens.dialogs import FlatButton, TextLine
 from tuinova.screens.widgets.tones import Toned
 from tuinova.text import clean
 
@@ -25,7 +25,41 @@ if TYPE_CHECKING:
 
 
 class WalksFields:
-    """Part of a dialog with fields: Enter and the arrows go from one to the next, as Tab does."""
+    """Part of a dialog with fields: Enter and the arrows go from one to the next, as Tab does.
+
+    Whatever is typed or chosen ends in `changed`; what is wrong stands in the line `#problem`.
+    """
+
+    def changed(self) -> None:
+        """Something was typed or chosen: what follows from it is shown."""
+        raise NotImplementedError
+
+    def say(self, text: str, tone: str = "error") -> None:
+        """What is wrong, or what is being done."""
+        line = cast("Screen[Any]", self).query_one("#problem", TextLine)
+        line.show([(text, tone)])
+        line.set_class(bool(text), "-shown")
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Typing: what was said of it before is over."""
+        event.stop()
+        self.say("")
+        self.changed()
+
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        """Typing."""
+        event.stop()
+        self.changed()
+
+    def on_checkbox_changed(self, event: Checkbox.Changed) -> None:
+        """Switching."""
+        event.stop()
+        self.changed()
+
+    def on_choice_field_changed(self, event: ChoiceField.Changed) -> None:
+        """Choosing."""
+        event.stop()
+        self.changed()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter in a field goes on to the next."""

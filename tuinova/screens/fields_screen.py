@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
-from textual.widgets import Button, Checkbox, Input, TextArea
+from textual.widgets import Button, Input, TextArea
 
 from tuinova.i18n import _
 from tuinova.screens.dialogs import Dialog, FlatButton, TextLine, cancel_button
@@ -134,7 +134,7 @@ class FieldsScreen(WalksFields, Dialog[dict[str, Any]]):
         for one in self._fields:
             if one.kind == PICK:
                 self._show_pick(one)
-        self._changed()
+        self.changed()
         if self._fields:
             self.query_one(f"#{self._fields[0].id}").focus()
 
@@ -156,7 +156,7 @@ class FieldsScreen(WalksFields, Dialog[dict[str, Any]]):
         value: Any = getattr(widget, "value", "")
         return value.strip() if isinstance(value, str) else value
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
         """Fields come and go, the command follows."""
         values = self.values()
         for one in self._fields:
@@ -171,23 +171,6 @@ class FieldsScreen(WalksFields, Dialog[dict[str, Any]]):
             if needed and not values[one.id]:
                 return one
         return None
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        event.stop()
-        self._say("")
-        self._changed()
-
-    def on_text_area_changed(self, event: TextArea.Changed) -> None:
-        event.stop()
-        self._changed()
-
-    def on_checkbox_changed(self, event: Checkbox.Changed) -> None:
-        event.stop()
-        self._changed()
-
-    def on_choice_field_changed(self, event: ChoiceField.Changed) -> None:
-        event.stop()
-        self._changed()
 
     def action_pass(self) -> None:
         """Left and right belong to the fields' text."""
@@ -212,22 +195,17 @@ class FieldsScreen(WalksFields, Dialog[dict[str, Any]]):
             if chosen is not None:
                 self._picked[one.id] = chosen
                 self._show_pick(one)
-                self._say("")
-                self._changed()
+                self.say("")
+                self.changed()
 
         self.tui.push_screen(FilterPicker(one.label, one.offers, self._picked[one.id]), picked)
-
-    def _say(self, text: str, tone: str = "error") -> None:
-        line = self.query_one("#problem", TextLine)
-        line.show([(text, tone)])
-        line.set_class(bool(text), "-shown")
 
     def action_send(self) -> None:
         """Ask the service; a refusal stays here and nothing that was typed is lost."""
         values = self.values()
         missing = self._missing(values)
         if missing is not None:
-            self._say(_("{field} is needed.").format(field=missing.label))
+            self.say(_("{field} is needed.").format(field=missing.label))
             self.query_one(f"#{missing.id}").focus()
             return
         if self._sending:
@@ -240,7 +218,7 @@ class FieldsScreen(WalksFields, Dialog[dict[str, Any]]):
     def _busy(self, busy: bool) -> None:
         self._sending = busy
         self.query_one("#send", Button).disabled = busy
-        self._say(_("asking the service ...") if busy else "", "busy")
+        self.say(_("asking the service ...") if busy else "", "busy")
 
     def _sent(self, result: Any) -> None:
         if self.open:
@@ -251,4 +229,4 @@ class FieldsScreen(WalksFields, Dialog[dict[str, Any]]):
             self.tui.say_error(error, self._title)
             return
         self._busy(False)
-        self._say(clean(error))
+        self.say(clean(error))

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
-from textual.widgets import Button, Checkbox, Input, TextArea
+from textual.widgets import Button, Input
 
 from tuinova.client import ApiError
 from tuinova.i18n import _
@@ -17,7 +17,7 @@ from tuinova.screens.actions import command_line, refusal
 from tuinova.screens.commands import unique_name
 from tuinova.screens.confirm import server_line
 from tuinova.screens.dialogs import Dialog, FlatButton, TextLine, cancel_button
-from tuinova.screens.fields import ChoiceField, WalksFields
+from tuinova.screens.fields import WalksFields
 from tuinova.screens.filter_picker import FilterPicker
 from tuinova.screens.outcome import Outcome, execute, perform
 from tuinova.screens.rows import Row
@@ -196,34 +196,7 @@ class ActionForm(WalksFields, Dialog[list[Outcome]]):
 
         self.tui.push_screen(FilterPicker(title, offers, current), picked)
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """Typing."""
-        event.stop()
-        self.say("")
-        self.changed()
-
-    def on_text_area_changed(self, event: TextArea.Changed) -> None:
-        """Typing."""
-        event.stop()
-        self.changed()
-
-    def on_checkbox_changed(self, event: Checkbox.Changed) -> None:
-        """Switching."""
-        event.stop()
-        self.changed()
-
-    def on_choice_field_changed(self, event: ChoiceField.Changed) -> None:
-        """Choosing."""
-        event.stop()
-        self.changed()
-
     # sending ---------------------------------------------------------------------------------------------------------
-    def say(self, text: str, tone: str = "error") -> None:
-        """What is wrong, or what is being done."""
-        line = self.query_one("#problem", TextLine)
-        line.show([(text, tone)])
-        line.set_class(bool(text), "-shown")
-
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Send or leave."""
         event.stop()
