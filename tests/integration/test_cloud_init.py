@@ -40,6 +40,23 @@ runcmd:
     echo "TN-UPTIME=$(cut -d' ' -f1 /proc/uptime)"; echo TN-END
   } >/dev/ttyS0
 """
+# Addresses of IPv6 come after the boot's own end: announced, asked for, tried for doubles.
+SIX = """#cloud-config
+runcmd:
+- |
+  {
+    for _ in $(seq 60); do
+      ip -6 -o addr show scope global | grep -v tentative | grep -q 'eth0.*fd00' &&
+        ip -6 -o addr show scope global | grep -v tentative | grep -q 'eth1.*fd00' && break
+      sleep 1
+    done
+    echo
+    for nic in eth0 eth1; do
+      echo "TN-$nic=$(ip -6 -o addr show dev $nic scope global | sed 's/.*inet6 //; s/ .*//' | sort | tr '\\n' ' ')"
+    done
+    echo "TN-VIA=$(ip -6 route show default | grep -c 'proto ra')"; echo TN-END
+  } >/dev/ttyS0
+"""
 SECONDS = 400  # a guest takes forty on two cores of its own, and the cores are not its own
 
 
@@ -116,3 +133,33 @@ def test_a_guest_is_told_by_its_config_drive_alone(
     record_property("uptime", said["UPTIME"])
     assert (said["SOURCE"], said["DRIVE"] != "") == ("DataSourceConfigDrive", True)
     _check(said, server)
+
+
+def test_a_guest_has_the_addresses_of_ipv6_that_are_shown(
+    house: House, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if not house.lab.root:
+        pytest.skip("user-mode networking has no networks of ours")
+    if not request.config.getoption("--all"):
+        pytest.skip("a boot of a minute: only with --all")
+    for name, mode, subnet in (("leased", "dhcpv6-stateful", "fd00:44:1::/64"), ("formed", "slaac", "fd00:44:2::/64")):
+        house.ok("network", "create", "--mode", "nat", name)
+        modes = ("--ipv6-ra-mode", mode, "--ipv6-address-mode", mode)
+        house.ok("subnet", "create", "--network", name, "--ip-version", "6", "--subnet-range", subnet, *modes, name)
+    house.ok("subnet", "create", "--network", "leased", "--subnet-range", "10.44.1.0/24", "four")
+    (tmp_path / "user-data").write_text(SIX)
+    house.ok(
+        *("server", "create", "--image", "debian", "--flavor", "cloud", "--user-data", str(tmp_path / "user-data")),
+        *("--network", "leased", "--network", "formed", "told"),
+    )
+    house.settled("told", "ACTIVE")
+    said = dict(re.findall(r"^TN-(\w+)=(.*?)\r?$", house.until_log("told", "TN-END", SECONDS), re.MULTILINE))
+    shown = house.show("told")["addresses"]
+    (leased,) = [item["addr"] for item in shown["leased"] if item["version"] == 6]
+    (formed,) = [item["addr"] for item in shown["formed"]]
+    house.ok("server", "delete", "--wait", "told")
+    for name in ("leased", "formed"):
+        house.ok("network", "delete", name)
+    # A lease is one address; one that is formed has the length of its prefix.
+    assert (said["eth0"].split(), said["eth1"].split()) == ([f"{leased}/128"], [f"{formed}/64"])
+    assert int(said["VIA"]) >= 1

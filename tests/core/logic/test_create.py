@@ -17,6 +17,7 @@ from tuinova.core.errors import (
     PolicyNotAuthorized,
     QuotaExceeded,
 )
+from tuinova.core.errors.server_networks import FixedIpAlreadyInUse, FixedIpNotInSubnet
 from tuinova.core.records import Flavor
 
 from .conftest import House, quick_options
@@ -164,10 +165,29 @@ def test_networks_are_found_by_id_and_name(house: House, by: str) -> None:
 
 def test_an_address_of_the_hosts_own_network_may_be_asked_for_and_is_had_once(house: House) -> None:
     wish = [{"uuid": "fake", "fixed_ip": "10.0.77.9"}]
-    assert house.create(networks=wish).addresses[0]["address"] == "10.0.77.9"
-    second = house.create(networks=wish)
+    first, second = (house.create(networks=wish, settle=False) for _ in range(2))
+    house.settle()
+    assert house.server(first.uuid).addresses[0]["address"] == "10.0.77.9"
+    second = house.server(second.uuid)
     assert (second.vm_state, second.addresses) == ("error", [])
     assert house.fault(second.uuid)[1].endswith("Fixed IP address 10.0.77.9 is already in use.")
+    for address, error in (
+        ("10.0.77.9", FixedIpAlreadyInUse),
+        ("10.9.9.9", FixedIpNotInSubnet),
+        ("fd00::9", FixedIpNotInSubnet),
+    ):
+        with pytest.raises(error):
+            house.create(networks=[{"uuid": "fake", "fixed_ip": address}])
+
+
+def test_an_address_that_one_host_has_given_away_may_be_had_on_another(make_house: Any) -> None:
+    house = make_house("node1", "node2")
+    wish = [{"uuid": "fake", "fixed_ip": "10.0.77.9"}]
+    first = house.create(networks=wish, availability_zone="nova:node1")
+    second = house.create(networks=wish, availability_zone="nova:node2")
+    assert [one.addresses[0]["address"] for one in (first, second)] == ["10.0.77.9"] * 2
+    with pytest.raises(FixedIpAlreadyInUse):
+        house.create(networks=wish)
 
 
 def test_a_server_keeps_what_was_asked(house: House) -> None:

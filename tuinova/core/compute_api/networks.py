@@ -12,7 +12,7 @@ from typing import Any
 
 from tuinova.core.compute_api.request import CreateRequest
 from tuinova.core.conductor import Conductor
-from tuinova.core.conductor.addresses import holds
+from tuinova.core.conductor.addresses import holds, host_scope, in_range, is_shared
 from tuinova.core.context import RequestContext
 from tuinova.core.errors import Invalid
 from tuinova.core.errors.network import DuplicateTag, PortNotFound
@@ -156,15 +156,13 @@ def asked_network(ctx: RequestContext, ident: str, conductor: Conductor) -> Netw
 
 
 def checked_address(conductor: Conductor, network: Network, address: str) -> tuple[str | None, str]:
-    """(subnet, address) of a wish; raises FixedIpNotInSubnet, FixedIpAlreadyInUse.
-
-    On a host's own network the host has the word.
-    """
+    """(subnet, address) of a wish; raises FixedIpNotInSubnet, FixedIpAlreadyInUse."""
     try:
         address = str(ipaddress.ip_address(address))
     except ValueError:
         raise Invalid(f"Invalid fixed IP address ({address[:60]})") from None
     if not network.is_ours:
+        _check_on_hosts(conductor, network, address)
         return None, address
     for subnet in conductor.subnets(network.id):
         if holds(subnet, address):
@@ -172,6 +170,18 @@ def checked_address(conductor: Conductor, network: Network, address: str) -> tup
                 raise FixedIpAlreadyInUse(address=address)
             return subnet.id, address
     raise FixedIpNotInSubnet(address=address, network_id=network.id)
+
+
+def _check_on_hosts(conductor: Conductor, network: Network, address: str) -> None:
+    """Refuse what can't be had on any host; where it may be had, that host has the last word."""
+    reported = [one for one in conductor.host_networks() if one.name == network.name and not is_shared(one)]
+    possible = [one for one in reported if in_range(one, address)]
+    if reported and not possible:
+        raise FixedIpNotInSubnet(address=address, network_id=network.id)
+    if possible and all(
+        address == one.gateway or conductor.address_holder(host_scope(one.host, one.name), address) for one in possible
+    ):
+        raise FixedIpAlreadyInUse(address=address)
 
 
 def _refuse_twice(asked: Sequence[Mapping[str, Any]], wishes: Sequence[Wish]) -> None:

@@ -52,6 +52,11 @@ def may_have(network: HostNetworkLike, address: str, mac: str) -> bool:
     # A lease outlives the guest: the port's own is no obstacle.
     if address in network.reserved and network.holders.get(address) != mac:
         return False
+    return in_range(network, address)
+
+
+def in_range(network: HostNetworkLike, address: str) -> bool:
+    """Whether guests of a host's network may have such addresses at all."""
     wanted, first, last = (ipaddress.ip_address(one) for one in (address, network.first, network.last))
     return wanted.version == first.version and int(first) <= int(wanted) <= int(last)
 

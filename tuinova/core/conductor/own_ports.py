@@ -77,10 +77,10 @@ class OwnPorts(NetworkBase):
                 raise PortNotFound(port_id=ident)
             return port_rows.with_groups(connection, [found])[0]
 
-    def address_holder(self, subnet_id: str, address: str) -> str | None:
-        """The port that has an address of a subnet."""
+    def address_holder(self, scope: str, address: str) -> str | None:
+        """The port that has an address of a subnet (its id), or of a host's own network (`host_scope`)."""
         with self._reading() as connection:
-            return port_rows.holder(connection, subnet_id, address)
+            return port_rows.holder(connection, scope, address)
 
     def create_port(self, draft: PortDraft) -> Port:
         """Write a new port that belongs to no server yet."""
