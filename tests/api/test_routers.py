@@ -82,9 +82,15 @@ def test_a_router_is_told_to_the_hosts(running: Any, ask: Ask, outside: Any, ins
 
 
 def test_what_hangs_on_a_router_is_refused_in_neutrons_words(ask: Ask, inside: Any, router: str) -> None:
-    assert ask("DELETE", f"/routers/{router}") == (409, "RouterInUse", f"Router {router} still has ports")
-    assert ask("DELETE", f"/subnets/{inside[1]}")[:2] == (409, "SubnetInUse")
     (port,) = ask("GET", f"/ports?device_id={router}&device_owner=network:router_interface")["ports"]
+    text = f"Router {router} still has ports: {port['id']}"
+    assert ask("DELETE", f"/routers/{router}") == (409, "RouterInUse", text)
+    assert ask("DELETE", f"/subnets/{inside[1]}")[:2] == (409, "SubnetInUse")
+    text = (
+        f"Unable to complete operation on network {inside[0]}. There are one or more ports still in use on the "
+        f"network: {port['id']} of router {router}."
+    )
+    assert ask("DELETE", f"/networks/{inside[0]}") == (409, "NetworkInUse", text)
     assert ask("DELETE", f"/ports/{port['id']}")[:2] == (409, "L3PortInUse")
     again = ask("PUT", f"/routers/{router}/add_router_interface", {"subnet_id": inside[1]})
     assert again == (400, "BadRequest", f"Bad router request: Router already has a port on subnet {inside[1]}.")

@@ -177,7 +177,7 @@ def test_a_floating_ip_leads_to_a_server_through_a_router(
     [router] = typed("router", "list", "--long", "-f", "json").json
     assert (router["Name"], router["External gateway info"]["enable_snat"], router["Tags"]) == ("edge", True, [])
     done = typed("router", "delete", "edge")
-    assert "still has ports (HTTP 409)" in done.err
+    assert "still has ports: " in done.err
     assert typed("server", "remove", "floating", "ip", "reached", address) == Typed(0, "", "")
     assert typed("floating", "ip", "delete", address).code == 0
     assert typed("router", "remove", "subnet", "edge", "private-v4").code == 0

@@ -142,9 +142,11 @@ class Networks(NetworkBase):
 
         def job(tx: Tx) -> None:
             network = network_of(tx, ident)
-            for port in port_rows.ports_in(tx.connection, ident):
-                if port.device_owner != DHCP_OWNER:
-                    raise NetworkInUse(net_id=ident)
+            own = port_rows.ports_in(tx.connection, ident)
+            others = [port for port in own if port.device_owner != DHCP_OWNER]
+            if others:
+                raise NetworkInUse(net_id=ident, users=port_rows.users(others))
+            for port in own:
                 port_rows.remove(tx, port.id)
             for subnet in network_rows.subnets.where(tx.connection, network_id=ident):
                 network_rows.subnets.remove(tx, subnet.id)
@@ -256,7 +258,7 @@ class Networks(NetworkBase):
                     reason = f"Subnet has a router interface port {port.id}"
                     raise SubnetInUse(subnet_id=ident, reason=reason)
                 if port.device_owner != DHCP_OWNER:
-                    reason = f"One or more ports have an IP allocation from this subnet: {port.id}"
+                    reason = f"One or more ports have an IP allocation from this subnet: {port_rows.users([port])}"
                     raise SubnetInUse(subnet_id=ident, reason=reason)
                 port_rows.remove(tx, port.id)
             network_rows.subnets.remove(tx, ident)

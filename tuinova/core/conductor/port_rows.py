@@ -18,6 +18,7 @@ from tuinova.core.models import Network as NetworkTable
 from tuinova.core.models import Port as PortTable
 from tuinova.core.models import PortGroup as PortGroupTable
 from tuinova.core.records import FixedAddress, Port
+from tuinova.core.records.network import ROUTER_GATEWAY, ROUTER_INTERFACE
 
 P = PortTable.__table__  # type: ignore[attr-defined]
 F = FixedTable.__table__  # type: ignore[attr-defined]
@@ -125,6 +126,18 @@ def with_groups(connection: Connection, ports: Sequence[Port]) -> list[Port]:
 
 def _with(port: Port, groups: tuple[str, ...]) -> Port:
     return replace(port, security_groups=groups) if groups else port
+
+
+def users(ports: Sequence[Port]) -> str:
+    """Some ports in words, for a refusal that says who is in the way."""
+    shown = [f"{port.id}{_whose(port)}" for port in ports[:_FEW]]
+    return ", ".join(shown) + (f" and {len(ports) - _FEW} more" if len(ports) > _FEW else "")
+
+
+def _whose(port: Port) -> str:
+    if port.instance_uuid:
+        return f" of server {port.instance_uuid}"
+    return f" of router {port.device_id}" if port.device_owner in (ROUTER_INTERFACE, ROUTER_GATEWAY) else ""
 
 
 def holder(connection: Connection, scope: str, address: str) -> str | None:

@@ -124,8 +124,8 @@ class Routers(OwnPorts):
 
         def job(tx: Tx) -> None:
             router = router_of(tx, ident)
-            if interfaces_of(tx, ident):
-                raise RouterInUse(router_id=ident)
+            if interfaces := interfaces_of(tx, ident):
+                raise RouterInUse(router_id=ident, users=", ".join(port.id for port in interfaces))
             for port in port_rows.ports_of(tx.connection, ident):
                 port_rows.remove(tx, port.id)
             network_rows.routers.remove(tx, ident)

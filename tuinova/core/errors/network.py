@@ -204,7 +204,8 @@ class NetworkInUse(Conflict):
     """Ports are on it."""
 
     msg_fmt = (
-        "Unable to complete operation on network {net_id}. There are one or more ports still in use on the network."
+        "Unable to complete operation on network {net_id}. There are one or more ports still in use on the network: "
+        "{users}."
     )
 
 
@@ -325,7 +326,7 @@ class AddressPairAndPortSecurityRequired(Conflict):
 class RouterInUse(Conflict):
     """It has interfaces."""
 
-    msg_fmt = "Router {router_id} still has ports"
+    msg_fmt = "Router {router_id} still has ports: {users}"
 
 
 class RouterInterfaceInUseByFloatingIP(Conflict):
