@@ -54,7 +54,7 @@ runcmd:
     for nic in eth0 eth1; do
       echo "TN-$nic=$(ip -6 -o addr show dev $nic scope global | sed 's/.*inet6 //; s/ .*//' | sort | tr '\\n' ' ')"
     done
-    echo "TN-VIA=$(ip -6 route show default | grep -c 'proto ra')"; echo TN-END
+    echo "TN-VIA=$(ip -6 route show default | grep -c via)"; echo TN-END
   } >/dev/ttyS0
 """
 SECONDS = 400  # a guest takes forty on two cores of its own, and the cores are not its own

@@ -37,6 +37,26 @@ def test_a_network_is_ours_by_its_mark_and_carries_its_whole_record() -> None:
     assert Owner(Path("/i"), "host2").bridge("n1") != bridge.get("name")
 
 
+def test_a_subnet_may_be_wider_than_the_ranges_that_libvirt_takes() -> None:
+    wide = SubnetSpec("s4", "10.0.0.0/8", "10.0.0.1", "10.0.0.1", (("10.0.0.2", "10.255.255.254"),))
+    six = replace(SIX, pools=(("fd00::2", "fd00::ffff:ffff:ffff:ffff"),))
+    root = ET.fromstring(network_xml.build(replace(NET, subnets=(wide, six)), OWNER, Path("/i/networks/n1")))
+    ranges = [(one.get("start"), one.get("end")) for one in root.iter("range")]
+    assert ranges == [("10.0.0.2", "10.0.255.255"), ("fd00::2", "fd00::ffff")]
+
+
+def test_a_network_without_an_address_of_the_host_forwards_nothing() -> None:
+    for subnets in ((), (replace(FOUR, host_address=None),)):
+        root = ET.fromstring(network_xml.build(replace(NET, subnets=subnets), OWNER, Path("/i/networks/n1")))
+        assert (root.find("forward"), root.find("ip")) == (None, None)
+
+
+@pytest.mark.parametrize(("subnets", "place"), [((FOUR, SIX), 0), ((SIX, FOUR), 1), ((SIX,), -1), ((MORE, FOUR), 0)])
+def test_entries_stand_where_the_addresses_of_ipv4_are(subnets: tuple[SubnetSpec, ...], place: int) -> None:
+    root = ET.fromstring(network_xml.build(replace(NET, subnets=subnets), OWNER, Path("/i/networks/n1")))
+    assert network_xml.dhcp_place(root) == place
+
+
 def test_strangers_get_no_address_and_each_subnet_its_own_options() -> None:
     xml = network_xml.build(NET, OWNER, Path("/i/networks/n1"))
     assert "dhcp-ignore=tag:!known" in xml

@@ -19,7 +19,7 @@ import libvirt
 from tuinova.virt.driver import DriverError, HostNetwork, Nic
 from tuinova.virt.libvirt.connection import Connection
 from tuinova.virt.libvirt.errors import connection_broken, translated, words
-from tuinova.virt.libvirt.net.network_xml import parse_mark
+from tuinova.virt.libvirt.net.network_xml import dhcp_place, parse_mark
 from tuinova.virt.libvirt.net.records import PortRecord, PortRecords, network_key
 from tuinova.virt.libvirt.options import LibvirtOptions
 
@@ -109,10 +109,10 @@ class HostNetworks:
                 if mac == nic.mac.lower() and address == nic.address:
                     return
                 if mac == nic.mac.lower():
-                    self._update(network, libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE, mac, address)
+                    self._update(network, root, libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE, mac, address)
                 elif address == nic.address:
                     raise DriverError(reason=f"address {address} of network {name} belongs to {mac} already")
-            self._update(network, libvirt.VIR_NETWORK_UPDATE_COMMAND_ADD_LAST, nic.mac.lower(), nic.address)
+            self._update(network, root, libvirt.VIR_NETWORK_UPDATE_COMMAND_ADD_LAST, nic.mac.lower(), nic.address)
 
     def release(self, record: PortRecord) -> None:
         """Take a port's reservation back; what is gone already is fine."""
@@ -126,7 +126,7 @@ class HostNetworks:
             root = ET.fromstring(network.XMLDesc(0))  # noqa: S314 - libvirt's own XML
             for mac, address in _hosts(root):
                 if mac == record.mac:
-                    self._update(network, libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE, mac, address)
+                    self._update(network, root, libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE, mac, address)
 
     def device(self, name: str) -> str | None:
         """The bridge of one that is on, None when it has none; raises libvirtError while libvirt can't be asked."""
@@ -150,13 +150,14 @@ class HostNetworks:
                 raise DriverError(reason=f"libvirt has no network {name!r}") from error
             raise
 
-    def _update(self, network: libvirt.virNetwork, command: int, mac: str, address: str) -> None:
+    @staticmethod
+    def _update(network: libvirt.virNetwork, root: ET.Element, command: int, mac: str, address: str) -> None:
         host = ET.Element("host", {"mac": mac, "ip": address})
         # A lease outlives its guest, and until its end dnsmasq gives the address to nobody else: keep it short.
         ET.SubElement(host, "lease", {"expiry": str(LEASE_MINUTES), "unit": "minutes"})
         flags = _AFFECT if network.isActive() else libvirt.VIR_NETWORK_UPDATE_AFFECT_CONFIG
         section = libvirt.VIR_NETWORK_SECTION_IP_DHCP_HOST
-        network.update(command, section, -1, ET.tostring(host, encoding="unicode"), flags)
+        network.update(command, section, dhcp_place(root), ET.tostring(host, encoding="unicode"), flags)
 
 
 def _interface_of(ip: ET.Element) -> ipaddress.IPv4Interface | None:

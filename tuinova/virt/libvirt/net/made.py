@@ -213,23 +213,23 @@ class MadeNetworks:
 def _bring(network: libvirt.virNetwork, wanted: Mapping[str, str], side: int, view: int) -> None:
     """The entries of one side to what is wanted (MAC to address)."""
     root = ET.fromstring(network.XMLDesc(view))  # noqa: S314 - libvirt's own XML
-    hosts = root.findall("./ip/dhcp/host")
+    hosts, place = root.findall("./ip/dhcp/host"), network_xml.dhcp_place(root)
     present = {host.get("mac", "").lower(): host.get("ip", "") for host in hosts if host.get("mac")}
     # First those that go: an address may have passed from one port to another.
     for mac, address in present.items():
         if wanted.get(mac) != address:
-            _update(network, libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE, mac, address, side)
+            _update(network, place, libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE, mac, address, side)
     for mac, address in wanted.items():
         if present.get(mac) != address:
-            _update(network, libvirt.VIR_NETWORK_UPDATE_COMMAND_ADD_LAST, mac, address, side)
+            _update(network, place, libvirt.VIR_NETWORK_UPDATE_COMMAND_ADD_LAST, mac, address, side)
 
 
-def _update(network: libvirt.virNetwork, command: int, mac: str, address: str, side: int) -> None:
+def _update(network: libvirt.virNetwork, place: int, command: int, mac: str, address: str, side: int) -> None:
     host = ET.Element("host", {"mac": mac, "ip": address})
     # A lease outlives its guest, and until its end dnsmasq gives the address to nobody else: keep it short.
     ET.SubElement(host, "lease", {"expiry": str(network_xml.LEASE_SECONDS // 60), "unit": "minutes"})
     section = libvirt.VIR_NETWORK_SECTION_IP_DHCP_HOST
-    network.update(command, section, -1, ET.tostring(host, encoding="unicode"), side)
+    network.update(command, section, place, ET.tostring(host, encoding="unicode"), side)
 
 
 def _without_mark(xml: str) -> str:

@@ -25,6 +25,7 @@ DNSMASQ_NS = "http://libvirt.org/schemas/network/dnsmasq/1.0"
 METADATA_ADDRESS = "169.254.169.254"
 MARK_TAG = f"{{{MARK_NS}}}network"
 LEASE_SECONDS = 600
+_RANGE_BITS = 0xFFFF  # in which the ends of a range may differ for libvirt
 _DOMAIN = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?\.?")
 
 ET.register_namespace("dnsmasq", DNSMASQ_NS)
@@ -115,7 +116,9 @@ def build(spec: NetworkSpec, owner: Owner, files: Path) -> str:
         ET.SubElement(root, "forward", {"mode": "bridge"})
         ET.SubElement(root, "bridge", {"name": spec.bridge or ""})
         return ET.tostring(root, encoding="unicode")
-    ET.SubElement(root, "forward", {"mode": "open"})
+    if any(announced(subnet) for subnet in spec.subnets):
+        # Without an address of the host in it there is nothing to be forwarded, and libvirt refuses the word.
+        ET.SubElement(root, "forward", {"mode": "open"})
     ET.SubElement(root, "bridge", {"name": owner.bridge(spec.id), "stp": "off", "delay": "0"})
     # Always the same: guests that stay joined while the bridge is made anew know it by this.
     ET.SubElement(root, "mac", {"address": owner.mac(spec.id)})
@@ -140,8 +143,11 @@ def _ip(root: ET.Element, spec: NetworkSpec, subnet: SubnetSpec) -> None:
     ip = ET.SubElement(root, "ip", attributes)
     if subnet is main_subnet(spec) or (subnet.dhcp and subnet.ipv6_mode == "dhcpv6-stateful"):
         dhcp = ET.SubElement(ip, "dhcp")
-        for first, last in subnet.pools:
-            ET.SubElement(dhcp, "range", {"start": address_of(first), "end": address_of(last)})
+        for pool in subnet.pools:
+            first, last = (ipaddress.ip_address(address_of(one)) for one in pool)
+            # A port's own address may be anywhere in the subnet: the range only says that dnsmasq serves it.
+            end = first + (min(int(last), int(first) | _RANGE_BITS) - int(first))
+            ET.SubElement(dhcp, "range", {"start": str(first), "end": str(end)})
 
 
 def _options(spec: NetworkSpec, files: Path) -> Iterator[str]:
@@ -158,6 +164,16 @@ def _options(spec: NetworkSpec, files: Path) -> Iterator[str]:
     for subnet in spec.subnets:
         if announced(subnet) and subnet.ipv6_mode == "dhcpv6-stateless":
             yield f"dhcp-range={range_of(subnet.cidr).network_address},ra-stateless,{range_of(subnet.cidr).prefixlen}"
+
+
+def dhcp_place(root: ET.Element) -> int:
+    """Which <ip> of a network has the entries of IPv4; left to itself libvirt takes the first with any DHCP."""
+    found = (place for place, ip in enumerate(root.findall("ip")) if _has_entries(ip))
+    return next(found, -1)
+
+
+def _has_entries(ip: ET.Element) -> bool:
+    return ip.get("family", "ipv4") == "ipv4" and ip.find("dhcp") is not None
 
 
 def parse_mark(xml: str) -> tuple[str, str, NetworkSpec] | None:
