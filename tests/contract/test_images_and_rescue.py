@@ -67,6 +67,7 @@ def test_a_snapshot_boots_with_the_files_that_were_there(
         assert env.note(booted) == b"live"
 
 
+@pytest.mark.long("libvirt")  # the same way through the whole program is `tests/integration/test_every_action.py`
 def test_a_rescued_guest_sees_both_disks_and_comes_back(env: Any, booted: GuestSpec) -> None:
     env.write_note(booted, b"own")
     own = env.disks(booted)

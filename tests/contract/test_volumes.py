@@ -101,6 +101,7 @@ def test_a_volume_goes_from_a_running_guest_to_one_that_starts_from_another(
     assert (got(env, other, b"vdb"), got(env, other, b"vdc")) == (b"later", b"carried")
 
 
+@pytest.mark.long("libvirt")  # on files and logical volumes alone it is `tests/virt_libvirt/test_volume_*.py`
 def test_a_volume_is_written_anew_at_once_or_not_at_all(env: Any, volumes: Volumes, tmp_path: Path) -> None:
     def read(volume: VolumeSpec) -> bytes:
         target = tmp_path / "read"

@@ -91,6 +91,7 @@ def test_administrators_password_is_roots(disk: Path, tmp_path: Path) -> None:
         assert machine.wait_off() == 0
 
 
+@pytest.mark.long
 def test_ignores_acpi_when_asked_and_boots_in_the_least_memory(
     disk: Path, tmp_path: Path, manifest: dict[str, Any]
 ) -> None:
@@ -127,6 +128,7 @@ def test_ami_image_boots_with_its_kernel_and_novas_command_line(guest_cache: Pat
         assert machine.wait_off() == 0
 
 
+@pytest.mark.long
 def test_broken_metadata_and_no_network_still_reach_the_prompt(disk: Path, tmp_path: Path) -> None:
     iso = config_drive(tmp_path / "disk.config", '{"uuid": "x", "hostname": "half')
     with Machine(tmp_path, [disk], options=cdrom(iso), network=SILENT_NETWORK) as machine:

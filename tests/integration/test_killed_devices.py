@@ -184,7 +184,7 @@ ROWS = (
     Row("server delete", _delete("servers"), Stage.with_volumes, sample=(0.15,)),
     Row("interface attach", _joined, sample=(0.05,)),
     Row("interface detach", _leave, _joined),
-    Row("volume attach", _attached, sample=(0.15,)),
+    Row("volume attach", _attached),
     Row("volume detach", _detach, _attached, sample=(0.4,)),
     Row("volume create", _of_image, sample=(0.05,)),
     Row(
@@ -195,7 +195,7 @@ ROWS = (
     Row("volume delete", _delete("volumes"), _of_image),
     Row("snapshot create", _snapshot),
     Row("snapshot delete", _delete("volume_snapshots"), _snapshot),
-    Row("network create", _network, sample=(0.0,)),
+    Row("network create", _network),
     Row("network delete", _delete("networks"), _network, sample=(0.05,)),
     Row("rule create", _open),
 )

@@ -147,6 +147,7 @@ def test_the_demo_guest_boots_with_its_drive_disks_and_address(
     assert "192.168.122.21" in libvirt_driver.list_networks()[0].reserved
 
 
+@pytest.mark.long  # the same way through the whole program is `tests/integration/test_life.py`
 def test_a_graceful_stop_and_a_soft_reboot_are_the_guests_own_doing(libvirt_driver: LibvirtDriver) -> None:
     disk, kernel, ramdisk = demo_ami()
     guest = guest_spec(disk, kernel=kernel, ramdisk=ramdisk)

@@ -235,6 +235,7 @@ driver.live_migration(guest_spec(demo_image(), uuid=uuid), json.loads(data), die
 """
 
 
+@pytest.mark.long  # the same way through the whole program is `tests/integration/test_two_hosts.py`
 @pytest.mark.integration
 @root_only
 def test_a_move_is_ended_followed_and_hurried(pair: Pair, counting: GuestSpec) -> None:
