@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,7 @@ def house(private_libvirt: PrivateLibvirt, tmp_path_factory: pytest.TempPathFact
             one.run("server", "delete", "--wait", "--all-projects", "told")
             one.client.close()
         one.stop()
+        shutil.rmtree(one.state, ignore_errors=True)
 
 
 def _boot(house: House, tmp_path: Path, *words: str) -> tuple[dict[str, str], dict[str, Any]]:

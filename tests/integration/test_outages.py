@@ -147,13 +147,14 @@ def two(libvirt_hosts: LibvirtHosts) -> Iterator[Stage]:
 # the disk ------------------------------------------------------------------------------------------------------------
 @contextmanager
 def small_disk(path: Path, megabytes: int) -> Iterator[None]:
-    """A file system of its own; it must be there before libvirt's namespace is made."""
+    """A file system of its own on a directory that goes with it; libvirt's namespace is made later than it."""
     command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=711", "tmpfs", str(path)]
     subprocess.run(command, check=True)
     try:
         yield
     finally:
         subprocess.run(["umount", "-l", str(path)], check=True)
+        path.rmdir()
 
 
 @pytest.fixture(scope="module")
