@@ -98,6 +98,10 @@ def test_what_can_not_be_made_is_refused_with_a_sentence(place: Place, lan: str)
     check = place.driver.check_network
     with pytest.raises(Invalid, match="Bridge br-none is not there on this host"):
         check(provider("br-none"))
+    six = replace(LAN, cidr="fd60:30::/64", ipv6_mode="dhcpv6-stateful")
+    with pytest.raises(Invalid, match="no DHCPv6 is served on a provider network"):
+        check(replace(provider(lan), subnets=(LAN, six)))
+    check(replace(provider(lan), subnets=(LAN, replace(six, ipv6_mode="slaac"))))
     taken = place.network(NetworkMode.NAT, 31)
     with pytest.raises(Invalid, match=r"10\.60\.31\.0/24 overlaps 10\.60\.31\.0/24, which network net31 uses"):
         check(network(NetworkMode.ISOLATED, 31))

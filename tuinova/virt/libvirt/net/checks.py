@@ -83,6 +83,12 @@ class NetworkChecks:
             for other in others:
                 if other.mode is NetworkMode.PROVIDER and other.bridge == network.bridge:
                     yield (f"Bridge {network.bridge} is that of network {other.name} already.")
+            for subnet in network.subnets:
+                if subnet.dhcp and (subnet.ipv6_mode or "").startswith("dhcpv6"):
+                    yield (
+                        f"{subnet.cidr}: no DHCPv6 is served on a provider network. Its own router announces the "
+                        "prefix, and guests form their addresses of it: --ipv6-address-mode slaac."
+                    )
         yield self._overlap(network, others)
 
     # bridges ---------------------------------------------------------------------------------------------------------
