@@ -65,7 +65,7 @@ _IPTABLES = ("iptables", "ip6tables")
 
 def test_an_address_comes_once_and_goes_and_the_hosts_own_stays(tmp_path: Path) -> None:
     host = PlayedHost()
-    addresses = HostAddresses(host, tmp_path / "networks" / "addresses.json")
+    addresses = HostAddresses(host, tmp_path / "networks" / "addresses.json", "tn")
     wanted = [METADATA, ("br0", "192.0.2.1/24"), ("gone0", "192.0.2.7/32")]
     for _ in range(2):
         addresses.sync(wanted, [])
@@ -80,10 +80,10 @@ def test_an_address_of_a_killed_service_goes_with_the_next(tmp_path: Path) -> No
     host = PlayedHost()
     host.dies = True
     with pytest.raises(Killed):
-        HostAddresses(host, tmp_path / "addresses.json").sync([METADATA], [])
+        HostAddresses(host, tmp_path / "addresses.json", "tn").sync([METADATA], [])
     assert METADATA[1] in host.addresses["br0"]
     host.dies = False
-    HostAddresses(host, tmp_path / "addresses.json").sync([], [])
+    HostAddresses(host, tmp_path / "addresses.json", "tn").sync([], [])
     assert host.addresses["br0"] == {"192.0.2.1/24"}
 
 

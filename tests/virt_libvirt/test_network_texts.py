@@ -57,6 +57,29 @@ def test_entries_stand_where_the_addresses_of_ipv4_are(subnets: tuple[SubnetSpec
     assert network_xml.dhcp_place(root) == place
 
 
+@pytest.mark.parametrize(
+    ("modes", "leased", "lines"),
+    [
+        (("slaac", "slaac"), 0, []),
+        (("slaac", "dhcpv6-stateless"), 0, ["fd00:2::,ra-stateless,64"]),
+        (("slaac", "dhcpv6-stateful"), 1, ["fd00:1::,ra-only,64"]),
+        (("dhcpv6-stateful", "dhcpv6-stateful"), 1, ["fd00:2::,static,64,600"]),
+        (("dhcpv6-stateful", None), 1, []),
+    ],
+)
+def test_each_subnet_of_ipv6_is_announced_as_it_says(
+    modes: tuple[str | None, ...], leased: int, lines: list[str]
+) -> None:
+    subnets = tuple(
+        replace(SIX, id=f"s{n}", cidr=f"fd00:{n}::/64", host_address=f"fd00:{n}::1", pools=(), ipv6_mode=mode)
+        for n, mode in enumerate(modes, 1)
+    )
+    root = ET.fromstring(network_xml.build(replace(NET, subnets=subnets), OWNER, Path("/i/networks/n1")))
+    assert len(root.findall("ip/dhcp")) == leased
+    values = [one.get("value", "") for one in root.iter(f"{{{network_xml.DNSMASQ_NS}}}option")]
+    assert [one.removeprefix("dhcp-range=") for one in values if one.startswith("dhcp-range=")] == lines
+
+
 def test_strangers_get_no_address_and_each_subnet_its_own_options() -> None:
     xml = network_xml.build(NET, OWNER, Path("/i/networks/n1"))
     assert "dhcp-ignore=tag:!known" in xml

@@ -20,9 +20,11 @@ Item = tuple[str, str]  # (interface, address/prefix) or (destination, next hop)
 class HostAddresses:
     """Brings them to what is wanted."""
 
-    def __init__(self, commands: HostCommands, notes: Path) -> None:
+    def __init__(self, commands: HostCommands, notes: Path, bridges: str) -> None:
+        """`bridges`: what the names of ours begin with."""
         self._commands = commands
         self._notes = notes
+        self._bridges = bridges
 
     def sync(self, addresses: Iterable[Item], routes: Iterable[Item]) -> None:
         """These and no others of ours; interfaces that are not there are passed over."""
@@ -43,12 +45,19 @@ class HostAddresses:
         for interface, address in sorted(own - present):
             if interface in interfaces:
                 options = ["nodad"] if ":" in address else []
+                if ":" in address and interface.startswith(self._bridges):
+                    self._switch_six_on(interface)
                 self._commands.run("ip", "addr", "replace", address, "dev", interface, *options)
         for destination, hop in sorted(wanted_routes):
             done = self._commands.run("ip", "route", "replace", destination, "via", hop, check=False)
             if done.returncode:
                 LOG.warning("route to %s by %s: %s", destination, hop, done.stderr.strip())
         self._write(own, wanted_routes)
+
+    def _switch_six_on(self, bridge: str) -> None:
+        """libvirt switches IPv6 off on a bridge that it gives no address of it; no guest shall be a router to us."""
+        for name, value in (("accept_ra", "0"), ("autoconf", "0"), ("disable_ipv6", "0")):
+            self._commands.set_switch(f"net/ipv6/conf/{bridge}/{name}", value)
 
     def has_any(self) -> bool:
         """Whether anything may be there for our sake."""

@@ -25,6 +25,8 @@ DNSMASQ_NS = "http://libvirt.org/schemas/network/dnsmasq/1.0"
 METADATA_ADDRESS = "169.254.169.254"
 MARK_TAG = f"{{{MARK_NS}}}network"
 LEASE_SECONDS = 600
+# dnsmasq's words for Neutron's modes of an IPv6 subnet.
+_SIX_MODES = {"slaac": "ra-only", "dhcpv6-stateless": "ra-stateless", "dhcpv6-stateful": "static"}
 _RANGE_BITS = 0xFFFF  # in which the ends of a range may differ for libvirt
 _DOMAIN = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?\.?")
 
@@ -95,6 +97,11 @@ def further_subnets(spec: NetworkSpec) -> list[SubnetSpec]:
     return [subnet for subnet in spec.subnets if _serves_v4(subnet) and subnet is not main]
 
 
+def leased_six(spec: NetworkSpec) -> SubnetSpec | None:
+    """The IPv6 subnet whose DHCP is libvirt's own; it serves one only, and announces no other one beside it."""
+    return next((subnet for subnet in spec.subnets if announced(subnet) and subnet.dhcp and _by_dhcp(subnet)), None)
+
+
 def announced(subnet: SubnetSpec) -> bool:
     """Whether libvirt gets the host's address in it: for IPv6 that means that dnsmasq announces the prefix."""
     return subnet.host_address is not None and (":" not in subnet.cidr or subnet.ipv6_mode is not None)
@@ -141,7 +148,7 @@ def _ip(root: ET.Element, spec: NetworkSpec, subnet: SubnetSpec) -> None:
     if network.version == 6:
         attributes["family"] = "ipv6"
     ip = ET.SubElement(root, "ip", attributes)
-    if subnet is main_subnet(spec) or (subnet.dhcp and subnet.ipv6_mode == "dhcpv6-stateful"):
+    if subnet is main_subnet(spec) or subnet is leased_six(spec):
         dhcp = ET.SubElement(ip, "dhcp")
         for pool in subnet.pools:
             first, last = (ipaddress.ip_address(address_of(one)) for one in pool)
@@ -161,9 +168,15 @@ def _options(spec: NetworkSpec, files: Path) -> Iterator[str]:
     for subnet in further_subnets(spec):
         network = range_of(subnet.cidr)
         yield f"dhcp-range=set:{tag_of(subnet)},{network.network_address},static,{network.netmask},{LEASE_SECONDS}"
+    leased = leased_six(spec)
     for subnet in spec.subnets:
-        if announced(subnet) and subnet.ipv6_mode == "dhcpv6-stateless":
-            yield f"dhcp-range={range_of(subnet.cidr).network_address},ra-stateless,{range_of(subnet.cidr).prefixlen}"
+        # Where it leases nothing libvirt announces all of them by itself: what they are beside that is ours to say.
+        if announced(subnet) and subnet.ipv6_mode and subnet is not leased:
+            mode = _SIX_MODES[subnet.ipv6_mode]
+            if mode != "ra-only" or leased is not None:
+                network = range_of(subnet.cidr)
+                seconds = f",{LEASE_SECONDS}" if mode == "static" else ""
+                yield f"dhcp-range={network.network_address},{mode},{network.prefixlen}{seconds}"
 
 
 def dhcp_place(root: ET.Element) -> int:

@@ -47,7 +47,7 @@ class HostState:
         self._host_device = host_device
         directory = owner.instances / "networks"
         self._routing_file = directory / "routing.json"
-        self._addresses = HostAddresses(commands, directory / "addresses.json")
+        self._addresses = HostAddresses(commands, directory / "addresses.json", owner.prefix)
         self.host_firewall = HostFirewall(commands, owner.prefix)
         self.table = f"tuinova_{owner.tag}"
         self._lock, self._counter = Lock(), Lock()
