@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -30,9 +31,9 @@ class WalksFields:
     Whatever is typed or chosen ends in `changed`; what is wrong stands in the line `#problem`.
     """
 
+    @abstractmethod
     def changed(self) -> None:
         """Something was typed or chosen: what follows from it is shown."""
-        raise NotImplementedError
 
     def say(self, text: str, tone: str = "error") -> None:
         """What is wrong, or what is being done."""

@@ -87,7 +87,8 @@ def test_a_shelved_server_keeps_its_address_which_nobody_gets_meanwhile(house: H
 
 
 # what changes meanwhile ----------------------------------------------------------------------------------------------
-def test_a_rule_that_comes_while_a_guest_is_made_reaches_it(house: House) -> None:
+def rule_while_another_is_made(house: House) -> tuple[str, str]:
+    """Two servers of one group, whose rule for port 443 came while the second one's guest was made."""
     net, _ = network(house)
     first = house.create(networks=[{"uuid": net.id}])
     group = group_of(house, first.uuid)
@@ -96,8 +97,13 @@ def test_a_rule_that_comes_while_a_guest_is_made_reaches_it(house: House) -> Non
     while house.server(second.uuid).task_state != "spawning":
         pass
     open_port(house, group, 443)
+    return first.uuid, second.uuid
+
+
+def test_a_rule_that_comes_while_a_guest_is_made_reaches_it(house: House) -> None:
+    first, second = rule_while_another_is_made(house)
     house.settle()
-    assert (opened(house, first.uuid), opened(house, second.uuid)) == ([443], [443])
+    assert (opened(house, first), opened(house, second)) == ([443], [443])
 
 
 def test_two_servers_can_not_have_one_port(house: House) -> None:
@@ -296,22 +302,15 @@ def test_what_a_host_fails_to_do_is_tried_again(house: House) -> None:
 
 
 def test_a_change_that_passed_a_guest_by_is_tried_again_when_catching_up_fails(house: House) -> None:
-    net, _ = network(house)
-    first = house.create(networks=[{"uuid": net.id}])
-    group = group_of(house, first.uuid)
-    house.driver.faults.order("spawn", {"kind": "slow", "delay": 0.5})
-    second = house.create(name="vm2", networks=[{"uuid": net.id}], settle=False)
-    while house.server(second.uuid).task_state != "spawning":
-        pass
-    open_port(house, group, 443)
+    first, second = rule_while_another_is_made(house)
     while house.conductor.open_orders(uuid=""):
         pass
     house.driver.faults.order("update_ports", {"error": "nft: busy", "times": 2})
     house.settle()
-    assert (opened(house, first.uuid), opened(house, second.uuid)) == ([443], [])
+    assert (opened(house, first), opened(house, second)) == ([443], [])
     house.pass_time(61)
     house.pass_time(61)
-    assert (opened(house, second.uuid), house.conductor.open_orders()) == ([443], [])
+    assert (opened(house, second), house.conductor.open_orders()) == ([443], [])
 
 
 @pytest.mark.parametrize("call", ["update_ports", "apply_routing"])

@@ -131,6 +131,7 @@ def _catch_up(compute: Compute, uuid: str) -> None:
     except LEFT_OPEN:
         return
     except Exception as error:
+        # Whatever it was, the guest shall not go on with old rules: an order is tried until it is done.
         LOG.warning("the ports of %s are brought up to date later: %s", uuid, error, exc_info=True)
         ports = [port.id for port in compute.conductor.ports(uuid)]
         compute.conductor.tell_host(compute.host, ports=ports)
@@ -169,6 +170,7 @@ def _the_rest(compute: Compute) -> None:
         except LEFT_OPEN:
             return
         except Exception as error:
+            # The same here; and one of the two must not keep the other from being done.
             LOG.warning("%s of %s is brought up to date later: %s", what, compute.host, error, exc_info=True)
             compute.conductor.tell_host(compute.host, everything=what == "everything", routing=what == "routing")
 
